@@ -1,0 +1,101 @@
+"""The contract between a framework and the judge: inputs in, gradients out.
+
+An adapter is a module with the members of `Adapter`. It knows no tolerance, no case and no report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference.problem import Gradients, Problem
+
+
+class Inputs(NamedTuple):
+    """What one call is handed: fresh arrays, in the layout and with the label dtype that the case asks for."""
+
+    X: NDArray[Any]
+    y: NDArray[Any]
+    W1: NDArray[Any]
+    b1: NDArray[Any]
+    W2: NDArray[Any]
+    b2: NDArray[Any]
+    reg: float
+
+
+class Adapter(Protocol):
+    """One framework.
+
+    Attributes
+    ----------
+    name : str
+        The framework's name.
+    variants : tuple of str
+        The ways in which it is asked for the gradient; the first is canonical, what its own tutorial would write.
+    dtypes : tuple of str
+        The dtypes in which it can compute.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def variants(self) -> tuple[str, ...]: ...
+    @property
+    def dtypes(self) -> tuple[str, ...]: ...
+
+    def versions(self) -> dict[str, str]:
+        """The packages that take part, and their versions."""
+
+    def gradients(self, inputs: Inputs, variant: str) -> Gradients:
+        """The loss and its gradients in the dtype of the inputs, as NumPy arrays of their own."""
+
+
+def _strided(array: NDArray[Any]) -> NDArray[Any]:
+    wide = np.zeros(tuple(2 * n for n in array.shape), dtype=array.dtype)
+    view = wide[tuple(slice(None, None, 2) for _ in array.shape)]
+    view[...] = array
+    return view
+
+
+def _reversed(array: NDArray[Any]) -> NDArray[Any]:
+    flip = (slice(None, None, -1),) * array.ndim
+    return np.array(array[flip], order="C")[flip]
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    copy = np.array(array, order="C")
+    copy.flags.writeable = False
+    return copy
+
+
+#: How the same values can lie in memory.
+LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "C": lambda array: np.array(array, order="C"),
+    "fortran": lambda array: np.array(array, order="F"),
+    "strided": _strided,
+    "reversed": _reversed,
+    "read_only": _read_only,
+}
+
+
+def hand_over(problem: Problem, layout: str = "C", labels: str = "int64") -> Inputs:
+    """Fresh copies of a problem's arrays for one call: in a layout of LAYOUTS, the labels in the dtype `labels`."""
+    lay = LAYOUTS[layout]
+    return Inputs(
+        X=lay(problem.X),
+        y=lay(problem.y.astype(labels)),
+        W1=lay(problem.W1),
+        b1=lay(problem.b1),
+        W2=lay(problem.W2),
+        b2=lay(problem.b2),
+        reg=problem.reg,
+    )
+
+
+def normalised(inputs: Inputs) -> Inputs:
+    """The inputs as every framework takes them: native, C-ordered, writable copies with int64 labels."""
+    arrays = (np.array(a, dtype=a.dtype.newbyteorder("="), order="C", copy=True) for a in inputs[:-1])
+    return Inputs(*arrays, reg=inputs.reg)._replace(y=np.array(inputs.y, dtype=np.int64, order="C", copy=True))

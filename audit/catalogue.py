@@ -1,0 +1,114 @@
+"""The cases, as data: shapes x regularisation x edge cases x dtypes, real images among them.
+
+A case's id holds everything that it is made from, for instance ``5x4x10x3-reg_0.1-zero_input-float32-s0``.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from audit.edge_cases import EDGE_CASES, LARGE, EdgeCase
+from reference.problem import DTYPES, Problem, Shape
+
+#: Regularisation strengths of the random cases, and of the edge cases.
+REGS = (0.0, 1e-8, 1e-3, 0.1, 1.0, 1e3)
+EDGE_REGS = (0.0, 0.1)
+#: The selections, each within the next, and what they are for.
+SELECTIONS = {
+    "quick": "every edge case once, in seconds",
+    "standard": "every edge case, shape and strength",
+    "full": "the standard cases under every strength, three seeds, and two large shapes",
+}
+
+_ID = re.compile(r"(\d+)x(\d+)x(\d+)x(\d+)-reg_([0-9.e+-]+)-([\w-]+)-(float\d+)-s(\d+)")
+
+
+class CaseError(LookupError):
+    """A case id that names no case."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A named problem with the reason why it is there."""
+
+    shape: Shape
+    reg: float
+    edge: EdgeCase
+    dtype: str
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """The case's name, from which it can be made again."""
+        return f"{self.shape}-reg_{self.reg:g}-{self.edge.name}-{self.dtype}-s{self.seed}"
+
+    @property
+    def family(self) -> str:
+        """The group of edge cases that it belongs to."""
+        return self.edge.family
+
+    def problem(self) -> Problem:
+        """Its numbers: the same for every strength and dtype, up to rounding to the dtype."""
+        generator = np.random.default_rng([self.seed, zlib.crc32(self.edge.name.encode()), *self.shape])
+        arrays = self.edge.make(generator, self.shape)
+        y = arrays.pop("y")
+        return Problem(**{name: array.astype(self.dtype) for name, array in arrays.items()}, y=y, reg=self.reg)
+
+
+def case_of(case_id: str) -> Case:
+    """The case of that id.
+
+    Raises
+    ------
+    CaseError
+        If the id is not of the form, or names an unknown edge case or dtype.
+    """
+    match = _ID.fullmatch(case_id)
+    if not match:
+        raise CaseError(f"{case_id!r} is no case id; expected one like 5x4x10x3-reg_0.1-random-float64-s0")
+    *sizes, reg, edge, dtype, seed = match.groups()
+    if edge not in EDGE_CASES:
+        raise CaseError(f"there is no edge case {edge!r}; `python -m audit cases` lists them")
+    if dtype not in DTYPES:
+        raise CaseError(f"{dtype!r} is no dtype of a case; expected {' or '.join(DTYPES)}")
+    return Case(Shape(*map(int, sizes)), float(reg), EDGE_CASES[edge], dtype, int(seed))
+
+
+def cases(selection: str = "standard", dtypes: tuple[str, ...] = DTYPES, seed: int = 0) -> list[Case]:
+    """The cases of a selection, in a fixed order without repetition.
+
+    Parameters
+    ----------
+    selection : {"quick", "standard", "full"}
+        How many.
+    dtypes : tuple of str
+        In which dtypes, "float64" or "float32".
+    seed : int
+        The seed of the random numbers.
+    """
+    found = dict.fromkeys(
+        Case(shape, reg, edge, dtype, a_seed)
+        for edge in EDGE_CASES.values()
+        for shape, reg, a_seed in _settings(edge, selection, seed)
+        for dtype in dtypes
+        if dtype in edge.dtypes
+    )
+    return list(found)
+
+
+def _settings(edge: EdgeCase, selection: str, seed: int) -> Iterator[tuple[Shape, float, int]]:
+    """The shapes, strengths and seeds in which a selection poses an edge case."""
+    if selection == "quick":
+        yield from ((shape, 0.1, seed) for shape in edge.quick)
+        return
+    everything = selection == "full"
+    regs = REGS if everything or edge.name == "random" else EDGE_REGS
+    seeds = range(seed, seed + 3) if everything else (seed,)
+    yield from ((shape, reg, a_seed) for shape in edge.shapes for reg in regs for a_seed in seeds)
+    if everything and edge.name == "random":
+        yield from ((shape, 0.1, seed) for shape in LARGE)

@@ -1,0 +1,66 @@
+"""What a correct gradient may be: the exact values, and the bound around them, each sharp enough for the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reference.certified import CertifiedValues, certify
+from reference.problem import Problem
+from reference.rounding import Bound, bound
+
+#: Working precision to begin with, in bits; twice the significand of float64 and some.
+FIRST_BITS = 128
+#: Working precision to give up beyond, in bits. A sum of products of float64 needs no more than 4,300.
+LAST_BITS = 16_384
+#: A certified value is known to this part of its bound.
+SHARP = 2.0**-20
+
+
+class PrecisionExhausted(ArithmeticError):
+    """The exact values of a problem were not found sharply enough at the last precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class Acceptance:
+    """A problem, its exact values, and how far a correct floating-point result may lie from them."""
+
+    problem: Problem
+    exact: CertifiedValues
+    bound: Bound
+
+
+def accept(problem: Problem, last_bits: int = LAST_BITS) -> Acceptance:
+    """Find the exact values of a problem, at the precision that its acceptance bound asks for.
+
+    Parameters
+    ----------
+    problem : Problem
+        Inputs and parameters.
+    last_bits : int
+        The precision, in bits, beyond which to give up.
+
+    Returns
+    -------
+    Acceptance
+        Every radius in it is at most SHARP times its bound.
+
+    Raises
+    ------
+    PrecisionExhausted
+        If that takes more than `last_bits`.
+    """
+    bits = FIRST_BITS
+    while bits <= last_bits:
+        exact = certify(problem, bits)
+        if exact is not None:
+            acceptance = Acceptance(problem, exact, bound(problem, exact))
+            if _is_sharp(acceptance):
+                return acceptance
+        bits *= 2
+    raise PrecisionExhausted(f"the exact values of this problem need more than {last_bits} bits")
+
+
+def _is_sharp(acceptance: Acceptance) -> bool:
+    """Whether every radius is far below its bound."""
+    tensors = acceptance.exact.tensors
+    return all(bool((tensors[name].radius <= SHARP * E).all()) for name, E in acceptance.bound.tensors.items())

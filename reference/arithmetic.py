@@ -1,0 +1,134 @@
+"""The arithmetic that a correct program may use: a dtype's constants, and rounded sums of products.
+
+The model (ROUNDING.md, section 1): IEEE arithmetic with unit roundoff u, any summation order, FMA or not, gradual
+underflow or flush to zero of inputs and results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+#: Bounds are evaluated in float64 themselves; this factor covers that (ROUNDING.md, section 7).
+OF_EVALUATION = 1 + 1e-6
+#: The same for sums that are compared with the largest number.
+OF_OVERFLOW = 1.001
+#: The exponent reported for the lowest set bit of nothing but zeros.
+NO_BIT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """One dtype's arithmetic.
+
+    Attributes
+    ----------
+    u : float
+        Unit roundoff, 2^-precision.
+    eta : float
+        Smallest positive normal number.
+    omega : float
+        Largest finite number.
+    precision : int
+        Bits of the significand, the implicit one included: 53 or 24.
+    exponents : tuple of int
+        The exponents of `eta` and of the largest power of two.
+    """
+
+    u: float
+    eta: float
+    omega: float
+    precision: int
+    exponents: tuple[int, int]
+
+    @classmethod
+    def of(cls, dtype: np.dtype[Any]) -> Arithmetic:
+        """The arithmetic of a floating-point dtype."""
+        info = np.finfo(dtype)
+        return cls(
+            u=float(info.eps) / 2,
+            eta=float(info.smallest_normal),
+            omega=float(info.max),
+            precision=info.nmant + 1,
+            exponents=(int(info.minexp), int(info.maxexp) - 1),
+        )
+
+    def gamma(self, n: Any) -> Any:
+        """n u / (1 - n u), the relative error of n roundings; infinite where n u >= 1 (Higham 2002, lemma 3.1)."""
+        nu = np.asarray(n, dtype=np.float64) * self.u
+        return np.where(nu < 1, nu / np.where(nu < 1, 1 - nu, 1), np.inf)
+
+    def sub(self, A: Array) -> Array:
+        """|A| where it is subnormal, so that a program may flush it to zero; else 0."""
+        return np.where(A < self.eta, A, 0.0)
+
+    def unless_overflow(self, E: Array, size: Array | float) -> Array:
+        """E, but infinite where sums of absolute values of that size may overflow."""
+        return np.where(OF_OVERFLOW * size <= self.omega, E, np.inf)
+
+    def affine(self, A: Array, E_A: Array, B: Array, b: Array) -> Array:
+        """The error of ``A . B + b`` where the computed A is within E_A and B, b are inputs (ROUNDING.md, section 2).
+
+        Parameters
+        ----------
+        A, E_A : ndarray, shape (n, k)
+            Absolute values of the exact left factor, and the bound of its error.
+        B, b : ndarray, shapes (k, m), (m,)
+            Absolute values of the inputs.
+
+        Returns
+        -------
+        ndarray, shape (n, m)
+            The bound, its own evaluation included.
+        """
+        reach = A + E_A
+        products = count(reach, B)
+        size = product(reach, B) + b
+        flushed = product(reach, self.sub(B)) + self.sub(b)
+        roundings = np.where(products > 0, products + (b != 0), 0)
+        E = self.gamma(roundings) * size + product(E_A, B) + 3 * products * self.eta + flushed
+        exact = self._exact(A, E_A, B, b, size)
+        return self.unless_overflow(np.where(exact, flushed, E) * OF_EVALUATION, size)
+
+    def _exact(self, A: Array, E_A: Array, B: Array, b: Array, size: Array) -> NDArray[np.bool_]:
+        """Where every partial sum of ``A . B + b`` is representable, so that nothing is rounded (ROUNDING.md, 3)."""
+        grid = np.minimum(lowest_bit(A, 1)[:, None] + lowest_bit(B, 0)[None, :], lowest_bit(b[None, :], 0)[None, :])
+        fits = (grid >= self.exponents[0]) & (grid + self.precision <= self.exponents[1])
+        limit = np.ldexp(1.0, np.where(fits, grid + self.precision, 0))
+        return fits & (size <= limit) & (E_A == 0).all(axis=1, keepdims=True)
+
+    def transposed_product(self, A: Array, E_A: Array, B: Array, E_B: Array) -> tuple[Array, Array]:
+        """The error of ``A' . B`` and the sum of absolute values that is added; both factors are computed ones."""
+        reach_A, reach_B = (A + E_A).T, B + E_B
+        products = count(reach_A, reach_B)
+        size = product(reach_A, reach_B)
+        E = self.gamma(products) * size + product(E_A.T, B) + product(A.T, E_B) + product(E_A.T, E_B)
+        return E + 3 * products * self.eta, size
+
+
+def product(A: Array, B: Array) -> Array:
+    """``A . B`` of non-negative factors, where 0 times infinity counts as infinite."""
+    return certainly(A @ B)
+
+
+def count(A: Array, B: Array) -> Array:
+    """How many products of two non-zero factors each entry of ``A . B`` adds."""
+    return (A != 0).astype(np.float64) @ (B != 0).astype(np.float64)
+
+
+def certainly(E: Array) -> Array:
+    """E with infinity in place of what is undefined."""
+    return np.where(np.isnan(E), np.inf, E)
+
+
+def lowest_bit(A: Array, axis: int) -> NDArray[np.int64]:
+    """The exponent of the lowest bit set in any entry along `axis`; NO_BIT where all of them are 0."""
+    significand, exponent = np.frexp(np.where(np.isfinite(A), A, 0))
+    digits = np.ldexp(significand, 53).astype(np.int64)
+    trailing = np.frexp((digits & -digits).astype(np.float64))[1] - 1
+    return np.where(digits == 0, NO_BIT, exponent.astype(np.int64) - 53 + trailing).min(axis=axis)

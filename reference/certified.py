@@ -1,0 +1,187 @@
+"""Certified values of the network and its gradients, by ball arithmetic.
+
+The inputs are floats, hence exact; section 2 of DERIVATION.md is evaluated on balls (FLINT's ``arb``), so that every
+result is a rigorous enclosure. A result leaves as ``hi + lo``, a pair of float64 (about 106 bits), with the radius
+that was left. Nothing is rounded on the way but by the ball arithmetic itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flint import arb, arb_mat, ctx
+from numpy.typing import NDArray
+
+from reference.problem import Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Enclosure:
+    """``hi + lo`` within `radius` of the exact value, entry by entry; float64 arrays of one shape."""
+
+    hi: NDArray[np.float64]
+    lo: NDArray[np.float64]
+    radius: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class CertifiedValues:
+    """The exact values of one problem.
+
+    Attributes
+    ----------
+    tensors : dict of str to Enclosure
+        loss (), W1 (D, H), b1 (H,), W2 (H, C), b2 (C,): the loss and its gradients.
+    a, h, dh, da : ndarray, shape (N, H), float64
+        Pre-activations, hidden units and the derivatives of the loss by them, each rounded once.
+    sign : ndarray, shape (N, H), int8
+        The sign of `a`, decided on the balls: 1, 0 (exactly zero) or -1.
+    s, z, p, ds : ndarray, shape (N, C), float64
+        Logits, logits minus their maximum, probabilities, derivatives of the loss by the logits, each rounded once.
+    log_Z, losses : ndarray, shape (N,), float64
+        log sum exp z, and -log p[i, y_i], each rounded once.
+    bits : int
+        The precision at which all this was found, in bits.
+    """
+
+    tensors: dict[str, Enclosure]
+    a: NDArray[np.float64]
+    sign: NDArray[np.int8]
+    h: NDArray[np.float64]
+    s: NDArray[np.float64]
+    z: NDArray[np.float64]
+    p: NDArray[np.float64]
+    log_Z: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    ds: NDArray[np.float64]
+    dh: NDArray[np.float64]
+    da: NDArray[np.float64]
+    bits: int
+
+
+def certify(problem: Problem, bits: int) -> CertifiedValues | None:
+    """Enclose the loss, its gradients and their intermediates.
+
+    Parameters
+    ----------
+    problem : Problem
+        Inputs and parameters, taken as the exact dyadic numbers that they are.
+    bits : int
+        Working precision in bits.
+
+    Returns
+    -------
+    CertifiedValues or None
+        None where this precision leaves the sign of some pre-activation undecided.
+
+    References
+    ----------
+    Johansson, "Arb: efficient arbitrary-precision midpoint-radius interval arithmetic", IEEE Trans. Comput. 66 (2017).
+    """
+    with ctx.workprec(bits):
+        return _certify(problem, bits)
+
+
+def _certify(problem: Problem, bits: int) -> CertifiedValues | None:
+    N, D, H, C = problem.shape
+    X, W1, W2 = (arb_mat(M.tolist()) for M in (problem.X, problem.W1, problem.W2))
+    a = X * W1 + arb_mat([problem.b1.tolist()] * N)
+    balls = a.entries()
+    signs = [_sign(ball) for ball in balls]
+    if None in signs:
+        return None
+    zero = arb(0)
+    h = arb_mat(N, H, [ball if sign > 0 else zero for ball, sign in zip(balls, signs, strict=True)])
+    s = h * W2 + arb_mat([problem.b2.tolist()] * N)
+
+    z, p, ds, log_Z, losses = _softmax(s.entries(), problem.y.tolist(), N, C)
+    ds_mat = arb_mat(N, C, ds)
+    dh = ds_mat * W2.transpose()
+    da_balls = [ball if sign > 0 else zero for ball, sign in zip(dh.entries(), signs, strict=True)]
+    da = arb_mat(N, H, da_balls)
+    reg = arb(problem.reg)
+    dW1 = X.transpose() * da + W1 * (2 * reg)
+    dW2 = h.transpose() * ds_mat + W2 * (2 * reg)
+    ones = arb_mat([[1] * N])
+    squares = sum((w * w for w in W1.entries() + W2.entries()), zero)
+    loss = sum(losses, zero) / N + reg * squares
+
+    return CertifiedValues(
+        tensors={
+            "loss": _enclosure([loss], ()),
+            "W1": _enclosure(dW1.entries(), (D, H)),
+            "b1": _enclosure((ones * da).entries(), (H,)),
+            "W2": _enclosure(dW2.entries(), (H, C)),
+            "b2": _enclosure((ones * ds_mat).entries(), (C,)),
+        },
+        a=_rounded(balls, (N, H)),
+        sign=np.array(signs, dtype=np.int8).reshape(N, H),
+        h=_rounded(h.entries(), (N, H)),
+        s=_rounded(s.entries(), (N, C)),
+        z=_rounded(z, (N, C)),
+        p=_rounded(p, (N, C)),
+        log_Z=_rounded(log_Z, (N,)),
+        losses=_rounded(losses, (N,)),
+        ds=_rounded(ds, (N, C)),
+        dh=_rounded(dh.entries(), (N, H)),
+        da=_rounded(da_balls, (N, H)),
+        bits=bits,
+    )
+
+
+def _softmax(
+    s: list[arb], y: list[int], N: int, C: int
+) -> tuple[list[arb], list[arb], list[arb], list[arb], list[arb]]:
+    """z, p and ds (row by row), log Z and -log p[i, y_i] (one a row) of the logits `s`.
+
+    At the label, ``p - 1`` is computed as minus the sum of the other p, which loses nothing when p is close to 1.
+    """
+    z: list[arb] = []
+    p: list[arb] = []
+    ds: list[arb] = []
+    log_Z: list[arb] = []
+    losses: list[arb] = []
+    zero, one = arb(0), arb(1)
+    for i, label in enumerate(y):
+        row = s[i * C : (i + 1) * C]
+        top = max(range(C), key=lambda j: float(row[j]))
+        z_row = [ball - row[top] for ball in row]
+        z_row[top] = zero
+        e = [ball.exp() for ball in z_row]
+        e[top] = one
+        rest = sum(e[:top] + e[top + 1 :], zero)
+        Z = rest + one
+        p_row = [ball / Z for ball in e]
+        ds_row = [ball / N for ball in p_row]
+        ds_row[label] = -sum(e[:label] + e[label + 1 :], zero) / Z / N
+        z += z_row
+        p += p_row
+        ds += ds_row
+        log_Z.append(rest.log1p())
+        losses.append(log_Z[-1] - z_row[label])
+    return z, p, ds, log_Z, losses
+
+
+def _sign(ball: arb) -> Any:
+    """1, 0 or -1 where the ball decides it, else None."""
+    if ball > 0:
+        return 1
+    if ball < 0:
+        return -1
+    return 0 if ball.is_zero() else None
+
+
+def _rounded(balls: Iterable[arb], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """The midpoints, each rounded once to float64."""
+    return np.array([float(ball) for ball in balls], dtype=np.float64).reshape(shape)
+
+
+def _enclosure(balls: list[arb], shape: tuple[int, ...]) -> Enclosure:
+    """The balls as pairs of float64 and the radii that are left."""
+    hi = [float(ball) for ball in balls]
+    lo = [float(ball - value) for ball, value in zip(balls, hi, strict=True)]
+    radius = [float(ball.rad()) for ball in balls]
+    return Enclosure(*(np.array(values, dtype=np.float64).reshape(shape) for values in (hi, lo, radius)))

@@ -1,0 +1,237 @@
+"""The acceptance bound: how far a *correct* floating-point gradient may lie from the exact one.
+
+Every line follows from the model of arithmetic in ROUNDING.md, whose sections the functions name; nobody types a
+tolerance. Capital E is the bound of the error of the letter behind it, entry by entry.
+``N`` samples, ``D`` features, ``H`` hidden units, ``C`` classes; shapes as in reference/problem.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference.arithmetic import OF_EVALUATION, Arithmetic, Array, certainly, product
+from reference.certified import CertifiedValues
+from reference.problem import Problem
+
+#: Relative error of exp and log, in units of u, that a correct program may make; a test measures every framework's.
+K = 4
+#: What a program may lose to an offset that all logits of a sample share: by policy at most half of the digits
+#: ("half"), as much as logsumexp(s) - s[y] would lose ("whole"), or nothing ("none"). ROUNDING.md, section 4.
+Offset = Literal["half", "whole", "none"]
+#: The bound is of use where it is at most this part of the tensor's natural size.
+USEFUL = 2.0**-4
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """How far each entry of a correct result may lie from the exact one.
+
+    Attributes
+    ----------
+    tensors : dict of str to ndarray
+        loss (), W1 (D, H), b1 (H,), W2 (H, C), b2 (C,): the bound of every entry, infinite where overflow is possible.
+    sizes : dict of str to float
+        The natural size of each tensor: its largest entry, had nothing cancelled and were every sample wrong.
+    a, dh, da : ndarray, shape (N, H)
+        The bounds of the pre-activations and of the derivatives by hidden units and pre-activations.
+    s, ds : ndarray, shape (N, C)
+        The bounds of the logits and of the derivatives by them.
+    kinks : ndarray, shape (N, H), bool
+        Where rounding decides on which side of the ReLU's kink a correct program falls.
+    """
+
+    tensors: dict[str, Array]
+    sizes: dict[str, float]
+    a: Array
+    s: Array
+    ds: Array
+    dh: Array
+    da: Array
+    kinks: NDArray[np.bool_]
+
+    @property
+    def power(self) -> float:
+        """The largest bound relative to its tensor's natural size: how small an error is certain to be seen."""
+        return max(_relative(float(E.max()), self.sizes[name]) for name, E in self.tensors.items())
+
+
+def bound(problem: Problem, exact: CertifiedValues, offset: Offset = "half") -> Bound:
+    """The acceptance bound of a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        Inputs and parameters.
+    exact : CertifiedValues
+        Their certified values.
+    offset : {"half", "whole", "none"}
+        How many digits a program may lose to a common offset of the logits.
+
+    Returns
+    -------
+    Bound
+        For the loss, its gradients and their intermediates.
+
+    References
+    ----------
+    reference/ROUNDING.md; Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed. (2002), chapter 3.
+    """
+    with np.errstate(all="ignore"):
+        return _bound(problem, exact, offset)
+
+
+def _bound(problem: Problem, v: CertifiedValues, offset: Offset) -> Bound:
+    fp = Arithmetic.of(problem.dtype)
+    N = problem.shape.N
+    X, W1, b1, W2, b2 = (
+        np.abs(A.astype(np.float64)) for A in (problem.X, problem.W1, problem.b1, problem.W2, problem.b2)
+    )
+    # forward (ROUNDING.md, 2 and 3)
+    E_a = fp.affine(X, fp.sub(X), W1, b1)
+    E_h = np.where(v.a > -E_a, E_a, 0)
+    E_s = fp.affine(v.h, E_h, W2, b2)
+    kinks = (np.abs(v.a) <= E_a) & (E_a > 0)
+    # softmax and its derivative (4)
+    E_ds, E_losses = _softmax_bound(fp, problem, v, E_s, offset)
+    # backward (5)
+    ds, dh, da = np.abs(v.ds), np.abs(v.dh), np.abs(v.da)
+    E_dh, size = fp.transposed_product(ds.T, E_ds.T, W2.T, fp.sub(W2).T)
+    E_dh = fp.unless_overflow(certainly(E_dh), N * size)
+    E_da = np.where(kinks, dh + E_dh, np.where(v.sign > 0, E_dh, 0))
+    ones, exact_ones = np.ones((N, 1)), np.zeros((N, 1))
+    E_dW1, size_W1 = fp.transposed_product(X, fp.sub(X), da, E_da)
+    E_dW2, size_W2 = fp.transposed_product(v.h, E_h, ds, E_ds)
+    E_db1, size_b1 = fp.transposed_product(ones, exact_ones, da, E_da)
+    E_db2, size_b2 = fp.transposed_product(ones, exact_ones, ds, E_ds)
+    tensors = {
+        "loss": _loss_bound(fp, problem, v, E_losses),
+        "W1": _regularised(fp, problem.reg, problem.W1, v.tensors["W1"].hi, fp.unless_overflow(E_dW1, N * size_W1)),
+        "b1": fp.unless_overflow(E_db1, N * size_b1)[0],
+        "W2": _regularised(fp, problem.reg, problem.W2, v.tensors["W2"].hi, fp.unless_overflow(E_dW2, N * size_W2)),
+        "b2": fp.unless_overflow(E_db2, N * size_b2)[0],
+    }
+    return Bound(
+        tensors={name: certainly(E) * OF_EVALUATION for name, E in tensors.items()},
+        sizes=_natural_sizes(problem, v, kinks),
+        a=E_a,
+        s=E_s,
+        ds=E_ds * OF_EVALUATION,
+        dh=E_dh * OF_EVALUATION,
+        da=E_da * OF_EVALUATION,
+        kinks=kinks,
+    )
+
+
+def _softmax_bound(
+    fp: Arithmetic, problem: Problem, v: CertifiedValues, E_s: Array, offset: Offset
+) -> tuple[Array, Array]:
+    """E_ds (N, C) and the bound of each sample's -log p[i, y_i] (N,); ROUNDING.md, section 4."""
+    N, _, _, C = problem.shape
+    u, at_label = fp.u, _onehot(problem.y, C)
+    tiny = float(np.finfo(np.float64).smallest_normal)
+    p, z = np.maximum(v.p, tiny), np.maximum(v.z, -np.finfo(np.float64).max)
+    Emax = E_s.max(axis=1, keepdims=True)
+    log_Z = v.log_Z[:, None]
+
+    # log p_c is monotone in every logit: it falls by at most dn, rises by at most up (4.1)
+    Q = others(np.add, p, 0.0)
+    x, x1 = np.expm1(E_s), -np.expm1(-E_s)
+    dn_near = np.log1p(Q * x + (1 + x) * others(np.add, p * x, 0.0))
+    dn_far = np.logaddexp(0.0, E_s + others(np.logaddexp, z - log_Z + E_s, -np.inf))
+    dn = certainly(np.where(Emax <= 1, dn_near, dn_far))
+    up = certainly(-np.log1p(-np.minimum(1.0, Q * x1 + (1 - x1) * others(np.add, p * x1, 0.0))))
+
+    # rounding after the logits, relative to p (4.2); a maximum without a rival is subtracted from itself: no error
+    alone = (z == 0) & (others(np.maximum, z + E_s, -np.inf) + E_s < 0)
+    d = np.where(alone, 0.0, np.abs(z) + E_s + Emax)
+    log_C = np.log(C)
+    el = np.minimum(log_C, log_Z + 2 * Emax)
+    q = np.minimum(log_C, (p * np.abs(z)).sum(axis=1, keepdims=True) + (2 + 2 * log_C) * Emax)
+    w = u * (2 * np.abs(v.s).max(axis=1, keepdims=True) + np.abs(v.s))
+    lost = {"half": np.minimum(w, np.sqrt(u)), "whole": w, "none": 0.0 * w}[offset]
+    rho = u * (2 * d + q + (K + 2) * el) + fp.gamma(C + 3 * K) + lost
+
+    # p itself: both it and its computed value lie in [0, cap] (4.3)
+    cap = np.exp(np.minimum(0.0, z + E_s + Emax + rho))
+    E_p = np.fmin(np.maximum(p * np.expm1(up + rho), -p * np.expm1(-dn - rho)), cap) + 2 * fp.eta
+    E_p = certainly(np.where(np.isfinite(Emax), E_p, np.inf))
+
+    # ds = (p - onehot) / N, and the maximum's own gradient where it is left in the graph (4.4)
+    t = np.where(at_label, 1 + p, p)
+    reach = p + E_p
+    rest = np.where(at_label, 0.0, reach).sum(axis=1, keepdims=True) + np.where(at_label, E_p, 0.0).sum(1, keepdims=True)
+    of_maximum = np.fmin(reach * np.expm1(rho), cap).sum(axis=1, keepdims=True) + 2 * fp.gamma(C + 5) * rest
+    E_ds = (E_p + fp.gamma(6) * (t + E_p) + np.where(z + E_s + Emax >= 0, of_maximum, 0.0)) / N + fp.eta
+
+    label = (np.arange(N), problem.y)
+    E_losses = dn[label] + rho[label] + K * u * (d[label] + el[:, 0])
+    return certainly(E_ds), certainly(E_losses)
+
+
+def _loss_bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, E_losses: Array) -> Array:
+    """The bound of the loss, shape (); ROUNDING.md, section 6."""
+    N, D, H, C = problem.shape
+    n, reg = D * H + H * C, problem.reg
+    S2 = _squares(problem)
+    total = (v.losses + E_losses).sum()
+    E_d = (fp.gamma(N + 1) * total + E_losses.sum()) / N + 2 * fp.eta
+    E_r = fp.gamma(n + 6) * reg * S2 + reg * (2 * n + 2) * fp.eta + 2 * fp.eta + fp.sub(np.float64(reg)) * S2
+    E = E_d + E_r + fp.gamma(2) * (v.losses.sum() / N + reg * S2 + E_d + E_r)
+    return fp.unless_overflow(np.asarray(E), max(S2, total, reg * S2))
+
+
+def _regularised(fp: Arithmetic, reg: float, W: Array, exact: Array, E: Array) -> Array:
+    """The bound of ``data part + 2 reg W`` from the bound E of the data part; ROUNDING.md, section 5."""
+    if reg == 0:
+        return E
+    W = np.abs(W.astype(np.float64))
+    r = 2 * reg * W
+    data = np.abs(exact) + r
+    flushed = 2 * reg * fp.sub(W) + 2 * fp.sub(np.float64(reg)) * W
+    E = E + fp.gamma(4) * r + fp.gamma(2) * (data + E + r) + 2 * fp.eta * (r > 0) + flushed
+    return fp.unless_overflow(E, np.maximum(2 * reg, data + r))
+
+
+def _natural_sizes(problem: Problem, v: CertifiedValues, kinks: NDArray[np.bool_]) -> dict[str, float]:
+    """The largest entry each tensor could have: the same products of absolute values, with every sample unsettled."""
+    N, _, _, C = problem.shape
+    X, W1, W2 = (np.abs(A.astype(np.float64)) for A in (problem.X, problem.W1, problem.W2))
+    S_ds = (v.p + _onehot(problem.y, C)) / N
+    S_da = np.where((v.sign > 0) | kinks, product(S_ds, W2.T), 0)
+    sizes = {
+        "loss": (1 + v.losses).mean() + problem.reg * _squares(problem),
+        "W1": product(X.T, S_da) + 2 * problem.reg * W1,
+        "b1": S_da.sum(axis=0),
+        "W2": product(v.h.T, S_ds) + 2 * problem.reg * W2,
+        "b2": S_ds.sum(axis=0),
+    }
+    return {name: float(np.max(size)) for name, size in sizes.items()}
+
+
+def _squares(problem: Problem) -> float:
+    """|W1|^2 + |W2|^2."""
+    return float(sum((W.astype(np.float64) ** 2).sum() for W in (problem.W1, problem.W2)))
+
+
+def _onehot(y: NDArray[np.int64], C: int) -> NDArray[np.bool_]:
+    """Where a column is its row's label, shape (N, C)."""
+    return np.asarray(y[:, None] == np.arange(C))
+
+
+def others(combine: np.ufunc, A: Array, empty: float) -> Array:
+    """`combine` over all the other columns of the row, for each column; shape of `A`."""
+    edge = np.full((A.shape[0], 1), empty)
+    left = np.hstack([edge, combine.accumulate(A, axis=1)[:, :-1]])
+    right = np.hstack([combine.accumulate(A[:, ::-1], axis=1)[:, -2::-1], edge]) if A.shape[1] > 1 else edge
+    return np.asarray(combine(left, right))
+
+
+def _relative(E: float, size: float) -> float:
+    """E / size, where nothing out of nothing is 0."""
+    if E == 0:
+        return 0.0
+    return E / size if size > 0 else float("inf")
