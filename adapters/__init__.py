@@ -37,5 +37,7 @@ def adapter(name: str) -> Adapter:
         raise FrameworkError(f"there is no framework {name!r}; expected one of {', '.join(FRAMEWORKS)}")
     module, package = FRAMEWORKS[name]
     if not importlib.util.find_spec(package):
-        raise FrameworkError(f"{name} is not installed; expected the package {package}: install it, or leave {name} out")
+        raise FrameworkError(
+            f"{name} is not installed; expected the package {package}: install it, or leave {name} out"
+        )
     return cast(Adapter, importlib.import_module(module))

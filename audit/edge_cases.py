@@ -29,7 +29,8 @@ SHAPES = tuple(
 )  # fmt: skip
 TOY, SQUARE, UNEVEN = Shape(5, 4, 10, 3), Shape(6, 5, 4, 4), Shape(17, 13, 11, 5)
 SOME = (TOY, SQUARE, UNEVEN)
-MANY = (Shape(64, 32, 48, 10), Shape(1000, 8, 8, 3))
+DIGITS = Shape(128, 64, 100, 10)
+MANY = (Shape(1000, 8, 8, 3), DIGITS)
 LARGE = (Shape(256, 784, 256, 10), Shape(10000, 4, 4, 3))
 
 
@@ -236,7 +237,13 @@ def _labels() -> list[EdgeCase]:
         "unused_classes": ("only the first two classes occur", lambda a: {"y": a["y"] % 2}),
     }
     cases = [
-        EdgeCase(name, "labels", reason, "a onehot built from the labels that occur; labels shifted by one", _with(_normal, change))
+        EdgeCase(
+            name,
+            "labels",
+            reason,
+            "a onehot built from the labels that occur; labels shifted by one",
+            _with(_normal, change),
+        )
         for name, (reason, change) in chosen.items()
     ]
     return cases + [
@@ -308,7 +315,7 @@ _ALL = [
     *_labels(),
     *_layouts(),
     EdgeCase("digits", "images", "a batch of real images, handwritten digits", "what random numbers do not show",
-             _images, (Shape(128, 64, 100, 10),), quick=()),
+             _images, (DIGITS,), quick=()),
 ]  # fmt: skip
 
 #: Every edge case by its name.

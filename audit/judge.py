@@ -124,7 +124,7 @@ def judge(subject: Subject, gradients: Gradients, acceptance: Acceptance, change
     index = np.unravel_index(int(worst.ratio.argmax()), worst.ratio.shape)
     exact = acceptance.exact.tensors[name]
     verdict, message = _verdict(gradients, compared, acceptance, changed)
-    finding = Finding(
+    return Finding(
         *subject,
         verdict=verdict,
         expected=verdict == "pass",
@@ -139,7 +139,6 @@ def judge(subject: Subject, gradients: Gradients, acceptance: Acceptance, change
         power=acceptance.bound.power,
         message=message,
     )
-    return finding
 
 
 def describe(finding: Finding) -> str:

@@ -59,7 +59,7 @@ class Arithmetic:
         )
 
     def gamma(self, n: Any) -> Any:
-        """n u / (1 - n u), the relative error of n roundings; infinite where n u >= 1 (Higham 2002, lemma 3.1)."""
+        """The relative error of n roundings, n u / (1 - n u); infinite where n u >= 1 (Higham 2002, lemma 3.1)."""
         nu = np.asarray(n, dtype=np.float64) * self.u
         return np.where(nu < 1, nu / np.where(nu < 1, 1 - nu, 1), np.inf)
 
@@ -69,7 +69,7 @@ class Arithmetic:
 
     def unless_overflow(self, E: Array, size: Array | float) -> Array:
         """E, but infinite where sums of absolute values of that size may overflow."""
-        return np.where(OF_OVERFLOW * size <= self.omega, E, np.inf)
+        return np.where(size * OF_OVERFLOW <= self.omega, E, np.inf)
 
     def affine(self, A: Array, E_A: Array, B: Array, b: Array) -> Array:
         """The error of ``A . B + b`` where the computed A is within E_A and B, b are inputs (ROUNDING.md, section 2).
@@ -98,9 +98,9 @@ class Arithmetic:
     def _exact(self, A: Array, E_A: Array, B: Array, b: Array, size: Array) -> NDArray[np.bool_]:
         """Where every partial sum of ``A . B + b`` is representable, so that nothing is rounded (ROUNDING.md, 3)."""
         grid = np.minimum(lowest_bit(A, 1)[:, None] + lowest_bit(B, 0)[None, :], lowest_bit(b[None, :], 0)[None, :])
-        fits = (grid >= self.exponents[0]) & (grid + self.precision <= self.exponents[1])
-        limit = np.ldexp(1.0, np.where(fits, grid + self.precision, 0))
-        return fits & (size <= limit) & (E_A == 0).all(axis=1, keepdims=True)
+        low, high = self.exponents
+        limit = np.ldexp(1.0, np.clip(grid + self.precision, low, high))
+        return (grid >= low) & (size <= limit) & (E_A == 0).all(axis=1, keepdims=True)
 
     def transposed_product(self, A: Array, E_A: Array, B: Array, E_B: Array) -> tuple[Array, Array]:
         """The error of ``A' . B`` and the sum of absolute values that is added; both factors are computed ones."""

@@ -162,7 +162,9 @@ def _sizes(arrays: dict[str, NDArray[Any]]) -> Shape:
         if array.ndim != 2:
             raise ProblemError(f"{name} has shape {array.shape}; expected a matrix {letters}: reshape it")
         if 0 in array.shape:
-            raise ProblemError(f"{name} has shape {array.shape}; expected no empty axis in {letters}: a mean needs samples")
+            raise ProblemError(
+                f"{name} has shape {array.shape}; expected no empty axis in {letters}: a mean needs samples"
+            )
     return Shape(*arrays["X"].shape, *arrays["W2"].shape)
 
 
@@ -180,7 +182,9 @@ def _labels(y: ArrayLike, N: int, C: int) -> NDArray[np.int64]:
         raise ProblemError("y is a masked array; expected a plain array: drop the masked samples first")
     labels = np.asarray(y)
     if labels.dtype.kind not in "iu":
-        raise ProblemError(f"y has dtype {labels.dtype}; expected integer class indices: convert with y.astype(np.int64)")
+        raise ProblemError(
+            f"y has dtype {labels.dtype}; expected integer class indices: convert with y.astype(np.int64)"
+        )
     _check_shape("y", labels.shape, (N,))
     wrong = np.flatnonzero((labels < 0) | (labels >= C))
     if wrong.size:

@@ -163,7 +163,9 @@ def _softmax_bound(
     # ds = (p - onehot) / N, and the maximum's own gradient where it is left in the graph (4.4)
     t = np.where(at_label, 1 + p, p)
     reach = p + E_p
-    rest = np.where(at_label, 0.0, reach).sum(axis=1, keepdims=True) + np.where(at_label, E_p, 0.0).sum(1, keepdims=True)
+    rest = np.where(at_label, 0.0, reach).sum(axis=1, keepdims=True) + np.where(at_label, E_p, 0.0).sum(
+        1, keepdims=True
+    )
     of_maximum = np.fmin(reach * np.expm1(rho), cap).sum(axis=1, keepdims=True) + 2 * fp.gamma(C + 5) * rest
     E_ds = (E_p + fp.gamma(6) * (t + E_p) + np.where(z + E_s + Emax >= 0, of_maximum, 0.0)) / N + fp.eta
 

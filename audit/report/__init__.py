@@ -1,0 +1,1 @@
+"""What a run says, in the forms in which it is read."""

@@ -1,0 +1,55 @@
+"""Every framework on every case, against the certified values and against one another."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from audit.catalogue import Case, case_of, cases
+from audit.edge_cases import SQUARE, TOY
+from audit.judge import describe
+from audit.run import Item, finding
+from reference.problem import TENSORS
+from tests.answers import FRAMEWORKS, acceptance_of, answer
+
+STANDARD = cases("standard")
+EACH_FRAMEWORK = [pytest.param(case, name, id=f"{name}-{case.id}") for case in STANDARD for name in FRAMEWORKS]
+EACH_PAIR = [
+    pytest.param(case, *pair, id=f"{'~'.join(pair)}-{case.id}") for case in STANDARD for pair in combinations(FRAMEWORKS, 2)
+]
+
+
+@pytest.mark.parametrize(("case", "framework"), EACH_FRAMEWORK)
+def test_gradient_is_within_the_bound_of_the_certified_values(case: Case, framework: str) -> None:
+    from adapters import adapter
+
+    found = finding(Item(case, framework, adapter(framework).variants[0]), acceptance_of(case))
+    assert found.verdict == "pass", describe(found)
+
+
+@pytest.mark.parametrize(("case", "one", "other"), EACH_PAIR)
+def test_frameworks_agree_within_twice_the_bound(case: Case, one: str, other: str) -> None:
+    bounds = acceptance_of(case).bound.tensors
+    left, right = answer(one, case), answer(other, case)
+    apart = {
+        name: np.abs(getattr(left, name).astype(float) - getattr(right, name).astype(float)) for name in TENSORS
+    }
+    too_far = [name for name in TENSORS if (apart[name] > 2 * bounds[name]).any()]
+    assert too_far == []
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("shape", [TOY, SQUARE], ids=str)
+def test_jax_gradient_that_is_not_compiled_is_right_too(shape: object, dtype: str) -> None:
+    case = case_of(f"{shape}-reg_0.1-random-{dtype}-s0")
+    found = finding(Item(case, "jax", "eager"), acceptance_of(case))
+    assert found.verdict == "pass", describe(found)
+
+
+def test_jax_in_float64_leaves_its_default_precision_alone() -> None:
+    import jax.numpy as jnp
+
+    answer("jax", case_of("5x4x10x3-reg_0.1-random-float64-s0"))
+    assert jnp.zeros(1, dtype=float).dtype == np.float32

@@ -1,0 +1,48 @@
+"""The derivatives between the loss and the parameters, ds, dh and da, against the frameworks' own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters.protocol import hand_over
+from audit.catalogue import case_of
+from reference import network
+from reference.problem import Problem
+from tests.answers import acceptance_of
+
+EDGES = ("random", "exact_kinks", "zero_parameters", "all_dead", "right_by_37", "logits_1e4")
+
+
+def _numpy(problem: Problem) -> Mapping[str, Any]:
+    found = network.backward(problem, network.forward(problem))
+    return {"ds": found.ds, "dh": found.dh, "da": found.da}
+
+
+def _torch(problem: Problem) -> Mapping[str, Any]:
+    from adapters.torch_autograd import intermediates
+
+    return intermediates(hand_over(problem))
+
+
+def _jax(problem: Problem) -> Mapping[str, Any]:
+    from adapters.jax_grad import intermediates
+
+    return intermediates(hand_over(problem))
+
+
+@pytest.mark.parametrize("intermediates", [_numpy, _torch, _jax], ids=["numpy", "torch", "jax"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("edge", EDGES)
+def test_intermediate_gradients_are_within_their_bounds(edge: str, dtype: str, intermediates: Any) -> None:
+    accepted = acceptance_of(case_of(f"5x4x10x3-reg_0.1-{edge}-{dtype}-s0"))
+    found = intermediates(accepted.problem)
+    outside = [
+        name
+        for name in ("ds", "dh", "da")
+        if (np.abs(found[name] - getattr(accepted.exact, name)) > getattr(accepted.bound, name)).any()
+    ]
+    assert outside == []
