@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import jaxlib
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from adapters.protocol import Inputs, normalised
 from reference.problem import Gradients
@@ -30,7 +33,7 @@ def gradients(inputs: Inputs, variant: str) -> Gradients:
         return Gradients(*(np.array(t) for t in (loss, *grads)))
 
 
-def intermediates(inputs: Inputs) -> dict[str, object]:
+def intermediates(inputs: Inputs) -> dict[str, NDArray[Any]]:
     """The derivatives of the loss by the logits, the hidden units and the pre-activations: ds (N, C), dh, da (N, H)."""
     X, y, W1, b1, W2, b2, _ = normalised(inputs)
     with jax.enable_x64(X.dtype == np.float64):

@@ -97,5 +97,5 @@ def hand_over(problem: Problem, layout: str = "C", labels: str = "int64") -> Inp
 
 def normalised(inputs: Inputs) -> Inputs:
     """The inputs as every framework takes them: native, C-ordered, writable copies with int64 labels."""
-    arrays = (np.array(a, dtype=a.dtype.newbyteorder("="), order="C", copy=True) for a in inputs[:-1])
-    return Inputs(*arrays, reg=inputs.reg)._replace(y=np.array(inputs.y, dtype=np.int64, order="C", copy=True))
+    X, y, W1, b1, W2, b2 = (np.array(a, dtype=a.dtype.newbyteorder("="), order="C", copy=True) for a in inputs[:6])
+    return Inputs(X, y.astype(np.int64), W1, b1, W2, b2, inputs.reg)

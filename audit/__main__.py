@@ -183,7 +183,7 @@ def _cases(options: argparse.Namespace) -> int:
     return OK
 
 
-def _frameworks(_: argparse.Namespace) -> int:
+def _frameworks(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
     """`frameworks`: what could be judged, and what is installed."""
     from adapters import FRAMEWORKS, adapter, installed
 

@@ -103,7 +103,7 @@ def _zero_first_sample(arrays: Arrays) -> Arrays:
 
 
 def _negative_zeros(arrays: Arrays) -> Arrays:
-    """Half of the samples have pre-activations that are sums of negative zeros."""
+    """Half of the samples are -0.0, and so are the biases."""
     X = arrays["X"].copy()
     X[::2] = -0.0
     return {"X": X, "W1": np.abs(arrays["W1"]), "b1": np.full_like(arrays["b1"], -0.0)}
@@ -297,10 +297,11 @@ _ALL = [
              _with(_normal, lambda a: {name: np.zeros_like(a[name]) for name in ("W1", "b1", "W2", "b2")})),
     EdgeCase("exact_kinks", "kinks", "integers whose first sample cancels to pre-activations of exactly 0",
              "a ReLU derivative of 1 or 1/2 at 0", _with(_integers, _zero_first_sample)),
-    EdgeCase("negative_zeros", "kinks", "pre-activations of -0.0", "a sign bit taken for a sign",
-             _with(_integers, _negative_zeros)),
-    EdgeCase("rounded_kinks", "kinks", "pre-activations that cancel up to rounding: either side of the kink is right",
-             "a judge that convicts rounding", _with(_normal, _zero_first_sample), MANY, quick=MANY[:1]),
+    EdgeCase("negative_zeros", "kinks", "inputs and biases of -0.0: pre-activations of either zero",
+             "a sign bit taken for a sign", _with(_integers, _negative_zeros)),
+    EdgeCase("rounded_kinks", "undecidable kinks",
+             "pre-activations that cancel up to rounding: either side of the kink is right", "a judge that convicts rounding",
+             _with(_normal, _zero_first_sample), MANY, quick=MANY[:1]),
     EdgeCase("all_dead", "units", "no unit is active: h = 0", "a mask that is forgotten, inverted or taken from dh",
              _with(_normal, lambda a: {"b1": -_reach(a)})),
     EdgeCase("all_alive", "units", "every unit is active", "a mask applied where nothing is masked",

@@ -63,9 +63,9 @@ class Arithmetic:
         nu = np.asarray(n, dtype=np.float64) * self.u
         return np.where(nu < 1, nu / np.where(nu < 1, 1 - nu, 1), np.inf)
 
-    def sub(self, A: Array) -> Array:
+    def sub(self, A: Any) -> Any:
         """|A| where it is subnormal, so that a program may flush it to zero; else 0."""
-        return np.where(A < self.eta, A, 0.0)
+        return np.where(self.eta > A, A, 0.0)
 
     def unless_overflow(self, E: Array, size: Array | float) -> Array:
         """E, but infinite where sums of absolute values of that size may overflow."""
@@ -100,7 +100,8 @@ class Arithmetic:
         grid = np.minimum(lowest_bit(A, 1)[:, None] + lowest_bit(B, 0)[None, :], lowest_bit(b[None, :], 0)[None, :])
         low, high = self.exponents
         limit = np.ldexp(1.0, np.clip(grid + self.precision, low, high))
-        return (grid >= low) & (size <= limit) & (E_A == 0).all(axis=1, keepdims=True)
+        exact: NDArray[np.bool_] = (grid >= low) & (size <= limit) & (E_A == 0).all(axis=1, keepdims=True)
+        return exact
 
     def transposed_product(self, A: Array, E_A: Array, B: Array, E_B: Array) -> tuple[Array, Array]:
         """The error of ``A' . B`` and the sum of absolute values that is added; both factors are computed ones."""
@@ -118,7 +119,7 @@ def product(A: Array, B: Array) -> Array:
 
 def count(A: Array, B: Array) -> Array:
     """How many products of two non-zero factors each entry of ``A . B`` adds."""
-    return (A != 0).astype(np.float64) @ (B != 0).astype(np.float64)
+    return np.asarray((A != 0).astype(np.float64) @ (B != 0).astype(np.float64))
 
 
 def certainly(E: Array) -> Array:
@@ -131,4 +132,4 @@ def lowest_bit(A: Array, axis: int) -> NDArray[np.int64]:
     significand, exponent = np.frexp(np.where(np.isfinite(A), A, 0))
     digits = np.ldexp(significand, 53).astype(np.int64)
     trailing = np.frexp((digits & -digits).astype(np.float64))[1] - 1
-    return np.where(digits == 0, NO_BIT, exponent.astype(np.int64) - 53 + trailing).min(axis=axis)
+    return np.asarray(np.where(digits == 0, NO_BIT, exponent.astype(np.int64) - 53 + trailing).min(axis=axis))

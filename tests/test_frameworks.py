@@ -17,7 +17,9 @@ from tests.answers import FRAMEWORKS, acceptance_of, answer
 STANDARD = cases("standard")
 EACH_FRAMEWORK = [pytest.param(case, name, id=f"{name}-{case.id}") for case in STANDARD for name in FRAMEWORKS]
 EACH_PAIR = [
-    pytest.param(case, *pair, id=f"{'~'.join(pair)}-{case.id}") for case in STANDARD for pair in combinations(FRAMEWORKS, 2)
+    pytest.param(case, *pair, id=f"{'~'.join(pair)}-{case.id}")
+    for case in STANDARD
+    for pair in combinations(FRAMEWORKS, 2)
 ]
 
 
@@ -33,9 +35,7 @@ def test_gradient_is_within_the_bound_of_the_certified_values(case: Case, framew
 def test_frameworks_agree_within_twice_the_bound(case: Case, one: str, other: str) -> None:
     bounds = acceptance_of(case).bound.tensors
     left, right = answer(one, case), answer(other, case)
-    apart = {
-        name: np.abs(getattr(left, name).astype(float) - getattr(right, name).astype(float)) for name in TENSORS
-    }
+    apart = {name: np.abs(getattr(left, name).astype(float) - getattr(right, name).astype(float)) for name in TENSORS}
     too_far = [name for name in TENSORS if (apart[name] > 2 * bounds[name]).any()]
     assert too_far == []
 

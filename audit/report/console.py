@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +13,8 @@ from audit.judge import VERDICTS, Finding, describe
 
 #: At most so many findings are printed one by one; all of them are in findings.jsonl.
 SHOWN = 20
+
+Key = TypeVar("Key")
 
 STYLE = {"pass": "green", "wrong": "bold red", "error": "red", "undecided": "yellow", "unsupported": "dim"}
 
@@ -29,8 +31,8 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     findings : sequence of Finding
         The findings.
     """
-    console.print(_table("framework", findings, lambda f: f"{f.framework} {f.variant} {f.dtype}"))
-    console.print(_table("case family", findings, lambda f: f.family))
+    console.print(_verdicts(findings))
+    console.print(_families(findings))
     notable = [f for f in findings if f.verdict != "pass"]
     for finding in notable[:SHOWN]:
         style = STYLE[finding.verdict]
@@ -50,22 +52,43 @@ def sentence(run: Mapping[str, Any]) -> str:
     return f"{'All as expected' if run['ok'] else 'NOT as expected'}: {total} verdicts, {said or 'nothing judged'}."
 
 
-def _table(title: str, findings: Sequence[Finding], key: Callable[[Finding], str]) -> Table:
-    """Verdicts and the worst entry, a row for each value of `key` in the order of appearance."""
-    groups: dict[str, list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(key(finding), []).append(finding)
+def _verdicts(findings: Sequence[Finding]) -> Table:
+    """How many verdicts of each kind, a row for each framework's variant and dtype."""
     shown = [v for v in reversed(VERDICTS) if v == "pass" or any(f.verdict == v for f in findings)]
-    table = Table(title_justify="left", header_style="bold")
-    table.add_column(title)
+    table = Table("framework", "variant", "dtype", header_style="bold")
     for verdict in shown:
         table.add_column(verdict, justify="right", style=STYLE[verdict])
-    table.add_column("worst error/bound", justify="right")
-    table.add_column("in")
-    for name, group in groups.items():
-        judged = [f for f in group if f.ratio is not None]
-        worst = max(judged, key=lambda f: f.ratio or 0.0, default=None)
-        cells = [str(sum(f.verdict == v for f in group)) for v in shown]
-        where = ("-", "-") if worst is None else (f"{worst.ratio:.2g}", str(worst.tensor))
-        table.add_row(name, *cells, *where)
+    for who, group in _grouped(findings, lambda f: (f.framework, f.variant, f.dtype)).items():
+        table.add_row(*who, *(str(sum(f.verdict == v for f in group)) for v in shown))
     return table
+
+
+def _families(findings: Sequence[Finding]) -> Table:
+    """Case families by frameworks: the worst error/bound, or what did not pass."""
+    columns = list(dict.fromkeys((f.framework, f.variant) for f in findings))
+    table = Table(
+        "worst error/bound in", header_style="bold", caption="1 is where wrong begins", caption_justify="left"
+    )
+    for framework, variant in columns:
+        table.add_column(f"{framework} {variant}", justify="right")
+    for family, group in _grouped(findings, lambda f: f.family).items():
+        by_column = _grouped(group, lambda f: (f.framework, f.variant))
+        table.add_row(family, *(_cell(by_column.get(column, [])) for column in columns))
+    return table
+
+
+def _cell(findings: Sequence[Finding]) -> str:
+    """The worst verdicts, counted, or where all passed the worst ratio."""
+    for verdict in VERDICTS:
+        number = sum(f.verdict == verdict for f in findings)
+        if number and verdict != "pass":
+            return f"[{STYLE[verdict]}]{number} {verdict}[/]"
+    return f"{max((f.ratio or 0.0 for f in findings), default=0.0):.2f}" if findings else ""
+
+
+def _grouped(findings: Sequence[Finding], key: Callable[[Finding], Key]) -> dict[Key, list[Finding]]:
+    """The findings by the value of `key`, in the order of appearance."""
+    groups: dict[Key, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(key(finding), []).append(finding)
+    return groups

@@ -1,0 +1,198 @@
+"""The judge is judged: what is inside the bound passes, what is one step outside is caught, in every tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audit.catalogue import case_of
+from audit.judge import Finding, Subject, describe, judge
+from reference.acceptance import Acceptance, accept
+from reference.problem import TENSORS, Gradients, Problem
+from tests.answers import FRAMEWORKS, acceptance_of, canonical
+
+SUBJECT = Subject("case", "family", "framework", "variant", "float64")
+CASE = {dtype: case_of(f"5x4x10x3-reg_0.1-random-{dtype}-s0") for dtype in ("float64", "float32")}
+
+
+def exact(accepted: Acceptance) -> Gradients:
+    """The certified values, rounded to float64."""
+    return Gradients(**{name: accepted.exact.tensors[name].hi.copy() for name in TENSORS})
+
+
+def off_by(accepted: Acceptance, name: str, bounds: float) -> Finding:
+    """The verdict on the exact gradient with the largest entry of one tensor off by so many times its bound."""
+    gradients = exact(accepted)
+    tensor = getattr(gradients, name)
+    index = np.unravel_index(np.abs(tensor).argmax(), tensor.shape)
+    tensor[index] += bounds * accepted.bound.tensors[name][index]
+    return judge(SUBJECT, gradients, accepted)
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_the_bound_is_where_pass_ends(name: str) -> None:
+    accepted = acceptance_of(CASE["float64"])
+    assert off_by(accepted, name, 0.9).verdict == "pass"
+    found = off_by(accepted, name, 1.1)
+    assert (found.verdict, found.tensor) == ("wrong", name)
+    assert found.ratio == pytest.approx(1.1, rel=0.2)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", TENSORS)
+def test_a_number_that_is_not_finite_is_wrong(name: str, value: float) -> None:
+    accepted = acceptance_of(CASE["float64"])
+    gradients = exact(accepted)
+    getattr(gradients, name)[...] = value
+    found = judge(SUBJECT, gradients, accepted)
+    assert (found.verdict, found.tensor, found.ratio) == ("wrong", name, np.inf)
+
+
+@pytest.mark.parametrize("name", TENSORS[1:])
+@pytest.mark.parametrize(
+    "change",
+    [np.zeros_like, np.negative, lambda g: g * 5, lambda g: g / 5, lambda g: g.astype("float32").astype("float64")],
+    ids=["zeros", "negated", "times N", "over N", "through float32"],
+)
+def test_a_wrong_tensor_is_wrong(name: str, change: Callable[[Any], Any]) -> None:
+    accepted = acceptance_of(CASE["float64"])
+    gradients = replace(exact(accepted), **{name: change(getattr(exact(accepted), name))})
+    found = judge(SUBJECT, gradients, accepted)
+    assert (found.verdict, found.tensor) == ("wrong", name)
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_another_shape_is_wrong_even_where_it_would_broadcast(name: str) -> None:
+    accepted = acceptance_of(CASE["float64"])
+    gradients = replace(exact(accepted), **{name: getattr(exact(accepted), name)[None]})
+    found = judge(SUBJECT, gradients, accepted)
+    assert found.verdict == "wrong"
+    assert found.message.startswith(f"{name} has shape (1,")
+
+
+def test_changed_inputs_are_wrong() -> None:
+    accepted = acceptance_of(CASE["float64"])
+    found = judge(SUBJECT, exact(accepted), accepted, changed=("W1",))
+    assert (found.verdict, found.message) == ("wrong", "the call changed its inputs: W1")
+
+
+def test_ties_go_to_the_first_tensor_and_entry() -> None:
+    found = judge(SUBJECT, exact(acceptance_of(CASE["float64"])), acceptance_of(CASE["float64"]))
+    nans = {name: np.full_like(getattr(exact(acceptance_of(CASE["float64"])), name), np.nan) for name in ("W2", "b1")}
+    tied = judge(SUBJECT, replace(exact(acceptance_of(CASE["float64"])), **nans), acceptance_of(CASE["float64"]))
+    assert found.verdict == "pass"
+    assert (tied.tensor, tied.index) == ("b1", (0,))
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("derivative", [0.5, 1.0])
+def test_another_derivative_at_the_kink_is_wrong_where_the_kink_is_certain(derivative: float, framework: str) -> None:
+    """The units of the first sample are exactly 0: adding `derivative` of dh there is what the other rules would do."""
+    accepted = acceptance_of(case_of("5x4x10x3-reg_0.1-exact_kinks-float64-s0"))
+    at_kink = np.where(accepted.exact.sign == 0, derivative * accepted.exact.dh, 0)
+    right = canonical(framework, accepted.problem)
+    wrong = replace(right, W1=right.W1 + accepted.problem.X.T @ at_kink, b1=right.b1 + at_kink.sum(axis=0))
+    assert judge(SUBJECT, right, accepted).verdict == "pass"
+    assert judge(SUBJECT, wrong, accepted).verdict == "wrong"
+
+
+@pytest.mark.parametrize("side", [0.0, 0.5, 1.0])
+def test_every_derivative_between_the_sides_passes_where_the_kink_is_not_decidable(side: float) -> None:
+    accepted = acceptance_of(case_of("1000x8x8x3-reg_0.1-rounded_kinks-float64-s0"))
+    kinks, dh = accepted.bound.kinks, accepted.exact.dh
+    moved = np.where(kinks, side * dh, accepted.exact.da)
+    gradients = replace(
+        exact(accepted),
+        W1=accepted.problem.X.T @ moved + 2 * accepted.problem.reg * accepted.problem.W1,
+        b1=moved.sum(axis=0),
+    )
+    assert kinks.sum() == 8
+    assert judge(SUBJECT, gradients, accepted).verdict == "pass"
+
+
+def offset(common: float) -> Acceptance:
+    """Four samples without an active unit, so that the logits are b2, exactly, with a common offset."""
+    b2 = common + np.array([0.0, 1.0, 2.0])
+    numbers = {"X": np.zeros((4, 1)), "W1": np.ones((1, 1)), "b1": -np.ones(1), "W2": np.ones((1, 3)), "b2": b2}
+    return accept(Problem(**numbers, y=np.array([0, 1, 2, 0]), reg=0.0))
+
+
+def with_loss_off(accepted: Acceptance, by: float) -> Finding:
+    """The verdict on the exact gradients beside a loss that is off."""
+    right = exact(accepted)
+    return judge(SUBJECT, replace(right, loss=right.loss + by), accepted)
+
+
+def test_digits_lost_to_a_common_offset_are_undecided_not_wrong() -> None:
+    """At an offset of 2^40, logsumexp(s) - s[y] rounds by 2^-13 in float64: neither right nor convicted."""
+    found = with_loss_off(offset(2.0**40), 2.0**-13)
+    assert (found.verdict, found.message) == ("undecided", "digits lost to a common offset of the logits")
+
+
+@pytest.mark.parametrize(("common", "by"), [(0.0, 2.0**-13), (2.0**40, 2.0**-10)])
+def test_digits_lost_to_no_offset_or_beyond_it_are_wrong(common: float, by: float) -> None:
+    assert with_loss_off(offset(common), by).verdict == "wrong"
+
+
+def test_half_of_the_digits_may_be_lost_to_an_offset() -> None:
+    assert with_loss_off(offset(2.0**40), 2.0**-27).verdict == "pass"
+
+
+def test_a_db2_that_no_softmax_gives_is_wrong_whatever_the_offset() -> None:
+    """exp(s - logsumexp(s)) does not sum to 1 then; neither does db2 sum to 0."""
+    accepted = offset(2.0**40)
+    right = exact(accepted)
+    assert judge(SUBJECT, replace(right, b2=right.b2 + 2.0**-15), accepted).verdict == "wrong"
+
+
+def overflowing() -> Acceptance:
+    """A problem in which a correct float32 program may overflow, though not in db2's and db1's every form."""
+    numbers = {"X": [[2.0**100]], "W1": [[2.0**100]], "b1": [0], "W2": [[1, -1]], "b2": [0, 0]}
+    return accept(Problem(**{k: np.array(v, "float32") for k, v in numbers.items()}, y=np.array([0]), reg=0.0))
+
+
+def test_where_a_correct_program_may_overflow_nothing_passes() -> None:
+    accepted = overflowing()
+    found = judge(SUBJECT, exact(accepted), accepted)
+    assert (found.verdict, found.power) == ("undecided", np.inf)
+
+
+def test_a_bound_without_power_does_not_pass_and_still_convicts() -> None:
+    """One sample at an undecidable kink: dW1 and db1 may be anything up to dh, but not beyond it."""
+    numbers = {"X": [[0.1]], "W1": [[0.3]], "b1": [-0.1 * 0.3], "W2": [[1, -1]], "b2": [0, 0]}
+    accepted = accept(Problem(**{k: np.array(v, "float64") for k, v in numbers.items()}, y=np.array([0]), reg=0.0))
+    assert off_by(accepted, "b1", 0.0).verdict == "undecided"
+    assert off_by(accepted, "b1", 1.5).verdict == "wrong"
+
+
+def test_a_finding_in_words_gives_what_was_got_what_is_exact_and_how_far_is_allowed() -> None:
+    words = describe(off_by(acceptance_of(CASE["float64"]), "W2", 1.5))
+    assert words.startswith("W2[")
+    assert all(word in words for word in ("got ", "exact ", "error ", "bound ", "ratio 1.5"))
+
+
+#: The relative error that has to be seen in the largest entry of any one tensor.
+PLANTED = {"float64": 1e-12, "float32": 1e-3}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+@pytest.mark.parametrize("dtype", PLANTED)
+def test_a_planted_error_in_one_entry_is_caught(dtype: str, name: str, figure: Callable[[str], None]) -> None:
+    """On top of every framework's own rounding; the smallest error that is still caught is printed."""
+    accepted = acceptance_of(CASE[dtype])
+
+    def caught(relative: float, framework: str) -> bool:
+        right = canonical(framework, accepted.problem)
+        tensor = np.array(getattr(right, name), dtype=np.float64)
+        index = np.unravel_index(np.abs(tensor).argmax(), tensor.shape)
+        tensor[index] *= 1 + relative
+        return judge(SUBJECT, replace(right, **{name: tensor}), accepted).verdict == "wrong"
+
+    grid = PLANTED[dtype] * 10 ** np.arange(0, -6, -0.1)
+    smallest = max(min(r for r in grid if caught(r, framework)) for framework in FRAMEWORKS)
+    figure(f"smallest planted relative error caught in {name}, {dtype}, by every framework: {smallest:.1e}")
+    assert all(caught(PLANTED[dtype], framework) for framework in FRAMEWORKS)
