@@ -116,7 +116,7 @@ def _run(options: argparse.Namespace) -> int:
     from adapters import adapter, installed
     from audit import record
     from audit.report import console
-    from audit.run import Settings, findings, plan, plan_hash
+    from audit.run import Settings, findings, plan, plan_hash, tables
 
     settings = Settings(
         frameworks=options.frameworks or tuple(installed()),
@@ -158,7 +158,7 @@ def _run(options: argparse.Namespace) -> int:
         "plan": plan_hash(items),
         "shard": "1/1",
         "timings": {"seconds": round(time.perf_counter() - began, 3)},
-        "tables": {},
+        "tables": tables(items),
     }
     record.write(out, run, found)
     console.show(Console(), run, found)

@@ -18,6 +18,8 @@ from reference.problem import DTYPES, Problem, Shape
 #: Regularisation strengths of the random cases, and of the edge cases.
 REGS = (0.0, 1e-8, 1e-3, 0.1, 1.0, 1e3)
 EDGE_REGS = (0.0, 0.1)
+#: The training: its edge case, how many steps it takes, and its regularisation.
+TRAINING, STEPS, TRAINING_REG = "training", 200, 1e-4
 #: The selections, each within the next, and what they are for.
 SELECTIONS = {
     "quick": "every edge case once, in seconds",
@@ -25,7 +27,7 @@ SELECTIONS = {
     "full": "the standard cases under every strength, three seeds, and two large shapes",
 }
 
-_ID = re.compile(r"(\d+)x(\d+)x(\d+)x(\d+)-reg_([0-9.e+-]+)-([\w-]+)-(float\d+)-s(\d+)")
+_ID = re.compile(r"(\d+)x(\d+)x(\d+)x(\d+)-reg_([0-9.e+-]+)-([\w-]+)-(float\d+)-s(\d+)(?:-t(\d+))?")
 
 
 class CaseError(LookupError):
@@ -41,21 +43,26 @@ class Case:
     edge: EdgeCase
     dtype: str
     seed: int
+    step: int | None = None
 
     @property
     def id(self) -> str:
         """The case's name, from which it can be made again."""
-        return f"{self.shape}-reg_{self.reg:g}-{self.edge.name}-{self.dtype}-s{self.seed}"
+        step = "" if self.step is None else f"-t{self.step}"
+        return f"{self.shape}-reg_{self.reg:g}-{self.edge.name}-{self.dtype}-s{self.seed}{step}"
 
     @property
     def family(self) -> str:
         """The group of edge cases that it belongs to."""
         return self.edge.family
 
+    def generator(self) -> np.random.Generator:
+        """The source of its numbers: the same for every strength and dtype."""
+        return np.random.default_rng([self.seed, zlib.crc32(self.edge.name.encode()), *self.shape])
+
     def problem(self) -> Problem:
-        """Its numbers: the same for every strength and dtype, up to rounding to the dtype."""
-        generator = np.random.default_rng([self.seed, zlib.crc32(self.edge.name.encode()), *self.shape])
-        arrays = self.edge.make(generator, self.shape)
+        """Its numbers; of a training, those of the first step, which are the same for every framework."""
+        arrays = self.edge.make(self.generator(), self.shape)
         y = arrays.pop("y")
         return Problem(**{name: array.astype(self.dtype) for name, array in arrays.items()}, y=y, reg=self.reg)
 
@@ -71,12 +78,16 @@ def case_of(case_id: str) -> Case:
     match = _ID.fullmatch(case_id)
     if not match:
         raise CaseError(f"{case_id!r} is no case id; expected one like 5x4x10x3-reg_0.1-random-float64-s0")
-    *sizes, reg, edge, dtype, seed = match.groups()
+    *sizes, reg, edge, dtype, seed, step = match.groups()
     if edge not in EDGE_CASES:
         raise CaseError(f"there is no edge case {edge!r}; `python -m audit cases` lists them")
     if dtype not in DTYPES:
         raise CaseError(f"{dtype!r} is no dtype of a case; expected {' or '.join(DTYPES)}")
-    return Case(Shape(*map(int, sizes)), float(reg), EDGE_CASES[edge], dtype, int(seed))
+    if (edge == TRAINING) != (step is not None):
+        raise CaseError(f"{case_id!r} is no case id; a step (-t17) belongs to {TRAINING}, and to nothing else")
+    return Case(
+        Shape(*map(int, sizes)), float(reg), EDGE_CASES[edge], dtype, int(seed), None if step is None else int(step)
+    )
 
 
 def cases(selection: str = "standard", dtypes: tuple[str, ...] = DTYPES, seed: int = 0) -> list[Case]:
@@ -92,11 +103,12 @@ def cases(selection: str = "standard", dtypes: tuple[str, ...] = DTYPES, seed: i
         The seed of the random numbers.
     """
     found = dict.fromkeys(
-        Case(shape, reg, edge, dtype, a_seed)
+        Case(shape, reg, edge, dtype, a_seed, step)
         for edge in EDGE_CASES.values()
         for shape, reg, a_seed in _settings(edge, selection, seed)
         for dtype in dtypes
         if dtype in edge.dtypes
+        for step in (range(STEPS) if edge.name == TRAINING else (None,))
     )
     return list(found)
 
@@ -105,6 +117,9 @@ def _settings(edge: EdgeCase, selection: str, seed: int) -> Iterator[tuple[Shape
     """The shapes, strengths and seeds in which a selection poses an edge case."""
     if selection == "quick":
         yield from ((shape, 0.1, seed) for shape in edge.quick)
+        return
+    if edge.name == TRAINING:
+        yield from ((shape, TRAINING_REG, seed) for shape in edge.shapes)
         return
     everything = selection == "full"
     regs = REGS if everything or edge.name == "random" else EDGE_REGS

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from audit import digits
 from reference.problem import Shape
 
 Arrays = dict[str, NDArray[Any]]
@@ -29,7 +30,7 @@ SHAPES = tuple(
 )  # fmt: skip
 TOY, SQUARE, UNEVEN = Shape(5, 4, 10, 3), Shape(6, 5, 4, 4), Shape(17, 13, 11, 5)
 SOME = (TOY, SQUARE, UNEVEN)
-DIGITS = Shape(128, 64, 100, 10)
+DIGITS, TRAINING = Shape(128, 64, 100, 10), Shape(128, 64, 32, 10)
 MANY = (Shape(1000, 8, 8, 3), DIGITS)
 LARGE = (Shape(256, 784, 256, 10), Shape(10000, 4, 4, 3))
 
@@ -157,20 +158,9 @@ def _first_rows_again(arrays: Arrays) -> Arrays:
 
 
 def _images(rng: Generator, shape: Shape) -> Arrays:
-    """A batch of scikit-learn's handwritten digits, pixels in 0..1, and a network as one would initialise it."""
-    from sklearn.datasets import load_digits
-
-    N, D, H, C = shape
-    digits = load_digits()
-    batch = rng.choice(len(digits.target), N, replace=False)
-    return {
-        "X": digits.data[batch, :D] / 16,
-        "y": digits.target[batch],
-        "W1": rng.standard_normal((D, H)) * np.sqrt(2 / D),
-        "b1": 0.01 * rng.standard_normal(H),
-        "W2": rng.standard_normal((H, C)) * np.sqrt(2 / H),
-        "b2": np.zeros(C),
-    }
+    """A batch of real images and a network as one would initialise it."""
+    training, _ = digits.split(rng)
+    return {**digits.initial(rng, shape), **digits.batch(rng, training, shape.N)}
 
 
 def _logits() -> list[EdgeCase]:
@@ -317,6 +307,8 @@ _ALL = [
     *_layouts(),
     EdgeCase("digits", "images", "a batch of real images, handwritten digits", "what random numbers do not show",
              _images, (DIGITS,), quick=()),
+    EdgeCase("training", "training", "each step of a training on the images, at the framework's own parameters",
+             "what shows only where a training leads", _images, (TRAINING,), quick=()),
 ]  # fmt: skip
 
 #: Every edge case by its name.

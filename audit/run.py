@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from adapters import adapter
 from adapters.protocol import Adapter, Inputs, hand_over
-from audit.catalogue import Case, cases
+from audit.catalogue import STEPS, Case, cases
 from audit.judge import Finding, Subject, judge
+from audit.training import table as training_table
+from audit.training import trajectory
 from reference.acceptance import Acceptance, PrecisionExhausted, accept
+from reference.problem import Problem
 
 
 class SettingsError(ValueError):
@@ -73,15 +76,36 @@ def plan_hash(items: Iterable[Item]) -> str:
 
 def findings(items: Sequence[Item]) -> Iterator[Finding]:
     """Judge the items, in their order; the exact values of a case are found once."""
-    for case, group in groupby(items, key=lambda item: item.case):
-        try:
-            acceptance = accept(case.problem())
-        except PrecisionExhausted as error:
-            for item in group:
-                yield Finding(*_subject(item), verdict="undecided", expected=False, message=str(error))
-            continue
+    for _, group in groupby(items, key=lambda item: item.case):
+        acceptance = None
         for item in group:
-            yield finding(item, acceptance)
+            try:
+                if acceptance is None or item.case.step is not None:
+                    acceptance = accept(problem(item))
+            except PrecisionExhausted as error:
+                yield Finding(*_subject(item), verdict="undecided", expected=False, message=str(error))
+            except Exception as error:  # a training is the framework's own work
+                yield _raised(item, error)
+            else:
+                yield finding(item, acceptance)
+
+
+def problem(item: Item) -> Problem:
+    """The problem that an item is judged on: the case's own, or where the framework's training had led it."""
+    case = item.case
+    if case.step is None:
+        return case.problem()
+    return trajectory(item.framework, item.variant, replace(case, step=0), STEPS).problems[case.step]
+
+
+def tables(items: Sequence[Item]) -> dict[str, Any]:
+    """The tables that belong to a run beside its findings, by name."""
+    steps = [item for item in items if item.case.step is not None]
+    if not steps:
+        return {}
+    starts = list(dict.fromkeys(replace(item.case, step=0) for item in steps))
+    who = list(dict.fromkeys((item.framework, item.variant) for item in steps))
+    return {"training": training_table(who, starts, STEPS)}
 
 
 def finding(item: Item, acceptance: Acceptance) -> Finding:
@@ -94,9 +118,14 @@ def finding(item: Item, acceptance: Acceptance) -> Finding:
     try:
         gradients = framework.gradients(inputs, item.variant)
     except Exception as error:  # whatever it raises is what there is to report
-        message = " ".join(traceback.format_exception_only(error)[-1].split())
-        return Finding(*_subject(item), verdict="error", expected=False, message=message)
+        return _raised(item, error)
     return judge(_subject(item), gradients, acceptance, _changed(inputs, acceptance))
+
+
+def _raised(item: Item, error: Exception) -> Finding:
+    """The finding on a call that raised an exception."""
+    message = " ".join(traceback.format_exception_only(error)[-1].split())
+    return Finding(*_subject(item), verdict="error", expected=False, message=message)
 
 
 def _subject(item: Item) -> Subject:

@@ -33,6 +33,8 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     """
     console.print(_verdicts(findings))
     console.print(_families(findings))
+    for table in run["tables"].values():
+        console.print(_plain(table))
     notable = [f for f in findings if f.verdict != "pass"]
     for finding in notable[:SHOWN]:
         style = STYLE[finding.verdict]
@@ -74,6 +76,16 @@ def _families(findings: Sequence[Finding]) -> Table:
     for family, group in _grouped(findings, lambda f: f.family).items():
         by_column = _grouped(group, lambda f: (f.framework, f.variant))
         table.add_row(family, *(_cell(by_column.get(column, [])) for column in columns))
+    return table
+
+
+def _plain(content: Mapping[str, Any]) -> Table:
+    """A table of run.json, as it stands there."""
+    table = Table(title=content["title"], title_justify="left", caption=content["note"], caption_justify="left")
+    for column in content["columns"]:
+        table.add_column(column)
+    for row in content["rows"]:
+        table.add_row(*(f"{cell:.3g}" if isinstance(cell, float) else escape(str(cell)) for cell in row))
     return table
 
 
