@@ -13,16 +13,36 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from audit.judge import VERDICTS, Finding
+from audit.run import Settings, plan
 
 #: The version of the record's form; it changes when a key changes its meaning or goes.
 SCHEMA = 1
 
 
+#: What run.json holds (the contract).
+KEYS = {"schema", "ok", "counts", "versions", "machine", "settings", "plan", "shard", "timings", "tables"}
+
+
 class RecordError(OSError):
     """A record that cannot be written or read."""
+
+
+class Record(NamedTuple):
+    """The record of a run, or of a shard of one."""
+
+    folder: Path
+    run: dict[str, Any]
+    findings: list[Finding]
+
+
+def run_of(findings: Sequence[Finding], strict: bool) -> dict[str, Any]:
+    """What run.json says of the findings: whether all are as expected, and how many there are of each verdict."""
+    tolerated = () if strict else ("undecided",)
+    ok = all(finding.expected or finding.verdict in tolerated for finding in findings)
+    return {"schema": SCHEMA, "ok": ok, "counts": counts(findings)}
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, Any]:
@@ -100,6 +120,97 @@ def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding]) -> Non
             (out / f".{name}.new").replace(out / name)
     except OSError as error:
         raise _cannot_hold(out, error) from error
+
+
+def read(folder: Path) -> Record:
+    """Read a record.
+
+    Raises
+    ------
+    RecordError
+        If it is not there, of another form, or damaged.
+    """
+    try:
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        lines = (folder / "findings.jsonl").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise RecordError(
+            f"{folder} holds no record that can be read ({error}); expected what `run` wrote there"
+        ) from error
+    if not isinstance(run, dict) or run.get("schema") != SCHEMA or not run.keys() >= KEYS:
+        raise RecordError(f"{folder}/run.json is not of form {SCHEMA}; run the audit again with this version")
+    found = []
+    for number, text in enumerate(lines, start=1):
+        try:
+            found.append(_finding(json.loads(text)))
+        except (ValueError, TypeError, LookupError) as error:
+            raise RecordError(f"{folder}/findings.jsonl, line {number} is damaged; run that shard again") from error
+    return Record(folder, run, found)
+
+
+def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
+    """The whole of a run, from the records of all its shards.
+
+    Raises
+    ------
+    RecordError
+        If the records are not of one run, or a shard or a finding is missing, foreign, or there twice.
+    """
+    first = records[0]
+    for other in records[1:]:
+        for key in ("plan", "settings", "versions"):
+            if other.run[key] != first.run[key]:
+                raise RecordError(f"{other.folder} is of another run than {first.folder}: its {key} is not the same")
+    planned = [item.id for item in plan(_settings(first.run["settings"]))]
+    of_id: dict[str, Finding] = {}
+    for record in records:
+        for finding in record.findings:
+            name = f"{finding.framework}.{finding.variant}-{finding.case}"
+            if name in of_id:
+                raise RecordError(f"{name} is there twice, the second time in {record.folder}; give each shard once")
+            of_id[name] = finding
+    shards = [record.run["shard"] for record in records]
+    foreign, missing = sorted(of_id.keys() - set(planned)), [name for name in planned if name not in of_id]
+    if foreign:
+        raise RecordError(f"{foreign[0]} does not belong to this run (nor do {len(foreign) - 1} others)")
+    if missing:
+        raise RecordError(
+            f"{len(missing)} of {len(planned)} findings are missing, {missing[0]} among them; "
+            f"there are the shards {', '.join(shards)}: expected every I of I/N"
+        )
+    found = [of_id[name] for name in planned]
+    seconds = round(sum(record.run["timings"]["seconds"] for record in records), 3)
+    tables = {name: table for record in records for name, table in record.run["tables"].items()}
+    whole = {**first.run, **run_of(found, first.run["settings"]["strict"])}
+    return whole | {"shard": "1/1", "timings": {"seconds": seconds}, "tables": tables}, found
+
+
+def _settings(content: Mapping[str, Any]) -> Settings:
+    """The settings as run.json holds them."""
+    try:
+        who = tuple((framework, variant) for framework, variant in content["who"])
+        return Settings(**{**content, "who": who, "dtypes": tuple(content["dtypes"])})
+    except (LookupError, TypeError, ValueError) as error:
+        raise RecordError(f"the settings in run.json are damaged ({error!r}); run that shard again") from error
+
+
+def _finding(content: Mapping[str, Any]) -> Finding:
+    """The finding of a line of findings.jsonl."""
+    numbers = {key: _number(content[key]) for key in ("got", "error", "bound", "ratio", "error_u", "power")}
+    index, exact = content["index"], content["exact"]
+    return Finding(
+        **{
+            **content,
+            **numbers,
+            "index": None if index is None else tuple(index),
+            "exact": None if exact is None else (_number(exact[0]), _number(exact[1])),
+        }
+    )
+
+
+def _number(value: Any) -> Any:
+    """A number of a record, where non-finite ones are strings."""
+    return float(value) if isinstance(value, str) else value
 
 
 def _portable(value: Any) -> Any:

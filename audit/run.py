@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
+from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from adapters import adapter
-from adapters.protocol import Adapter, Inputs, hand_over
-from audit.catalogue import STEPS, Case, cases
+from adapters.protocol import Inputs, hand_over
+from audit.catalogue import STEPS, Case, case_of, cases
 from audit.judge import Finding, Subject, judge
 from audit.training import table as training_table
 from audit.training import trajectory
 from reference.acceptance import Acceptance, PrecisionExhausted, accept
 from reference.problem import Problem
+
+#: How many items a worker is given at a time, at most.
+BATCH = 100
 
 
 class SettingsError(ValueError):
@@ -40,32 +45,50 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is asked for; the names are those of the command line's options."""
+    """What a run is asked for.
 
-    frameworks: tuple[str, ...]
-    variants: tuple[str, ...] = ("canonical",)
+    Attributes
+    ----------
+    who : tuple of (str, str)
+        Frameworks and their variants.
+    dtypes, cases, words, seed, strict
+        As on the command line.
+    """
+
+    who: tuple[tuple[str, str], ...]
     dtypes: tuple[str, ...] = ("float64", "float32")
     cases: str = "standard"
     words: str = ""
     seed: int = 0
+    strict: bool = False
 
 
-def plan(settings: Settings) -> list[Item]:
-    """The items of a run, case by case, in a fixed order.
+def chosen_variants(frameworks: Sequence[str], variants: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The frameworks, each with those of its variants that were asked for ("canonical", "all", or names).
 
     Raises
     ------
     SettingsError
         If a variant is named that none of the frameworks offers.
     """
-    chosen = [
-        (name, variant) for name in settings.frameworks for variant in _variants(adapter(name), settings.variants)
-    ]
-    missing = set(settings.variants) - {"canonical", "all"} - {variant for _, variant in chosen}
+    offered = {name: adapter(name).variants for name in frameworks}
+    chosen = tuple(
+        (name, variant)
+        for name, all_of_it in offered.items()
+        for variant in all_of_it
+        if "all" in variants or variant in variants or ("canonical" in variants and variant == all_of_it[0])
+    )
+    missing = set(variants) - {"canonical", "all"} - {variant for _, variant in chosen}
     if missing:
-        offered = ", ".join(f"{name}: {' '.join(adapter(name).variants)}" for name in settings.frameworks)
-        raise SettingsError(f"no framework has the variant {', '.join(sorted(missing))}; expected of {offered}")
-    items = (Item(case, *who) for case in cases(settings.cases, settings.dtypes, settings.seed) for who in chosen)
+        said = "; ".join(f"{name}: {', '.join(all_of_it)}" for name, all_of_it in offered.items())
+        raise SettingsError(f"no framework has the variant {', '.join(sorted(missing))}; expected one of {said}")
+    return chosen
+
+
+def plan(settings: Settings) -> list[Item]:
+    """The items of a run, all shards of it, case by case, in a fixed order."""
+    chosen = cases(settings.cases, settings.dtypes, settings.seed)
+    items = (Item(case, *who) for case in chosen for who in settings.who)
     return [item for item in items if all(word in item.id for word in settings.words.split())]
 
 
@@ -74,8 +97,42 @@ def plan_hash(items: Iterable[Item]) -> str:
     return hashlib.sha256("\n".join(item.id for item in items).encode()).hexdigest()
 
 
-def findings(items: Sequence[Item]) -> Iterator[Finding]:
-    """Judge the items, in their order; the exact values of a case are found once."""
+def findings(items: Sequence[Item], workers: int = 1) -> list[Finding]:
+    """Judge the items, in this process or in several; the findings are the same, in the order of the items."""
+    if workers == 1:
+        return list(judged(items))
+    batches = _batches(items)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        done = pool.map(_judged_by_name, [[_name(items[i]) for i in batch] for batch in batches])
+        judged_in = {
+            i: f for batch, found in zip(batches, done, strict=True) for i, f in zip(batch, found, strict=True)
+        }
+    return [judged_in[i] for i in range(len(items))]
+
+
+def _batches(items: Sequence[Item]) -> list[list[int]]:
+    """The items' numbers in batches, each of one shape and dtype or one training: what is compiled once serves all."""
+    alike: dict[object, list[int]] = {}
+    for i, item in enumerate(items):
+        training = None if item.case.step is None else (item.framework, item.variant)
+        alike.setdefault((item.case.shape, item.case.dtype, training), []).append(i)
+    return sorted((group[i : i + BATCH] for group in alike.values() for i in range(0, len(group), BATCH)), key=len)[
+        ::-1
+    ]
+
+
+def _name(item: Item) -> tuple[str, str, str]:
+    """What another process makes the item from."""
+    return item.case.id, item.framework, item.variant
+
+
+def _judged_by_name(names: Sequence[tuple[str, str, str]]) -> list[Finding]:
+    """Judge items that are given by their names."""
+    return list(judged([Item(case_of(case), framework, variant) for case, framework, variant in names]))
+
+
+def judged(items: Sequence[Item]) -> Iterator[Finding]:
+    """Judge the items one after the other; the exact values of a case are found once."""
     for _, group in groupby(items, key=lambda item: item.case):
         acceptance = None
         for item in group:
@@ -131,14 +188,6 @@ def _raised(item: Item, error: Exception) -> Finding:
 def _subject(item: Item) -> Subject:
     case = item.case
     return Subject(case.id, case.family, item.framework, item.variant, case.dtype)
-
-
-def _variants(framework: Adapter, asked: tuple[str, ...]) -> tuple[str, ...]:
-    """The variants of a framework that were asked for."""
-    if "all" in asked:
-        return framework.variants
-    canonical = framework.variants[:1] if "canonical" in asked else ()
-    return tuple(variant for variant in framework.variants if variant in asked or variant in canonical)
 
 
 def _changed(inputs: Inputs, acceptance: Acceptance) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from audit.judge import VERDICTS, Finding, describe
+from audit.replay import Replay
 
 #: At most so many findings are printed one by one; all of them are in findings.jsonl.
 SHOWN = 20
@@ -38,12 +39,42 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     notable = [f for f in findings if f.verdict != "pass"]
     for finding in notable[:SHOWN]:
         style = STYLE[finding.verdict]
-        who = f"{finding.framework}.{finding.variant}"
-        console.print(f"[{style}]{finding.verdict}[/] {escape(who)} {escape(finding.case)}", highlight=False)
+        console.print(f"[{style}]{finding.verdict}[/] {escape(who(finding))} {escape(finding.case)}", highlight=False)
         console.print(f"    {escape(describe(finding))}", highlight=False)
+        again = f"replay {finding.case} --framework {finding.framework} --variant {finding.variant}"
+        console.print(f"    python -m audit {escape(again)}", highlight=False, soft_wrap=True)
     if len(notable) > SHOWN:
         console.print(f"... and {len(notable) - SHOWN} more in findings.jsonl")
     console.print(sentence(run), style="bold green" if run["ok"] else "bold red", highlight=False)
+
+
+def show_replay(console: Console, replay: Replay) -> None:
+    """Print a replayed finding: its verdict, then its worst entries, one below the other."""
+    found = replay.finding
+    style = STYLE[found.verdict]
+    console.print(f"[{style}]{found.verdict}[/] {escape(who(found))} {escape(found.case)}", highlight=False)
+    if found.message:
+        console.print(escape(found.message), highlight=False)
+    if found.power is not None:
+        console.print(
+            f"power {found.power:.2g}: errors above this part of a tensor's natural size are certain to be seen"
+        )
+    console.print(f"{replay.outside} of {replay.total} entries are outside their bounds")
+    for entry in replay.entries:
+        index = f"[{', '.join(map(str, entry.index))}]" if entry.index else ""
+        console.print(f"\n{escape(entry.tensor + index)}  {escape(entry.place)}", highlight=False)
+        hi, lo = entry.exact
+        console.print(
+            f"    got    {entry.got!r}\n    exact  {hi!r} {'-' if lo < 0 else '+'} {abs(lo)!r}", highlight=False
+        )
+        console.print(
+            f"    error  {entry.error:.6g}   bound {entry.bound:.6g}   ratio {entry.ratio:.4g}", highlight=False
+        )
+
+
+def who(finding: Finding) -> str:
+    """Who was judged: framework and variant."""
+    return f"{finding.framework}.{finding.variant}"
 
 
 def sentence(run: Mapping[str, Any]) -> str:

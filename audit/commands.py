@@ -1,0 +1,105 @@
+"""What the commands of the command line do; each takes the parsed options and returns the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+
+from adapters import FRAMEWORKS, adapter, installed
+from audit import record
+from audit.catalogue import case_of
+from audit.catalogue import cases as catalogue_cases
+from audit.judge import Finding
+from audit.replay import replay as replayed
+from audit.report import console
+from audit.run import Item, Settings, chosen_variants, findings, plan, plan_hash, tables
+from audit.shards import belongs
+
+
+class NothingSelected(Exception):
+    """The words given with -k occur together in no id."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Judge the frameworks, write the record, print it."""
+    began = time.perf_counter()
+    settings = Settings(
+        who=chosen_variants(options.frameworks or tuple(installed()), options.variants),
+        dtypes=options.dtypes,
+        cases=options.cases,
+        words=options.words,
+        seed=options.seed,
+        strict=options.strict,
+    )
+    whole = plan(settings)
+    if not whole:
+        raise NothingSelected(f"no id contains {options.words!r}; `python -m audit cases` lists the cases")
+    record.check(options.out)
+    items = [item for item in whole if belongs(item.case.id, options.shard)]
+    found = findings(items, options.workers)
+    content = record.run_of(found, settings.strict) | {
+        "versions": {k: v for name, _ in settings.who for k, v in adapter(name).versions().items()},
+        "machine": record.machine(),
+        "settings": asdict(settings),
+        "plan": plan_hash(whole),
+        "shard": "/".join(map(str, options.shard)),
+        "timings": {"seconds": round(time.perf_counter() - began, 3)},
+        "tables": tables(items),
+    }
+    return _conclude(options, content, found)
+
+
+def merge(options: argparse.Namespace) -> int:
+    """Put the records of all shards of a run together, write and print the whole."""
+    content, found = record.merge([record.read(folder) for folder in options.records])
+    record.check(options.out)
+    return _conclude(options, content, found)
+
+
+def _conclude(options: argparse.Namespace, content: dict[str, Any], found: Sequence[Finding]) -> int:
+    """Write and print a record; the exit status is what it says."""
+    record.write(options.out, content, found)
+    console.show(Console(), content, found)
+    print(f"The record is in {options.out}: run.json, findings.jsonl.")
+    return 0 if content["ok"] else 1
+
+
+def replay(options: argparse.Namespace) -> int:
+    """Judge one variant of one framework on one case again, and print its entries."""
+    case = case_of(options.case)
+    (who,) = chosen_variants((options.framework,), (options.variant or "canonical",))
+    replay = replayed(Item(case, *who), options.entries)
+    console.show_replay(Console(), replay)
+    return 0 if replay.finding.expected or replay.finding.verdict == "undecided" else 1
+
+
+def cases(options: argparse.Namespace) -> int:
+    """Print the edge cases with their reasons, and the ids of their cases."""
+    chosen = catalogue_cases(options.cases, options.dtypes, options.seed)
+    chosen = [case for case in chosen if all(word in case.id for word in options.words.split())]
+    if not chosen:
+        raise NothingSelected(f"no case's id contains {options.words!r}")
+    for edge in dict.fromkeys(case.edge for case in chosen):
+        ids = [case.id for case in chosen if case.edge is edge]
+        print(f"{edge.name} ({edge.family}): {edge.reason}\n    catches {edge.catches}")
+        print("".join(f"    {case_id}\n" for case_id in ids))
+    print(f"{len(chosen)} cases")
+    return 0
+
+
+def frameworks(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
+    """Print what could be judged, and what is installed."""
+    there = installed()
+    for name, (_, package) in FRAMEWORKS.items():
+        if name not in there:
+            print(f"{name}: not installed (needs {package})")
+            continue
+        judged = adapter(name)
+        versions = ", ".join(f"{package} {version}" for package, version in judged.versions().items())
+        print(f"{name}: {versions}; variants {', '.join(judged.variants)}; dtypes {', '.join(judged.dtypes)}")
+    return 0
