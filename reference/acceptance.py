@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reference.arithmetic import Arithmetic
 from reference.certified import CertifiedValues, certify
 from reference.problem import Problem
 from reference.rounding import Bound, bound
@@ -29,7 +30,7 @@ class Acceptance:
     bound: Bound
 
 
-def accept(problem: Problem, last_bits: int = LAST_BITS) -> Acceptance:
+def accept(problem: Problem, last_bits: int = LAST_BITS, arithmetic: Arithmetic | None = None) -> Acceptance:
     """Find the exact values of a problem, at the precision that its acceptance bound asks for.
 
     Parameters
@@ -38,6 +39,8 @@ def accept(problem: Problem, last_bits: int = LAST_BITS) -> Acceptance:
         Inputs and parameters.
     last_bits : int
         The precision, in bits, beyond which to give up.
+    arithmetic : Arithmetic, optional
+        What the program computes in, if not in the arithmetic of the problem's dtype.
 
     Returns
     -------
@@ -53,7 +56,7 @@ def accept(problem: Problem, last_bits: int = LAST_BITS) -> Acceptance:
     while bits <= last_bits:
         exact = certify(problem, bits)
         if exact is not None:
-            acceptance = Acceptance(problem, exact, bound(problem, exact))
+            acceptance = Acceptance(problem, exact, bound(problem, exact, arithmetic=arithmetic))
             if _is_sharp(acceptance):
                 return acceptance
         bits *= 2

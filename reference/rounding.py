@@ -59,7 +59,9 @@ class Bound:
         return max(_relative(float(E.max()), self.sizes[name]) for name, E in self.tensors.items())
 
 
-def bound(problem: Problem, exact: CertifiedValues, offset: Offset = "half") -> Bound:
+def bound(
+    problem: Problem, exact: CertifiedValues, offset: Offset = "half", arithmetic: Arithmetic | None = None
+) -> Bound:
     """The acceptance bound of a problem.
 
     Parameters
@@ -70,6 +72,8 @@ def bound(problem: Problem, exact: CertifiedValues, offset: Offset = "half") -> 
         Their certified values.
     offset : {"half", "whole", "none"}
         How many digits a program may lose to a common offset of the logits.
+    arithmetic : Arithmetic, optional
+        What the program computes in, if not in the arithmetic of the problem's dtype.
 
     Returns
     -------
@@ -81,11 +85,10 @@ def bound(problem: Problem, exact: CertifiedValues, offset: Offset = "half") -> 
     reference/ROUNDING.md; Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed. (2002), chapter 3.
     """
     with np.errstate(all="ignore"):
-        return _bound(problem, exact, offset)
+        return _bound(arithmetic or Arithmetic.of(problem.dtype), problem, exact, offset)
 
 
-def _bound(problem: Problem, v: CertifiedValues, offset: Offset) -> Bound:
-    fp = Arithmetic.of(problem.dtype)
+def _bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, offset: Offset) -> Bound:
     N = problem.shape.N
     X, W1, b1, W2, b2 = (
         np.abs(A.astype(np.float64)) for A in (problem.X, problem.W1, problem.b1, problem.W2, problem.b2)

@@ -14,8 +14,10 @@ from audit.shards import belongs, parse
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--shard I/N``, which divides the tests as the command line divides the cases."""
+    """Add ``--shard I/N``, which divides the tests as the command line does the cases, and the size of the attack."""
     parser.addoption("--shard", type=parse, metavar="I/N", help="only the I-th of N parts of the tests")
+    parser.addoption("--random-problems", type=int, default=2000, metavar="N", help="for test_attack.py")
+    parser.addoption("--few-bit-networks", type=int, default=2000, metavar="N", help="for test_attack.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
