@@ -79,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--variant", metavar="NAME", help="which way of asking for the gradient (default: canonical)")
     replay.add_argument("--entries", type=_positive, default=10, metavar="N", help="how many are shown (default: 10)")
 
+    mistakes = commands.add_parser("mistakes", help="list the known mistakes, and which cases catch them")
+    _add_selection(mistakes, default="quick")
+
     cases = commands.add_parser("cases", help="list the cases, each with its reason and what it can catch")
     _add_selection(cases)
 
@@ -86,9 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_selection(parser: argparse.ArgumentParser) -> None:
+def _add_selection(parser: argparse.ArgumentParser, default: str = "standard") -> None:
     """The options that select cases."""
-    parser.add_argument("--cases", choices=_SELECTIONS, default="standard", help="how many (default: standard)")
+    parser.add_argument("--cases", choices=_SELECTIONS, default=default, help=f"how many (default: {default})")
     parser.add_argument(
         "--dtypes", type=_dtypes, default=_DTYPES, metavar="NAMES", help="comma-separated (default: float64,float32)"
     )

@@ -15,6 +15,8 @@ from audit import record
 from audit.catalogue import case_of
 from audit.catalogue import cases as catalogue_cases
 from audit.judge import Finding
+from audit.matrix import matrix, uncaught
+from audit.mistakes import MISTAKES
 from audit.replay import replay as replayed
 from audit.report import console
 from audit.run import Item, Settings, chosen_variants, findings, plan, plan_hash, tables
@@ -49,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         "plan": plan_hash(whole),
         "shard": "/".join(map(str, options.shard)),
         "timings": {"seconds": round(time.perf_counter() - began, 3)},
-        "tables": tables(items),
+        "tables": tables(whole),
     }
     return _conclude(options, content, found)
 
@@ -90,6 +92,24 @@ def cases(options: argparse.Namespace) -> int:
         print("".join(f"    {case_id}\n" for case_id in ids))
     print(f"{len(chosen)} cases")
     return 0
+
+
+def mistakes(options: argparse.Namespace) -> int:
+    """Print which cases catch which known mistake; a mistake that none catches is a failure."""
+    chosen = [case for case in catalogue_cases(options.cases, options.dtypes, options.seed) if options.words in case.id]
+    if not chosen:
+        raise NothingSelected(f"no case's id contains {options.words!r}")
+    table = matrix(tuple(chosen))
+    printer = Console()
+    printer.print(console.plain(table))
+    for mistake in MISTAKES.values():
+        printer.print(f"{mistake.name}: {mistake.sentence} ({mistake.seen})", highlight=False, markup=False)
+    missed = uncaught(table)
+    print(
+        f"{len(MISTAKES) - len(missed)} of {len(MISTAKES)} mistakes caught"
+        + "".join(f"; not {name}" for name in missed)
+    )
+    return 1 if missed else 0
 
 
 def frameworks(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)

@@ -17,6 +17,7 @@ from adapters import adapter
 from adapters.protocol import Inputs, hand_over
 from audit.catalogue import STEPS, Case, case_of, cases
 from audit.judge import Finding, Subject, judge
+from audit.matrix import matrix
 from audit.training import table as training_table
 from audit.training import trajectory
 from reference.acceptance import Acceptance, PrecisionExhausted, accept
@@ -156,13 +157,18 @@ def problem(item: Item) -> Problem:
 
 
 def tables(items: Sequence[Item]) -> dict[str, Any]:
-    """The tables that belong to a run beside its findings, by name."""
+    """The tables that belong to a run beside its findings, by name: of the whole plan, whatever the shard."""
+    found = {}
+    quick = {case.id for case in cases("quick", seed=items[0].case.seed)}
+    posed = tuple(case for case in dict.fromkeys(item.case for item in items) if case.id in quick)
+    if posed:
+        found["mistakes"] = matrix(posed)
     steps = [item for item in items if item.case.step is not None]
-    if not steps:
-        return {}
-    starts = list(dict.fromkeys(replace(item.case, step=0) for item in steps))
-    who = list(dict.fromkeys((item.framework, item.variant) for item in steps))
-    return {"training": training_table(who, starts, STEPS)}
+    if steps:
+        starts = list(dict.fromkeys(replace(item.case, step=0) for item in steps))
+        who = list(dict.fromkeys((item.framework, item.variant) for item in steps))
+        found["training"] = training_table(who, starts, STEPS)
+    return found
 
 
 def finding(item: Item, acceptance: Acceptance) -> Finding:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from reference.arithmetic import Arithmetic
 from reference.certified import CertifiedValues, certify
 from reference.problem import Problem
-from reference.rounding import Bound, bound
+from reference.rounding import Bound, Offset, bound
 
 #: Working precision to begin with, in bits; twice the significand of float64 and some.
 FIRST_BITS = 128
@@ -28,6 +29,11 @@ class Acceptance:
     problem: Problem
     exact: CertifiedValues
     bound: Bound
+
+    @lru_cache(maxsize=8)  # noqa: B019 (few, and each is small)
+    def bound_allowing(self, offset: Offset) -> Bound:
+        """The bound with another allowance for an offset common to a sample's logits."""
+        return bound(self.problem, self.exact, offset)
 
 
 def accept(problem: Problem, last_bits: int = LAST_BITS, arithmetic: Arithmetic | None = None) -> Acceptance:

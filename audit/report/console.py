@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -14,6 +15,8 @@ from audit.replay import Replay
 
 #: At most so many findings are printed one by one; all of them are in findings.jsonl.
 SHOWN = 20
+#: A table of more columns is headed by letters.
+MANY = 8
 
 Key = TypeVar("Key")
 
@@ -34,8 +37,8 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     """
     console.print(_verdicts(findings))
     console.print(_families(findings))
-    for table in run["tables"].values():
-        console.print(_plain(table))
+    for name, table in run["tables"].items():
+        console.print(power(table) if name == "mistakes" else plain(table))
     notable = [f for f in findings if f.verdict != "pass"]
     for finding in notable[:SHOWN]:
         style = STYLE[finding.verdict]
@@ -110,14 +113,37 @@ def _families(findings: Sequence[Finding]) -> Table:
     return table
 
 
-def _plain(content: Mapping[str, Any]) -> Table:
-    """A table of run.json, as it stands there."""
-    table = Table(title=content["title"], title_justify="left", caption=content["note"], caption_justify="left")
-    for column in content["columns"]:
-        table.add_column(column)
+def power(matrix: Mapping[str, Any]) -> str:
+    """The matrix of known mistakes in a sentence."""
+    missed = [row[0] for row in matrix["rows"] if not any(row[1:-1])]
+    number = f"{len(matrix['rows']) - len(missed)} of {len(matrix['rows'])}"
+    said = "".join(f"; not {name}" for name in missed)
+    return f"{number} known mistakes are caught by these cases{said} (python -m audit mistakes)"
+
+
+def plain(content: Mapping[str, Any]) -> Table:
+    """A table of run.json, as it stands there, a dot for 0; where columns are many, letters and a legend head them."""
+    columns, legend = content["columns"], ""
+    narrow: dict[str, Any] = {}
+    if len(columns) > MANY:
+        narrow = {"box": box.SIMPLE_HEAD, "padding": (0, 0, 0, 1), "pad_edge": False}
+        letters = [chr(ord("a") + n) for n in range(len(columns) - 2)]
+        legend = ", ".join(f"{letter} {column}" for letter, column in zip(letters, columns[1:-1], strict=True)) + "\n"
+        columns = [columns[0], *letters, columns[-1]]
+    note = escape(legend + content["note"])
+    table = Table(title=content["title"], title_justify="left", caption=note, caption_justify="left", **narrow)
+    for number, column in enumerate(columns):
+        table.add_column(escape(column), justify="right" if number else "left", no_wrap=not number)
     for row in content["rows"]:
-        table.add_row(*(f"{cell:.3g}" if isinstance(cell, float) else escape(str(cell)) for cell in row))
+        table.add_row(*(_written(cell) for cell in row))
     return table
+
+
+def _written(cell: Any) -> str:
+    """A cell of a table of run.json."""
+    if isinstance(cell, float):
+        return f"{cell:.3g}"
+    return "·" if cell == 0 else escape(str(cell))
 
 
 def _cell(findings: Sequence[Finding]) -> str:

@@ -1,0 +1,120 @@
+"""The suite's power: which case family catches which known mistake, and what a common checker says of the same."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from adapters.protocol import hand_over
+from audit.catalogue import Case
+from audit.judge import Finding, Subject, judge
+from audit.mistakes import MISTAKES, Implementation
+from reference.acceptance import Acceptance, accept
+from reference.problem import Gradients, Problem
+
+#: The problem on which the common checker is asked.
+ASKED = "5x4x10x3-reg_0.1-random-float64-s0"
+
+
+def verdict_on(implementation: Implementation, case: Case, acceptance: Acceptance, name: str = "") -> Finding:
+    """The finding on a known mistake, called in this process."""
+    subject = Subject(case.id, case.family, "mistake", name, case.dtype)
+    inputs = hand_over(acceptance.problem, labels=case.edge.labels)
+    try:
+        loss, grads = implementation(*inputs)
+        gradients = Gradients(np.asarray(loss), **grads)
+    except Exception as error:  # a mistake may well raise, which is how it is caught then
+        return Finding(*subject, verdict="error", expected=False, message=f"{type(error).__name__}: {error}")
+    parameters = ("X", "W1", "b1", "W2", "b2")
+    changed = [n for n in parameters if not np.array_equal(getattr(inputs, n), getattr(acceptance.problem, n))]
+    return judge(subject, gradients, acceptance, tuple(changed))
+
+
+@lru_cache(maxsize=4)
+def matrix(cases: tuple[Case, ...]) -> dict[str, Any]:
+    """How many cases of each family catch each mistake.
+
+    Parameters
+    ----------
+    cases : tuple of Case
+        The cases; the steps of a training are left out.
+
+    Returns
+    -------
+    dict
+        A table: a row a mistake, a column a family, then what `torch.autograd.gradcheck` says (if PyTorch is there).
+    """
+    posed = [case for case in cases if case.step is None]
+    families = list(dict.fromkeys(case.family for case in posed))
+    caught = {name: dict.fromkeys(families, 0) for name in MISTAKES}
+    edges = dict.fromkeys(case.edge.name for case in posed)
+    implementations = {name: mistake.implementation() for name, mistake in MISTAKES.items()}
+    useless = set(edges)
+    for case in posed:
+        acceptance = accept(case.problem())
+        for name, implementation in implementations.items():
+            if verdict_on(implementation, case, acceptance, name).verdict in ("wrong", "error"):
+                caught[name][case.family] += 1
+                useless.discard(case.edge.name)
+    said = {name: gradcheck(name) for name in MISTAKES}
+    total = {family: sum(case.family == family for case in posed) for family in families}
+    idle = f" Caught nothing: {', '.join(sorted(useless))}." if useless else ""
+    return {
+        "title": f"known mistakes caught, in how many of the {len(posed)} cases",
+        "columns": ["mistake", *(f"{family} ({total[family]})" for family in families), "gradcheck"],
+        "note": f"gradcheck: what torch.autograd.gradcheck says of the same function on {ASKED}.{idle}",
+        "rows": [[name, *caught[name].values(), said[name]] for name in MISTAKES],
+    }
+
+
+def uncaught(table: dict[str, Any]) -> list[str]:
+    """The mistakes of a matrix that no case caught."""
+    return [row[0] for row in table["rows"] if not any(row[1:-1])]
+
+
+def gradcheck(name: str) -> str:
+    """What PyTorch's checker, at its default tolerances, says of a mistake on one problem.
+
+    Returns
+    -------
+    str
+        "passes", "fails", "raises", or "not asked" where PyTorch is not installed.
+    """
+    if not importlib.util.find_spec("torch"):
+        return "not asked"
+    import torch
+
+    from audit.catalogue import case_of
+
+    problem = case_of(ASKED).problem()
+    function = _as_function(MISTAKES[name].implementation(), problem)
+    leaves = [torch.tensor(getattr(problem, p), requires_grad=True) for p in ("W1", "b1", "W2", "b2")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return "passes" if torch.autograd.gradcheck(function, leaves, raise_exception=False) else "fails"
+        except Exception:  # the mistake itself raises on this shape
+            return "raises"
+
+
+def _as_function(implementation: Implementation, problem: Problem) -> Any:
+    """The implementation as a function of the parameters whose derivative, for PyTorch, is what it returns."""
+    import torch
+
+    class Hand(torch.autograd.Function):  # type: ignore[misc] # torch is not there where types are checked
+        @staticmethod
+        def forward(ctx: Any, *parameters: Any) -> Any:
+            fresh = (np.array(p.detach().numpy()) for p in parameters)
+            loss, grads = implementation(np.array(problem.X), problem.y, *fresh, problem.reg)
+            ctx.grads = [torch.as_tensor(np.array(g)) for g in grads.values()]
+            return torch.as_tensor(np.array(loss))
+
+        @staticmethod
+        def backward(ctx: Any, outer: Any) -> Any:
+            return tuple(outer * g for g in ctx.grads)
+
+    return Hand.apply

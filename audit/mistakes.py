@@ -1,0 +1,264 @@
+"""The known ways to get this gradient wrong, each a small change of the canonical network.
+
+The network is written as steps, in the order of DERIVATION.md; a mistake replaces some of them. Shapes are those of
+reference/problem.py. Without a replacement the steps compute what reference/network.py computes, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+#: What a step sees: the inputs, and the results of the steps before it, by name.
+Values = SimpleNamespace
+Step = Callable[[Any], Any]
+#: (X, y, W1, b1, W2, b2, reg) -> (loss, gradients by parameter name).
+Implementation = Callable[..., tuple[Any, dict[str, Any]]]
+
+
+def _unshifted_softmax(z: Array, epsilon: float = 0.0) -> Array:
+    e = np.exp(z)
+    return np.asarray(e / (e.sum(axis=1, keepdims=True) + epsilon))
+
+
+def _unshifted_log_softmax(z: Array) -> Array:
+    return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
+
+
+def _softmax(s: Array) -> Array:
+    return _unshifted_softmax(s - s.max(axis=1, keepdims=True))
+
+
+def _log_softmax(s: Array) -> Array:
+    return _unshifted_log_softmax(s - s.max(axis=1, keepdims=True))
+
+
+def _onehot(y: Array, like: Array) -> Array:
+    onehot = np.zeros_like(like)
+    onehot[np.arange(len(y)), y] = 1
+    return onehot
+
+
+#: The canonical network.
+STEPS: dict[str, Step] = {
+    "a": lambda v: v.X @ v.W1 + v.b1,
+    "h": lambda v: np.maximum(v.a, 0),
+    "s": lambda v: v.h @ v.W2 + v.b2,
+    "p": lambda v: _softmax(v.s),
+    "log_p": lambda v: _log_softmax(v.s),
+    "data_loss": lambda v: -v.log_p[np.arange(v.N), v.y].sum() / v.N,
+    "penalty": lambda v: v.reg * ((v.W1**2).sum() + (v.W2**2).sum()),
+    "loss": lambda v: v.data_loss + v.penalty,
+    "onehot": lambda v: _onehot(v.y, v.p),
+    "ds": lambda v: (v.p - v.onehot) / v.N,
+    "dh": lambda v: v.ds @ v.W2.T,
+    "da": lambda v: np.where(v.a > 0, v.dh, 0),
+    "dW1": lambda v: v.X.T @ v.da + 2 * v.reg * v.W1,
+    "db1": lambda v: v.da.sum(axis=0),
+    "dW2": lambda v: v.h.T @ v.ds + 2 * v.reg * v.W2,
+    "db2": lambda v: v.ds.sum(axis=0),
+}
+
+
+def evaluate(changes: Mapping[str, Step], **inputs: Any) -> tuple[Any, dict[str, Any]]:
+    """The loss and its gradients, by the canonical steps with some of them replaced."""
+    v = Values(**inputs, N=inputs["X"].shape[0])
+    with np.errstate(all="ignore"):
+        for name, step in STEPS.items():
+            setattr(v, name, changes.get(name, step)(v))
+    return v.loss, {"W1": v.dW1, "b1": v.db1, "W2": v.dW2, "b2": v.db2}
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One known mistake.
+
+    Attributes
+    ----------
+    name, sentence : str
+        What it is called, and what is wrong.
+    seen : str
+        Where it was seen.
+    instead : str
+        The formula that should stand there.
+    changes : mapping of str to step
+        The steps that it replaces.
+    wrap : callable, optional
+        What it does around the whole computation, where it is not a step that is wrong: an implementation in, another
+        out; called anew for every use, so that what it keeps between calls is its own.
+    """
+
+    name: str
+    sentence: str
+    seen: str
+    instead: str
+    changes: Mapping[str, Step] = field(default_factory=dict)
+    wrap: Callable[[Implementation], Implementation] | None = None
+
+    def implementation(self) -> Implementation:
+        """The wrong implementation, without any state yet."""
+
+        def mistaken(
+            X: Array, y: Array, W1: Array, b1: Array, W2: Array, b2: Array, reg: float
+        ) -> tuple[Any, dict[str, Any]]:
+            return evaluate(self.changes, X=X, y=y, W1=W1, b1=b1, W2=W2, b2=b2, reg=reg)
+
+        return self.wrap(mistaken) if self.wrap else mistaken
+
+
+def _norm(W: Array) -> Any:
+    return np.sqrt((W**2).sum())
+
+
+def _unit(W: Array) -> Array:
+    """The derivative of the norm."""
+    return np.asarray(W / _norm(W))
+
+
+def _in_float32(right: Implementation) -> Implementation:
+    def narrowed(*arrays: Any) -> tuple[Any, dict[str, Any]]:
+        X, y, W1, b1, W2, b2, reg = arrays
+        with np.errstate(over="ignore"):
+            X32, W1, b1, W2, b2 = (np.asarray(A, dtype=np.float32) for A in (X, W1, b1, W2, b2))
+        loss, grads = right(X32, y, W1, b1, W2, b2, reg)
+        return X.dtype.type(loss), {name: g.astype(X.dtype) for name, g in grads.items()}
+
+    return narrowed
+
+
+def _accumulated(right: Implementation) -> Implementation:
+    kept: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def accumulating(*arrays: Any) -> tuple[Any, dict[str, Any]]:
+        loss, grads = right(*arrays)
+        shapes = tuple((g.shape, str(g.dtype)) for g in grads.values())
+        before = kept.get(shapes, {})
+        kept[shapes] = {name: g + before.get(name, 0) for name, g in grads.items()}
+        return loss, dict(kept[shapes])
+
+    return accumulating
+
+
+def _stepping(right: Implementation) -> Implementation:
+    def descending(*arrays: Any) -> tuple[Any, dict[str, Any]]:
+        loss, grads = right(*arrays)
+        for parameter, name in zip(arrays[2:6], grads, strict=True):
+            parameter -= 0.1 * grads[name]
+        return loss, grads
+
+    return descending
+
+
+def _last_sample(ds: Array) -> Array:
+    """The rows of ds but the last one overwritten."""
+    return np.asarray(np.vstack([np.zeros_like(ds[:-1]), ds[-1:]]))
+
+
+_DS = "ds = (p - onehot) / N"
+_DA = "da = dh where a > 0, else 0"
+_DW = "dW1 = X'.da + 2 reg W1, dW2 = h'.ds + 2 reg W2"
+_DB = "db1 = sum of da, db2 = sum of ds, over samples"
+_L = "L = -(1/N) sum log p[i, y_i] + reg (|W1|^2 + |W2|^2)"
+_P = "p = exp(s - max s) / sum exp(s - max s), row by row"
+_H = "h = max(a, 0), s = h.W2 + b2"
+
+_NOTE = "the note that reference/DERIVATION.md corrects"
+_COURSE = "course code"
+
+_ALL = [
+    Mistake("mean_missing", "1/N is missing", _NOTE, _DS, {"ds": lambda v: v.p - v.onehot}),
+    Mistake("mean_twice", "1/N is there twice", "loops that average, then average again", _DS,
+            {"ds": lambda v: (v.p - v.onehot) / v.N / v.N}),
+    Mistake("mean_over_entries", "the mean is taken over samples and classes", "a mean over all of a matrix", _DS,
+            {"ds": lambda v: (v.p - v.onehot) / v.p.size}),
+    Mistake("sum_in_loss", "the loss is the sum over samples, its gradient that of the mean", "Liger-Kernel #680", _L,
+            {"data_loss": lambda v: -v.log_p[np.arange(v.N), v.y].sum()}),
+    Mistake("sign", "the data gradient has the wrong sign", _COURSE, _DS, {"ds": lambda v: (v.onehot - v.p) / v.N}),
+    Mistake("onehot_omitted", "1 is not subtracted at the label", _COURSE, _DS, {"ds": lambda v: v.p / v.N}),
+    Mistake("labels_shifted", "the labels are off by one", "labels that count from 1", _DS,
+            {"onehot": lambda v: _onehot((v.y - 1) % v.p.shape[1], v.p)}),
+    Mistake("last_sample_only", "only the last sample's gradient is kept", "a loop that assigns instead of adding", _DS,
+            {"ds": lambda v: _last_sample((v.p - v.onehot) / v.N)}),
+    Mistake("bias_averaged", "the biases' gradients are averaged over samples, not added", _COURSE, _DB,
+            {"db1": lambda v: v.da.mean(axis=0), "db2": lambda v: v.ds.mean(axis=0)}),
+    Mistake("l2_factor_missing", "the 2 of the regularisation's derivative is missing", "titu1994/DenseNet #57", _DW,
+            {"dW1": lambda v: v.X.T @ v.da + v.reg * v.W1, "dW2": lambda v: v.h.T @ v.ds + v.reg * v.W2}),
+    Mistake("l2_halved_in_loss", "the regularisation is halved in the loss, not in the gradient", _COURSE, _L,
+            {"penalty": lambda v: 0.5 * v.reg * ((v.W1**2).sum() + (v.W2**2).sum())}),
+    Mistake("l2_over_n", "the regularisation is divided by N", "mlcommons/hpc #22", _L,
+            {"penalty": lambda v: v.reg * ((v.W1**2).sum() + (v.W2**2).sum()) / v.N,
+             "dW1": lambda v: v.X.T @ v.da + 2 * v.reg * v.W1 / v.N,
+             "dW2": lambda v: v.h.T @ v.ds + 2 * v.reg * v.W2 / v.N}),
+    Mistake("l2_missing_in_gradient", "the regularisation is missing in the gradient", _COURSE, _DW,
+            {"dW1": lambda v: v.X.T @ v.da, "dW2": lambda v: v.h.T @ v.ds}),
+    Mistake("l2_missing_in_loss", "the regularisation is missing in the loss", "weight decay taken for L2", _L,
+            {"penalty": lambda v: 0.0 * v.reg}),
+    Mistake("bias_regularised_in_loss", "the biases are regularised in the loss alone", _COURSE, _L,
+            {"penalty": lambda v: v.reg * sum((p**2).sum() for p in (v.W1, v.b1, v.W2, v.b2))}),
+    Mistake("bias_regularised_in_gradient", "the biases are regularised in the gradient alone", _COURSE, _DB,
+            {"db1": lambda v: v.da.sum(axis=0) + 2 * v.reg * v.b1,
+             "db2": lambda v: v.ds.sum(axis=0) + 2 * v.reg * v.b2}),
+    Mistake("bias_regularised", "the biases are regularised in loss and gradient", "decay of all parameters", _DB,
+            {"penalty": lambda v: v.reg * sum((p**2).sum() for p in (v.W1, v.b1, v.W2, v.b2)),
+             "db1": lambda v: v.da.sum(axis=0) + 2 * v.reg * v.b1,
+             "db2": lambda v: v.ds.sum(axis=0) + 2 * v.reg * v.b2}),
+    Mistake("w1_regularised_twice", "W1 is regularised twice and W2 never", _COURSE, _L,
+            {"penalty": lambda v: v.reg * 2 * (v.W1**2).sum(),
+             "dW1": lambda v: v.X.T @ v.da + 4 * v.reg * v.W1, "dW2": lambda v: v.h.T @ v.ds}),
+    Mistake("norm_not_squared", "the norms are not squared", "the formula read as a sum of norms", _L,
+            {"penalty": lambda v: v.reg * (_norm(v.W1) + _norm(v.W2)),
+             "dW1": lambda v: v.X.T @ v.da + v.reg * _unit(v.W1), "dW2": lambda v: v.h.T @ v.ds + v.reg * _unit(v.W2)}),
+    Mistake("relu_derivative_1_at_0", "the ReLU's derivative at 0 is 1", "a mask written as a >= 0; course code", _DA,
+            {"da": lambda v: np.where(v.a >= 0, v.dh, 0)}),
+    Mistake("relu_derivative_half_at_0", "the ReLU's derivative at 0 is 1/2", "maximum(x, 0): pytorch #184572", _DA,
+            {"da": lambda v: np.where(v.a > 0, v.dh, np.where(v.a == 0, v.dh / 2, 0))}),
+    Mistake("mask_inverted", "the ReLU's mask is inverted", _COURSE, _DA, {"da": lambda v: np.where(v.a > 0, 0, v.dh)}),
+    Mistake("mask_from_dh", "the mask is the sign of dh, not of a", "a ReLU applied to the gradient", _DA,
+            {"da": lambda v: np.maximum(v.dh, 0)}),
+    Mistake("mask_forgotten", "the ReLU's derivative is forgotten", _COURSE, _DA, {"da": lambda v: v.dh}),
+    Mistake("mask_missing_in_b1", "the ReLU's derivative is missing in b1's gradient", _COURSE, _DB,
+            {"db1": lambda v: v.dh.sum(axis=0)}),
+    Mistake("no_relu", "there is no ReLU, in loss and gradient", "a self-consistent network; course code", _H,
+            {"h": lambda v: v.a, "da": lambda v: v.dh}),
+    Mistake("leaky_relu", "the ReLU is a leaky one, in loss and gradient", "a layer taken for another", _H,
+            {"h": lambda v: np.where(v.a > 0, v.a, v.a / 128), "da": lambda v: np.where(v.a > 0, v.dh, v.dh / 128)}),
+    Mistake("relu_on_logits", "there is a ReLU on the logits too, in loss and gradient", "passes a course's own check",
+            _H, {"s": lambda v: np.maximum(v.h @ v.W2 + v.b2, 0),
+                 "ds": lambda v: np.where(v.s > 0, (v.p - v.onehot) / v.N, 0)}),
+    Mistake("b1_forgotten", "b1 is not added, in loss and gradient", _COURSE, "a = X.W1 + b1",
+            {"a": lambda v: v.X @ v.W1, "db1": lambda v: np.zeros_like(v.b1)}),
+    Mistake("x_for_h", "X stands for h in W2's gradient", _COURSE, "dW2 = h'.ds + 2 reg W2",
+            {"dW2": lambda v: v.X.T @ v.ds + 2 * v.reg * v.W2}),
+    Mistake("a_for_h", "a stands for h in W2's gradient", _COURSE, "dW2 = h'.ds + 2 reg W2",
+            {"dW2": lambda v: v.a.T @ v.ds + 2 * v.reg * v.W2}),
+    Mistake("w2_not_transposed", "W2 is not transposed: unnoticed where it is square", _COURSE, "dh = ds.W2'",
+            {"dh": lambda v: v.ds @ v.W2}),
+    Mistake("softmax_over_samples", "the softmax runs over samples instead of classes", "axis=0", _P,
+            {"p": lambda v: _softmax(v.s.T).T, "log_p": lambda v: _log_softmax(v.s.T).T}),
+    Mistake("global_maximum", "the maximum of the whole batch is subtracted, not that of the row", "crysx_nn #7", _P,
+            {"p": lambda v: _unshifted_softmax(v.s - v.s.max()),
+             "log_p": lambda v: _unshifted_log_softmax(v.s - v.s.max())}),
+    Mistake("no_shift", "no maximum is subtracted before the exponential", _COURSE, _P,
+            {"p": lambda v: _unshifted_softmax(v.s), "log_p": lambda v: _unshifted_log_softmax(v.s)}),
+    Mistake("log_of_p_plus_1e-7", "the loss is -log(p + 1e-7)", _COURSE, _L,
+            {"log_p": lambda v: np.log(v.p + v.p.dtype.type(1e-7))}),
+    Mistake("p_clipped", "p is clipped to 1e-7..1 - 1e-7", "a loss that stops growing", _P,
+            {"p": lambda v: np.clip(_softmax(v.s), 1e-7, 1 - 1e-7), "log_p": lambda v: np.log(v.p)}),
+    Mistake("epsilon_in_softmax", "1e-8 is added to the softmax's denominator", _COURSE, _P,
+            {"p": lambda v: _unshifted_softmax(v.s - v.s.max(axis=1, keepdims=True), 1e-8)}),
+    Mistake("float32_inside", "float64 goes through float32", "an array made without a dtype", "float64 throughout",
+            wrap=_in_float32),
+    Mistake("accumulated", "the gradient is added to the last call's", "a missing zero_grad", "a fresh gradient a call",
+            wrap=_accumulated),
+    Mistake("parameters_updated", "the parameters are updated in place", "a training step in the gradient",
+            "inputs as they were", wrap=_stepping),
+]  # fmt: skip
+
+#: Every known mistake by its name.
+MISTAKES = {mistake.name: mistake for mistake in _ALL}
