@@ -24,7 +24,7 @@ STYLE = {"pass": "green", "wrong": "bold red", "error": "red", "undecided": "yel
 
 
 def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) -> None:
-    """Print a run: the verdict in a sentence, the tables, then the findings that are not `pass`.
+    """Print a run: the tables, the findings that are not as expected, then the verdict in a sentence.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     console.print(_families(findings))
     for name, table in run["tables"].items():
         console.print(power(table) if name == "mistakes" else plain(table))
-    notable = [f for f in findings if f.verdict != "pass"]
+    notable = [f for f in findings if not f.expected]
     for finding in notable[:SHOWN]:
         style = STYLE[finding.verdict]
         console.print(f"[{style}]{finding.verdict}[/] {escape(who(finding))} {escape(finding.case)}", highlight=False)
@@ -147,12 +147,13 @@ def _written(cell: Any) -> str:
 
 
 def _cell(findings: Sequence[Finding]) -> str:
-    """The worst verdicts, counted, or where all passed the worst ratio."""
+    """The worst verdicts, counted, or where all passed (of those that could be judged) the worst ratio."""
+    judged = [f for f in findings if f.verdict != "unsupported"] or findings
     for verdict in VERDICTS:
-        number = sum(f.verdict == verdict for f in findings)
+        number = sum(f.verdict == verdict for f in judged)
         if number and verdict != "pass":
             return f"[{STYLE[verdict]}]{number} {verdict}[/]"
-    return f"{max((f.ratio or 0.0 for f in findings), default=0.0):.2f}" if findings else ""
+    return f"{max(f.ratio or 0.0 for f in judged):.2f}" if judged else ""
 
 
 def _grouped(findings: Sequence[Finding], key: Callable[[Finding], Key]) -> dict[Key, list[Finding]]:
