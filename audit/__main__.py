@@ -79,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--variant", metavar="NAME", help="which way of asking for the gradient (default: canonical)")
     replay.add_argument("--entries", type=_positive, default=10, metavar="N", help="how many are shown (default: 10)")
 
+    commands.add_parser("ledger", help="list the source's formulas: which hold, what holds instead, the evidence")
+
     mistakes = commands.add_parser("mistakes", help="list the known mistakes, and which cases catch them")
     _add_selection(mistakes, default="quick")
 

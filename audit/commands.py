@@ -21,6 +21,7 @@ from audit.replay import replay as replayed
 from audit.report import console
 from audit.run import Item, Settings, chosen_variants, findings, plan, plan_hash, tables
 from audit.shards import belongs
+from reference.ledger import ledger as source_ledger
 
 
 class NothingSelected(Exception):
@@ -91,6 +92,19 @@ def cases(options: argparse.Namespace) -> int:
         print(f"{edge.name} ({edge.family}): {edge.reason}\n    catches {edge.catches}")
         print("".join(f"    {case_id}\n" for case_id in ids))
     print(f"{len(chosen)} cases")
+    return 0
+
+
+def ledger(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
+    """Print the source's formulas, whether they hold, and the evidence."""
+    rows = source_ledger()
+    for row in rows:
+        print(f"{row.name} = {row.printed}\n    {row.verdict}")
+        if row.instead != "as printed":
+            print(f"    instead: {row.instead}")
+        print(f"    evidence: {row.evidence}")
+    wrong = sum(row.verdict == "does not hold" for row in rows)
+    print(f"{wrong} of {len(rows)} formulas do not hold")
     return 0
 
 

@@ -56,7 +56,7 @@ def test_the_table_tells_how_far_the_trainings_drift_apart() -> None:
     assert table["columns"] == ["trained by", "accuracy", "drift 1", "drift 10", "drift 100", "drift 200"]
     assert drift[0] == [0.0] * 4
     assert all(0 < row[-1] < 0.01 for row in drift[1:])
-    assert tables([item(case_of("5x4x10x3-reg_0.1-random-float64-s0"), "numpy")]) == {}
+    assert "training" not in tables([item(case_of("5x4x10x3-reg_0.1-random-float64-s0"), "numpy")])
 
 
 @pytest.mark.parametrize(
