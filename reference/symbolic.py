@@ -1,8 +1,8 @@
 """The source's formulas proved or refuted for all numbers: SymPy differentiates the loss of small networks.
 
-For every pattern of active and inactive units (away from its kinks the ReLU is linear), and labels that agree or differ,
-the loss is an expression in symbols. Its derivative minus a formula is a rational function of the
-exponentials of the logits; if its numerator vanishes as a polynomial, the formula holds for all numbers.
+For every pattern of active and inactive units (away from its kinks the ReLU is linear), and labels that agree or
+differ, the loss is an expression in symbols. Its derivative minus a formula is a rational function of the exponentials
+of the logits; if its numerator vanishes as a polynomial, the formula holds for all numbers.
 """
 
 from __future__ import annotations
