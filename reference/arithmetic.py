@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 #: Bounds are evaluated in float64 themselves; this factor covers that (ROUNDING.md, section 7).
 OF_EVALUATION = 1 + 1e-6
-#: The same for sums that are compared with the largest number.
+#: The same for sums that are compared with a number: the largest one, or the end of exact arithmetic.
 OF_OVERFLOW = 1.001
 #: The exponent reported for the lowest set bit of nothing but zeros.
 NO_BIT = 1 << 20
@@ -100,7 +100,7 @@ class Arithmetic:
         grid = np.minimum(lowest_bit(A, 1)[:, None] + lowest_bit(B, 0)[None, :], lowest_bit(b[None, :], 0)[None, :])
         low, high = self.exponents
         limit = np.ldexp(1.0, np.clip(grid + self.precision, low, high))
-        exact: NDArray[np.bool_] = (grid >= low) & (size <= limit) & (E_A == 0).all(axis=1, keepdims=True)
+        exact: NDArray[np.bool_] = (grid >= low) & (size * OF_OVERFLOW <= limit) & (E_A == 0).all(axis=1, keepdims=True)
         return exact
 
     def transposed_product(self, A: Array, E_A: Array, B: Array, E_B: Array) -> tuple[Array, Array]:

@@ -95,7 +95,7 @@ def _bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, offset: Offset)
     )
     # forward (ROUNDING.md, 2 and 3)
     E_a = fp.affine(X, fp.sub(X), W1, b1)
-    E_h = np.where(v.a > -E_a, E_a, 0)
+    E_h = np.where((v.a > -E_a) | np.isinf(E_a), E_a, 0)
     E_s = fp.affine(v.h, E_h, W2, b2)
     kinks = (np.abs(v.a) <= E_a) & (E_a > 0)
     # softmax and its derivative (4)
@@ -146,7 +146,9 @@ def _softmax_bound(
     dn_near = np.log1p(Q * x + (1 + x) * others(np.add, p * x, 0.0))
     dn_far = np.logaddexp(0.0, E_s + others(np.logaddexp, z - log_Z + E_s, -np.inf))
     dn = certainly(np.where(Emax <= 1, dn_near, dn_far))
-    up = certainly(-np.log1p(-np.minimum(1.0, Q * x1 + (1 - x1) * others(np.add, p * x1, 0.0))))
+    up_near = -np.log1p(-(Q * x1 + (1 - x1) * others(np.add, p * x1, 0.0)))
+    up_far = -np.logaddexp(z - log_Z, others(np.logaddexp, z - log_Z - E_s, -np.inf) - E_s)
+    up = certainly(np.maximum(0.0, np.where(Emax <= 1, up_near, up_far)))
 
     # rounding after the logits, relative to p (4.2); a maximum without a rival is subtracted from itself: no error
     alone = (z == 0) & (others(np.maximum, z + E_s, -np.inf) + E_s < 0)
@@ -159,7 +161,7 @@ def _softmax_bound(
     rho = u * (2 * d + q + (K + 2) * el) + fp.gamma(C + 3 * K) + lost
 
     # p itself: both it and its computed value lie in [0, cap] (4.3)
-    cap = np.exp(np.minimum(0.0, z + E_s + Emax + rho))
+    cap = np.exp(np.minimum(0.0, z + E_s + Emax + rho)) * (1 + fp.gamma(C + 3 * K))
     E_p = np.fmin(np.maximum(p * np.expm1(up + rho), -p * np.expm1(-dn - rho)), cap) + 2 * fp.eta
     E_p = certainly(np.where(np.isfinite(Emax), E_p, np.inf))
 
@@ -170,7 +172,7 @@ def _softmax_bound(
         1, keepdims=True
     )
     of_maximum = np.fmin(reach * np.expm1(rho), cap).sum(axis=1, keepdims=True) + 2 * fp.gamma(C + 5) * rest
-    E_ds = (E_p + fp.gamma(6) * (t + E_p) + np.where(z + E_s + Emax >= 0, of_maximum, 0.0)) / N + fp.eta
+    E_ds = (E_p + fp.gamma(8) * (t + E_p) + np.where(z + E_s + Emax >= 0, of_maximum, 0.0)) / N + fp.eta
 
     label = (np.arange(N), problem.y)
     E_losses = dn[label] + rho[label] + K * u * (d[label] + el[:, 0])
@@ -198,7 +200,7 @@ def _regularised(fp: Arithmetic, reg: float, W: Array, exact: Array, E: Array) -
     data = np.abs(exact) + r
     flushed = 2 * reg * fp.sub(W) + 2 * fp.sub(np.float64(reg)) * W
     E = E + fp.gamma(4) * r + fp.gamma(2) * (data + E + r) + 2 * fp.eta * (r > 0) + flushed
-    return fp.unless_overflow(E, np.maximum(2 * reg, data + r))
+    return fp.unless_overflow(E, np.maximum(np.maximum(2 * reg, 2 * W), data + r))
 
 
 def _natural_sizes(problem: Problem, v: CertifiedValues, kinks: NDArray[np.bool_]) -> dict[str, float]:
@@ -236,7 +238,7 @@ def others(combine: np.ufunc, A: Array, empty: float) -> Array:
 
 
 def _relative(E: float, size: float) -> float:
-    """E / size, where nothing out of nothing is 0."""
+    """E / size, where nothing out of nothing is 0, and what is not finite counts as infinite."""
     if E == 0:
         return 0.0
-    return E / size if size > 0 else float("inf")
+    return E / size if np.isfinite(E) and 0 < size < np.inf else float("inf")

@@ -161,6 +161,14 @@ def test_where_a_correct_program_may_overflow_nothing_passes() -> None:
     assert (found.verdict, found.power) == ("undecided", np.inf)
 
 
+def test_an_infinite_bound_of_an_infinite_size_is_no_power() -> None:
+    """Neither the bound nor the natural size of dW1 is finite: whatever it is, nothing can be said of it."""
+    numbers = {"X": [[1e200]], "W1": [[1e-200]], "b1": [0], "W2": [[1e150, -1e150]], "b2": [0, 0]}
+    accepted = accept(Problem(**{k: np.array(v, "float64") for k, v in numbers.items()}, y=np.array([0]), reg=0.0))
+    found = judge(SUBJECT, replace(exact(accepted), W1=np.full((1, 1), 12345.0)), accepted)
+    assert (found.verdict, found.power) == ("undecided", np.inf)
+
+
 def test_a_bound_without_power_does_not_pass_and_still_convicts() -> None:
     """One sample at an undecidable kink: dW1 and db1 may be anything up to dh, but not beyond it."""
     numbers = {"X": [[0.1]], "W1": [[0.3]], "b1": [-0.1 * 0.3], "W2": [[1, -1]], "b2": [0, 0]}
