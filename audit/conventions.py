@@ -1,7 +1,8 @@
 """The conventions in which the same network is implemented: how the regularisation is scaled, mean or sum over samples.
 
 A candidate of another convention is called with the factor that makes its loss the canonical one (or N times it), so
-that it is held against the same exact values. The factor is exact: `reg` is first rounded to so few bits that it can be.
+that it is held against the same exact values. The factor is exact: `reg` is first rounded to so few bits that
+it can be.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from reference.acceptance import Acceptance
 from reference.problem import TENSORS, Gradients
 from reference.rounding import USEFUL
 
-Verdict = Literal["pass", "wrong", "undecided", "error", "unsupported"]
+Verdict = Literal["pass", "wrong", "undecided", "error", "crash", "timeout", "skipped", "unsupported"]
 #: Every verdict, worst first.
-VERDICTS: tuple[Verdict, ...] = ("wrong", "error", "undecided", "unsupported", "pass")
+VERDICTS: tuple[Verdict, ...] = ("crash", "timeout", "wrong", "error", "skipped", "undecided", "unsupported", "pass")
 
 
 class Subject(NamedTuple):

@@ -119,7 +119,7 @@ def _bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, offset: Offset)
     }
     return Bound(
         tensors={name: certainly(E) * OF_EVALUATION for name, E in tensors.items()},
-        sizes=_natural_sizes(problem, v, kinks),
+        sizes=_natural_sizes(fp, problem, v, kinks),
         a=E_a,
         s=E_s,
         ds=E_ds * OF_EVALUATION,
@@ -203,11 +203,14 @@ def _regularised(fp: Arithmetic, reg: float, W: Array, exact: Array, E: Array) -
     return fp.unless_overflow(E, np.maximum(np.maximum(2 * reg, 2 * W), data + r))
 
 
-def _natural_sizes(problem: Problem, v: CertifiedValues, kinks: NDArray[np.bool_]) -> dict[str, float]:
-    """The largest entry each tensor could have: the same products of absolute values, with every sample unsettled."""
+def _natural_sizes(fp: Arithmetic, problem: Problem, v: CertifiedValues, kinks: NDArray[np.bool_]) -> dict[str, float]:
+    """The largest entry each tensor could have: the same products of absolute values, with every sample unsettled.
+
+    A probability counts as at least eta / u: below that, underflow takes digits from whatever is computed with it.
+    """
     N, _, _, C = problem.shape
     X, W1, W2 = (np.abs(A.astype(np.float64)) for A in (problem.X, problem.W1, problem.W2))
-    S_ds = (v.p + _onehot(problem.y, C)) / N
+    S_ds = np.maximum(v.p + _onehot(problem.y, C), fp.eta / fp.u) / N
     S_da = np.where((v.sign > 0) | kinks, product(S_ds, W2.T), 0)
     sizes = {
         "loss": (1 + v.losses).mean() + problem.reg * _squares(problem),

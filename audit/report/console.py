@@ -20,7 +20,16 @@ MANY = 8
 
 Key = TypeVar("Key")
 
-STYLE = {"pass": "green", "wrong": "bold red", "error": "red", "undecided": "yellow", "unsupported": "dim"}
+STYLE = {
+    "pass": "green",
+    "wrong": "bold red",
+    "crash": "bold red",
+    "timeout": "bold red",
+    "error": "red",
+    "skipped": "yellow",
+    "undecided": "yellow",
+    "unsupported": "dim",
+}
 
 
 def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) -> None:

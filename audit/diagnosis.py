@@ -1,0 +1,213 @@
+"""Why a gradient is wrong: which known mistake it equals, on every case that can tell, or that it equals none.
+
+A tensor *equals* a mistake's where both differ by no more than twice the acceptance bound, scaled up by as much as the
+mistaken tensor is larger than the right one could be. Only float64 cases take part whose bound has power; there, what
+equals a mistake by accident has to do so in every entry of every case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from adapters.protocol import hand_over
+from audit.catalogue import Case
+from audit.judge import Finding, compare, describe
+from audit.mistakes import MISTAKES
+from reference.acceptance import Acceptance
+from reference.problem import TENSORS, Gradients
+
+#: Only cases whose bound sees errors of this part of a tensor's natural size take part in a diagnosis.
+SHARP_ENOUGH = 1e-6
+
+
+class Observation(NamedTuple):
+    """What an implementation did on a case; `gradients` is None where it raised."""
+
+    case: Case
+    acceptance: Acceptance
+    gradients: Gradients | None
+    changed: tuple[str, ...]
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class Named:
+    """A known mistake that was recognised.
+
+    Attributes
+    ----------
+    mistake : str
+        Its name, a key of MISTAKES.
+    tensors : tuple of str
+        The tensors that equal the mistake's, and are wrong.
+    evidence : str
+        On how many cases, and the worst entry.
+    """
+
+    mistake: str
+    tensors: tuple[str, ...]
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is the matter with an implementation.
+
+    Attributes
+    ----------
+    named : tuple of Named
+        The known mistakes; empty if nothing is wrong, or it is none of them.
+    unknown : tuple of str
+        The wrong tensors that equal no known mistake's.
+    text : str
+        All that in words; empty where nothing is wrong.
+    """
+
+    named: tuple[Named, ...] = ()
+    unknown: tuple[str, ...] = ()
+    text: str = ""
+
+
+def diagnose(observations: Sequence[Observation]) -> Diagnosis:
+    """Compare an implementation with each known mistake, over all cases.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        In the order of the calls, on which mistakes that keep state depend.
+    """
+    if not any(o.finding.verdict in ("wrong", "error") for o in observations):
+        return Diagnosis()
+    used = [o for o in observations if o.case.dtype == "float64" and o.acceptance.bound.power <= SHARP_ENOUGH]
+    wrong = tuple(name for name in TENSORS if any(_is_wrong(o, name) for o in used))
+    changed = {o.changed for o in used if o.gradients is not None}
+    if not wrong:
+        return _of_inputs(observations, used, changed)
+    alike = {name: _alike(name, observations, used) for name in MISTAKES}
+    whole = [name for name, tensors in alike.items() if set(tensors) == set(TENSORS)]
+    if whole:
+        return _said([_named(name, wrong, used) for name in whole[:1]], (), observations)
+    return _of_parts(wrong, alike, used, observations)
+
+
+def _of_inputs(
+    observations: Sequence[Observation], used: Sequence[Observation], changed: set[tuple[str, ...]]
+) -> Diagnosis:
+    """The diagnosis where no tensor is wrong on the cases that can tell: inputs changed, or only raised errors."""
+    for name, mistake in MISTAKES.items():
+        done = mistake.implementation()
+        if changed != {()} and changed == {_changes(done, o) for o in used}:
+            named = Named(name, (), f"the call changes {', '.join(max(changed))} on {len(used)} of {len(used)} cases")
+            return _said([named], (), observations)
+    return _said([], (), observations)
+
+
+def _of_parts(
+    wrong: tuple[str, ...],
+    alike: dict[str, tuple[str, ...]],
+    used: Sequence[Observation],
+    observations: Sequence[Observation],
+) -> Diagnosis:
+    """At most two mistakes that explain different tensors; what is left is unknown."""
+    named: list[Named] = []
+    left = list(wrong)
+    for _ in range(2):
+        explained = {name: tuple(t for t in left if t in tensors) for name, tensors in alike.items()}
+        best = max(explained, key=lambda name: len(explained[name]))
+        if explained[best]:
+            named.append(_named(best, explained[best], used))
+            left = [tensor for tensor in left if tensor not in explained[best]]
+    return _said(named, tuple(left), observations)
+
+
+def _alike(name: str, observations: Sequence[Observation], used: Sequence[Observation]) -> tuple[str, ...]:
+    """The tensors that equal the mistake's on every used case, and in which the mistake is wrong on some.
+
+    A mistake that is right in a tensor does not explain it, unless all five tensors agree.
+    """
+    implementation = MISTAKES[name].implementation()
+    equal, telling = set(TENSORS), dict.fromkeys(TENSORS, 0)
+    members = {id(o) for o in used}
+    for o in observations:  # also those not used: some mistakes keep state
+        mistaken = _answer(implementation, o)
+        if id(o) not in members:
+            continue
+        if mistaken is None or o.gradients is None:
+            if (mistaken is None) != (o.gradients is None):
+                return ()
+            continue
+        for tensor in TENSORS:
+            if not _equal(o, mistaken, tensor):
+                equal.discard(tensor)
+            elif (compare(getattr(mistaken, tensor), o.acceptance, tensor).ratio > 1).any():
+                telling[tensor] += 1
+    if equal == set(TENSORS):
+        return TENSORS if any(telling.values()) else ()
+    return tuple(tensor for tensor in TENSORS if tensor in equal and telling[tensor])
+
+
+def _equal(o: Observation, mistaken: Gradients, tensor: str) -> bool:
+    """Whether the implementation's tensor is the mistake's, up to rounding."""
+    one, other = (
+        np.asarray(getattr(o.gradients, tensor), dtype=float),
+        np.asarray(getattr(mistaken, tensor), dtype=float),
+    )
+    if one.shape != other.shape:
+        return False
+    size = o.acceptance.bound.sizes[tensor]
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(other)
+        larger = max(1.0, float(np.abs(other[finite]).max(initial=0.0)) / size) if size else 1.0
+        near = np.abs(one - other) <= 2 * larger * o.acceptance.bound.tensors[tensor]
+    return bool(np.where(finite, near, ~np.isfinite(one)).all())
+
+
+def _answer(implementation: object, o: Observation) -> Gradients | None:
+    """What a mistake answers on a case; None where it raises."""
+    try:
+        inputs = hand_over(o.acceptance.problem, "C", o.case.edge.labels)
+        loss, grads = implementation(*inputs)  # type: ignore[operator]
+        return Gradients(np.asarray(loss), **grads)
+    except Exception:  # that it raises is all there is to know
+        return None
+
+
+def _changes(implementation: object, o: Observation) -> tuple[str, ...]:
+    """Which inputs a mistake changes on a case."""
+    inputs = hand_over(o.acceptance.problem)
+    implementation(*inputs)  # type: ignore[operator]
+    names = ("X", "y", "W1", "b1", "W2", "b2")
+    return tuple(n for n in names if not np.array_equal(getattr(inputs, n), getattr(o.acceptance.problem, n)))
+
+
+def _is_wrong(o: Observation, tensor: str) -> bool:
+    """Whether a tensor of the implementation is outside its bound on a case, or of another shape."""
+    if o.gradients is None:
+        return o.finding.verdict == "error"
+    got = getattr(o.gradients, tensor)
+    if got.shape != o.acceptance.exact.tensors[tensor].hi.shape:
+        return True
+    return bool((compare(got, o.acceptance, tensor).ratio > 1).any())
+
+
+def _named(name: str, tensors: tuple[str, ...], used: Sequence[Observation]) -> Named:
+    """A mistake with its evidence."""
+    mistake = MISTAKES[name]
+    said = ", ".join("the loss" if t == "loss" else f"d{t}" for t in tensors)
+    return Named(name, tensors, f"{said} as in {name} on {len(used)} of {len(used)} cases: {mistake.sentence}")
+
+
+def _said(named: list[Named], unknown: tuple[str, ...], observations: Sequence[Observation]) -> Diagnosis:
+    """The diagnosis in words."""
+    parts = [f"{one.evidence}; there should stand {MISTAKES[one.mistake].instead}" for one in named]
+    failed = [o.finding for o in observations if o.finding.verdict in ("wrong", "error")]
+    if unknown or not named:
+        what = f"{', '.join(unknown)} equal no known mistake's" if unknown else "unknown: it equals no known mistake"
+        parts.append(what)
+    worst = max(failed, key=lambda finding: finding.ratio or 0.0)
+    parts.append(f"for instance on {worst.case}: {describe(worst)}")
+    return Diagnosis(tuple(named), unknown, ". ".join(parts))
