@@ -11,8 +11,8 @@ from audit.threads import pin
 
 pin()
 
-#: Exit statuses (the contract): all as expected; a finding is not; bad usage or input; nothing selected.
-OK, NOT_EXPECTED, USAGE, NOTHING_SELECTED = 0, 1, 2, 5
+#: Exit statuses (the contract; 0, 1 and 3 are returned by the commands): bad usage or input; nothing selected.
+USAGE, NOTHING_SELECTED = 2, 5
 
 _DTYPES = ("float64", "float32")
 _SELECTIONS = ("quick", "standard", "full")
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("audit: interrupted; no record was written", file=sys.stderr)
         return 130
-    except (LookupError, ValueError, OSError) as error:
+    except (LookupError, ValueError, OSError, ImportError) as error:
         if type(error).__module__.partition(".")[0] not in _ROOMS:
             raise
         print(f"audit: {error}", file=sys.stderr)
@@ -68,6 +68,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_out(run)
     run.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
+
+    candidate = commands.add_parser("candidate", help="judge an implementation of yours, in a process of its own")
+    candidate.add_argument("target", metavar="FILE.py:NAME", help="a function or a class; see the README")
+    candidate.add_argument(
+        "--l2", choices=("full", "half", "half-mean"), default="full", help="its reg |W|^2, reg/2 or reg/(2 N)"
+    )
+    candidate.add_argument("--reduction", choices=("mean", "sum"), default="mean", help="its losses' mean or sum")
+    candidate.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="a call (default: 10)")
+    candidate.add_argument("--memory", type=_positive, default=4096, metavar="MIB", help="for calls (default: 4096)")
+    _add_selection(candidate)
+    candidate.add_argument(
+        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the cases"
+    )
+    _add_out(candidate)
+    candidate.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
 
     merge = commands.add_parser("merge", help="put the records of all shards of a run together")
     merge.add_argument("records", nargs="+", type=Path, metavar="DIR", help="the shards' records")
@@ -137,6 +152,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of them; expected a whole number >= 1")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no limit; expected a number of seconds > 0")
+    return seconds
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from adapters import FRAMEWORKS, adapter, installed
 from audit import record
 from audit.catalogue import case_of
 from audit.catalogue import cases as catalogue_cases
+from audit.implementation import Report, audit_implementation, settings_for
 from audit.judge import Finding
 from audit.matrix import matrix, uncaught
 from audit.mistakes import MISTAKES
@@ -57,6 +59,40 @@ def run(options: argparse.Namespace) -> int:
     return _conclude(options, content, found)
 
 
+def candidate(options: argparse.Namespace) -> int:
+    """Judge somebody's implementation, write the record, print it with the diagnosis."""
+    began = time.perf_counter()
+    selection = {name: getattr(options, name) for name in ("cases", "dtypes", "words", "seed", "strict")}
+    settings = settings_for(options.target, **selection)
+    whole = plan(settings)
+    if not whole:
+        raise NothingSelected(f"no id contains {options.words!r}; `python -m audit cases` lists the cases")
+    record.check(options.out)
+    conventions = {name: getattr(options, name) for name in ("l2", "reduction", "timeout", "memory")}
+    report = audit_implementation(options.target, **selection, **conventions, shard=options.shard)
+    content = record.run_of(report.findings, settings.strict) | {
+        "versions": {"numpy": np.__version__},
+        "machine": record.machine(),
+        "settings": asdict(settings),
+        "plan": plan_hash(whole),
+        "shard": "/".join(map(str, options.shard)),
+        "timings": {"seconds": round(time.perf_counter() - began, 3)},
+        "tables": diagnosis_tables(report),
+    }
+    return _conclude(options, content, report.findings)
+
+
+def diagnosis_tables(report: Report) -> dict[str, Any]:
+    """The diagnosis and the notes as a table of run.json; none if there is nothing to say."""
+    named = [[one.mistake, one.evidence, MISTAKES[one.mistake].instead] for one in report.diagnosis.named]
+    unknown = [["unknown", f"{', '.join(report.diagnosis.unknown)}: like no known mistake's", ""]]
+    rows = named + (unknown if report.diagnosis.unknown else []) + [["note", note, ""] for note in report.notes]
+    if not rows and not report.diagnosis.text:
+        return {}
+    columns = ["diagnosis", "evidence", "there should stand"]
+    return {"diagnosis": {"title": "diagnosis", "columns": columns, "note": report.diagnosis.text, "rows": rows}}
+
+
 def merge(options: argparse.Namespace) -> int:
     """Put the records of all shards of a run together, write and print the whole."""
     content, found = record.merge([record.read(folder) for folder in options.records])
@@ -69,6 +105,8 @@ def _conclude(options: argparse.Namespace, content: dict[str, Any], found: Seque
     record.write(options.out, content, found)
     console.show(Console(), content, found)
     print(f"The record is in {options.out}: run.json, findings.jsonl.")
+    if any(finding.verdict in ("crash", "timeout") for finding in found):
+        return 3
     return 0 if content["ok"] else 1
 
 

@@ -16,9 +16,9 @@ import numpy as np
 from adapters.protocol import hand_over
 from audit.catalogue import Case
 from audit.judge import Finding, compare, describe
-from audit.mistakes import MISTAKES
+from audit.mistakes import MISTAKES, Implementation
 from reference.acceptance import Acceptance
-from reference.problem import TENSORS, Gradients
+from reference.problem import PARAMETERS, TENSORS, Gradients
 
 #: Only cases whose bound sees errors of this part of a tensor's natural size take part in a diagnosis.
 SHARP_ENOUGH = 1e-6
@@ -84,78 +84,59 @@ def diagnose(observations: Sequence[Observation]) -> Diagnosis:
         return Diagnosis()
     used = [o for o in observations if o.case.dtype == "float64" and o.acceptance.bound.power <= SHARP_ENOUGH]
     wrong = tuple(name for name in TENSORS if any(_is_wrong(o, name) for o in used))
-    changed = {o.changed for o in used if o.gradients is not None}
-    if not wrong:
-        return _of_inputs(observations, used, changed)
-    alike = {name: _alike(name, observations, used) for name in MISTAKES}
-    whole = [name for name, tensors in alike.items() if set(tensors) == set(TENSORS)]
-    if whole:
-        return _said([_named(name, wrong, used) for name in whole[:1]], (), observations)
-    return _of_parts(wrong, alike, used, observations)
-
-
-def _of_inputs(
-    observations: Sequence[Observation], used: Sequence[Observation], changed: set[tuple[str, ...]]
-) -> Diagnosis:
-    """The diagnosis where no tensor is wrong on the cases that can tell: inputs changed, or only raised errors."""
-    for name, mistake in MISTAKES.items():
-        done = mistake.implementation()
-        if changed != {()} and changed == {_changes(done, o) for o in used}:
-            named = Named(name, (), f"the call changes {', '.join(max(changed))} on {len(used)} of {len(used)} cases")
-            return _said([named], (), observations)
-    return _said([], (), observations)
-
-
-def _of_parts(
-    wrong: tuple[str, ...],
-    alike: dict[str, tuple[str, ...]],
-    used: Sequence[Observation],
-    observations: Sequence[Observation],
-) -> Diagnosis:
-    """At most two mistakes that explain different tensors; what is left is unknown."""
+    likenesses = {name: _likeness(name, observations, used) for name in MISTAKES}
+    same = [name for name, likeness in likenesses.items() if likeness.whole]
+    if same:
+        return _said([_named(same[0], wrong, used)], (), observations)
     named: list[Named] = []
-    left = list(wrong)
+    left = wrong
     for _ in range(2):
-        explained = {name: tuple(t for t in left if t in tensors) for name, tensors in alike.items()}
+        explained = {name: tuple(t for t in left if t in likeness.tensors) for name, likeness in likenesses.items()}
         best = max(explained, key=lambda name: len(explained[name]))
         if explained[best]:
             named.append(_named(best, explained[best], used))
-            left = [tensor for tensor in left if tensor not in explained[best]]
-    return _said(named, tuple(left), observations)
+            left = tuple(tensor for tensor in left if tensor not in explained[best])
+    return _said(named, left, observations)
 
 
-def _alike(name: str, observations: Sequence[Observation], used: Sequence[Observation]) -> tuple[str, ...]:
-    """The tensors that equal the mistake's on every used case, and in which the mistake is wrong on some.
+class Likeness(NamedTuple):
+    """How an implementation is like a mistake: in which wrong tensors, and whether in everything that it does."""
 
-    A mistake that is right in a tensor does not explain it, unless all five tensors agree.
+    tensors: tuple[str, ...]
+    whole: bool
+
+
+def _likeness(name: str, observations: Sequence[Observation], used: Sequence[Observation]) -> Likeness:
+    """Compare an implementation with a mistake: tensors, inputs changed, exceptions raised.
+
+    A tensor in which neither is ever wrong says nothing; neither does a case in which both raise.
     """
-    implementation = MISTAKES[name].implementation()
-    equal, telling = set(TENSORS), dict.fromkeys(TENSORS, 0)
-    members = {id(o) for o in used}
+    mistake = MISTAKES[name]
+    implementation = mistake.implementation()
+    equal, telling, changing = dict.fromkeys(TENSORS, True), set(), False
+    members, alike = {id(o) for o in used}, True
     for o in observations:  # also those not used: some mistakes keep state
-        mistaken = _answer(implementation, o)
+        mistaken, changed = _answer(implementation, o)
         if id(o) not in members:
             continue
+        alike &= changed == o.changed and (mistaken is None) == (o.gradients is None)
+        changing |= bool(changed)
         if mistaken is None or o.gradients is None:
-            if (mistaken is None) != (o.gradients is None):
-                return ()
             continue
         for tensor in TENSORS:
-            if not _equal(o, mistaken, tensor):
-                equal.discard(tensor)
-            elif (compare(getattr(mistaken, tensor), o.acceptance, tensor).ratio > 1).any():
-                telling[tensor] += 1
-    if equal == set(TENSORS):
-        return TENSORS if any(telling.values()) else ()
-    return tuple(tensor for tensor in TENSORS if tensor in equal and telling[tensor])
+            if mistake.signature is None:
+                equal[tensor] &= _equal(o, mistaken, tensor)
+            else:
+                equal[tensor] &= mistake.signature(getattr(o.gradients, tensor))
+            if _is_wrong(o, tensor):
+                telling.add(tensor)
+    tensors = tuple(tensor for tensor in TENSORS if equal[tensor] and tensor in telling)
+    return Likeness(tensors, alike and all(equal.values()) and bool(telling or changing))
 
 
 def _equal(o: Observation, mistaken: Gradients, tensor: str) -> bool:
     """Whether the implementation's tensor is the mistake's, up to rounding."""
-    one, other = (
-        np.asarray(getattr(o.gradients, tensor), dtype=float),
-        np.asarray(getattr(mistaken, tensor), dtype=float),
-    )
+    one, other = (np.asarray(getattr(g, tensor), dtype=np.float64) for g in (o.gradients, mistaken))
     if one.shape != other.shape:
         return False
     size = o.acceptance.bound.sizes[tensor]
@@ -166,28 +147,23 @@ def _equal(o: Observation, mistaken: Gradients, tensor: str) -> bool:
     return bool(np.where(finite, near, ~np.isfinite(one)).all())
 
 
-def _answer(implementation: object, o: Observation) -> Gradients | None:
-    """What a mistake answers on a case; None where it raises."""
+def _answer(implementation: Implementation, o: Observation) -> tuple[Gradients | None, tuple[str, ...]]:
+    """What a mistake answers on a case (None where it raises), and the inputs that it changes."""
+    problem, edge = o.acceptance.problem, o.case.edge
+    inputs = hand_over(problem, edge.layout, edge.labels)
     try:
-        inputs = hand_over(o.acceptance.problem, "C", o.case.edge.labels)
-        loss, grads = implementation(*inputs)  # type: ignore[operator]
-        return Gradients(np.asarray(loss), **grads)
+        loss, grads = implementation(*inputs)
+        gradients = Gradients(np.asarray(loss), **grads)
     except Exception:  # that it raises is all there is to know
-        return None
-
-
-def _changes(implementation: object, o: Observation) -> tuple[str, ...]:
-    """Which inputs a mistake changes on a case."""
-    inputs = hand_over(o.acceptance.problem)
-    implementation(*inputs)  # type: ignore[operator]
-    names = ("X", "y", "W1", "b1", "W2", "b2")
-    return tuple(n for n in names if not np.array_equal(getattr(inputs, n), getattr(o.acceptance.problem, n)))
+        gradients = None
+    names = ("X", "y", *PARAMETERS)
+    return gradients, tuple(n for n in names if not np.array_equal(getattr(inputs, n), getattr(problem, n)))
 
 
 def _is_wrong(o: Observation, tensor: str) -> bool:
     """Whether a tensor of the implementation is outside its bound on a case, or of another shape."""
     if o.gradients is None:
-        return o.finding.verdict == "error"
+        return False
     got = getattr(o.gradients, tensor)
     if got.shape != o.acceptance.exact.tensors[tensor].hi.shape:
         return True
@@ -197,7 +173,7 @@ def _is_wrong(o: Observation, tensor: str) -> bool:
 def _named(name: str, tensors: tuple[str, ...], used: Sequence[Observation]) -> Named:
     """A mistake with its evidence."""
     mistake = MISTAKES[name]
-    said = ", ".join("the loss" if t == "loss" else f"d{t}" for t in tensors)
+    said = ", ".join("the loss" if t == "loss" else f"d{t}" for t in tensors) or "every call"
     return Named(name, tensors, f"{said} as in {name} on {len(used)} of {len(used)} cases: {mistake.sentence}")
 
 

@@ -89,6 +89,8 @@ class Mistake:
         The formula that should stand there.
     changes : mapping of str to step
         The steps that it replaces.
+    signature : callable, optional
+        What gives it away in a tensor, where its values depend on the order of roundings.
     wrap : callable, optional
         What it does around the whole computation, where it is not a step that is wrong: an implementation in, another
         out; called anew for every use, so that what it keeps between calls is its own.
@@ -99,6 +101,7 @@ class Mistake:
     seen: str
     instead: str
     changes: Mapping[str, Step] = field(default_factory=dict)
+    signature: Callable[[Array], bool] | None = None
     wrap: Callable[[Implementation], Implementation] | None = None
 
     def implementation(self) -> Implementation:
@@ -119,6 +122,12 @@ def _norm(W: Array) -> Any:
 def _unit(W: Array) -> Array:
     """The derivative of the norm."""
     return np.asarray(W / _norm(W))
+
+
+def _fits_float32(tensor: Array) -> bool:
+    """Whether float32 holds every number of a tensor."""
+    with np.errstate(over="ignore"):
+        return np.array_equal(tensor, tensor.astype(np.float32), equal_nan=True)
 
 
 def _in_float32(right: Implementation) -> Implementation:
@@ -253,7 +262,7 @@ _ALL = [
     Mistake("epsilon_in_softmax", "1e-8 is added to the softmax's denominator", _COURSE, _P,
             {"p": lambda v: _unshifted_softmax(v.s - v.s.max(axis=1, keepdims=True), 1e-8)}),
     Mistake("float32_inside", "float64 goes through float32", "an array made without a dtype", "float64 throughout",
-            wrap=_in_float32),
+            signature=_fits_float32, wrap=_in_float32),
     Mistake("accumulated", "the gradient is added to the last call's", "a missing zero_grad", "a fresh gradient a call",
             wrap=_accumulated),
     Mistake("parameters_updated", "the parameters are updated in place", "a training step in the gradient",

@@ -23,6 +23,8 @@ from audit.training import trajectory
 from reference.acceptance import Acceptance, PrecisionExhausted, accept
 from reference.problem import Problem
 
+#: The framework that a user's own implementation is called in the findings.
+CANDIDATE = "candidate"
 #: How many items a worker is given at a time, at most.
 BATCH = 100
 
@@ -89,6 +91,8 @@ def chosen_variants(frameworks: Sequence[str], variants: Sequence[str]) -> tuple
 def plan(settings: Settings) -> list[Item]:
     """The items of a run, all shards of it, case by case, in a fixed order."""
     chosen = cases(settings.cases, settings.dtypes, settings.seed)
+    if settings.who[:1] and settings.who[0][0] == CANDIDATE:
+        chosen = [case for case in chosen if case.step is None]  # nobody trains with a gradient that is on trial
     items = (Item(case, *who) for case in chosen for who in settings.who)
     return [item for item in items if all(word in item.id for word in settings.words.split())]
 

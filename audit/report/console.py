@@ -12,9 +12,12 @@ from rich.table import Table
 
 from audit.judge import VERDICTS, Finding, describe
 from audit.replay import Replay
+from audit.run import CANDIDATE
 
 #: At most so many findings are printed one by one; all of them are in findings.jsonl.
 SHOWN = 20
+#: Of a candidate that is diagnosed, so many.
+SHOWN_OF_DIAGNOSED = 3
 #: A table of more columns is headed by letters.
 MANY = 8
 
@@ -47,16 +50,22 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     console.print(_verdicts(findings))
     console.print(_families(findings))
     for name, table in run["tables"].items():
-        console.print(power(table) if name == "mistakes" else plain(table))
+        if name != "diagnosis":
+            console.print(power(table) if name == "mistakes" else plain(table))
+    diagnosis = run["tables"].get("diagnosis")
     notable = [f for f in findings if not f.expected]
-    for finding in notable[:SHOWN]:
+    shown = notable[: SHOWN_OF_DIAGNOSED if diagnosis else SHOWN]
+    for finding in shown:
         style = STYLE[finding.verdict]
         console.print(f"[{style}]{finding.verdict}[/] {escape(who(finding))} {escape(finding.case)}", highlight=False)
         console.print(f"    {escape(describe(finding))}", highlight=False)
-        again = f"replay {finding.case} --framework {finding.framework} --variant {finding.variant}"
-        console.print(f"    python -m audit {escape(again)}", highlight=False, soft_wrap=True)
-    if len(notable) > SHOWN:
-        console.print(f"... and {len(notable) - SHOWN} more in findings.jsonl")
+        if finding.framework != CANDIDATE:
+            again = f"replay {finding.case} --framework {finding.framework} --variant {finding.variant}"
+            console.print(f"    python -m audit {escape(again)}", highlight=False, soft_wrap=True)
+    if len(notable) > len(shown):
+        console.print(f"... and {len(notable) - len(shown)} more in findings.jsonl")
+    if diagnosis:
+        show_diagnosis(console, diagnosis)
     console.print(sentence(run), style="bold green" if run["ok"] else "bold red", highlight=False)
 
 
@@ -120,6 +129,16 @@ def _families(findings: Sequence[Finding]) -> Table:
         by_column = _grouped(group, lambda f: (f.framework, f.variant))
         table.add_row(family, *(_cell(by_column.get(column, [])) for column in columns))
     return table
+
+
+def show_diagnosis(console: Console, table: Mapping[str, Any]) -> None:
+    """Print what is the matter with a candidate, and what else was noticed."""
+    for what, evidence, instead in table["rows"]:
+        console.print(f"[bold]{escape(what)}[/]: {escape(evidence)}", highlight=False)
+        if instead:
+            console.print(f"    there should stand {escape(instead)}", highlight=False)
+    if table["note"]:
+        console.print(escape(table["note"].split(". ")[-1]), highlight=False)
 
 
 def power(matrix: Mapping[str, Any]) -> str:
