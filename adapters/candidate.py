@@ -102,7 +102,7 @@ def _array(name: str, value: Any) -> NDArray[Any]:
     if value is None:
         raise TypeError(f"{name} is None; expected an array")
     if hasattr(value, "detach"):  # PyTorch
-        value = value.detach().cpu()
+        value = value.detach().cpu().numpy()
     try:
         return np.array(value, copy=True, subok=False)
     except ValueError as error:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adapters.protocol import hand_over
 from audit.catalogue import Case
@@ -92,7 +93,7 @@ def diagnose(observations: Sequence[Observation]) -> Diagnosis:
     left = wrong
     for _ in range(2):
         explained = {name: tuple(t for t in left if t in likeness.tensors) for name, likeness in likenesses.items()}
-        best = max(explained, key=lambda name: len(explained[name]))
+        best = max(explained, key=lambda name: (len(explained[name]), -len(likenesses[name].unlike)))
         if explained[best]:
             named.append(_named(best, explained[best], used))
             left = tuple(tensor for tensor in left if tensor not in explained[best])
@@ -100,9 +101,20 @@ def diagnose(observations: Sequence[Observation]) -> Diagnosis:
 
 
 class Likeness(NamedTuple):
-    """How an implementation is like a mistake: in which wrong tensors, and whether in everything that it does."""
+    """How an implementation is like a mistake.
+
+    Attributes
+    ----------
+    tensors : tuple of str
+        In which wrong tensors they agree.
+    unlike : tuple of str
+        In which tensors the mistake is wrong in a way that the implementation is not.
+    whole : bool
+        Whether they agree in everything that they do.
+    """
 
     tensors: tuple[str, ...]
+    unlike: tuple[str, ...]
     whole: bool
 
 
@@ -113,7 +125,7 @@ def _likeness(name: str, observations: Sequence[Observation], used: Sequence[Obs
     """
     mistake = MISTAKES[name]
     implementation = mistake.implementation()
-    equal, telling, changing = dict.fromkeys(TENSORS, True), set(), False
+    equal, telling, missed, changing = dict.fromkeys(TENSORS, True), set(), set(), False
     members, alike = {id(o) for o in used}, True
     for o in observations:  # also those not used: some mistakes keep state
         mistaken, changed = _answer(implementation, o)
@@ -130,8 +142,11 @@ def _likeness(name: str, observations: Sequence[Observation], used: Sequence[Obs
                 equal[tensor] &= mistake.signature(getattr(o.gradients, tensor))
             if _is_wrong(o, tensor):
                 telling.add(tensor)
+            if _differs(getattr(mistaken, tensor), o, tensor):
+                missed.add(tensor)
     tensors = tuple(tensor for tensor in TENSORS if equal[tensor] and tensor in telling)
-    return Likeness(tensors, alike and all(equal.values()) and bool(telling or changing))
+    unlike = tuple(tensor for tensor in TENSORS if tensor in missed and not equal[tensor])
+    return Likeness(tensors, unlike, alike and all(equal.values()) and bool(telling or changing))
 
 
 def _equal(o: Observation, mistaken: Gradients, tensor: str) -> bool:
@@ -161,10 +176,12 @@ def _answer(implementation: Implementation, o: Observation) -> tuple[Gradients |
 
 
 def _is_wrong(o: Observation, tensor: str) -> bool:
-    """Whether a tensor of the implementation is outside its bound on a case, or of another shape."""
-    if o.gradients is None:
-        return False
-    got = getattr(o.gradients, tensor)
+    """Whether a tensor of the implementation is wrong on a case."""
+    return o.gradients is not None and _differs(getattr(o.gradients, tensor), o, tensor)
+
+
+def _differs(got: NDArray[Any], o: Observation, tensor: str) -> bool:
+    """Whether a tensor is outside its bound on a case, or of another shape."""
     if got.shape != o.acceptance.exact.tensors[tensor].hi.shape:
         return True
     return bool((compare(got, o.acceptance, tensor).ratio > 1).any())
@@ -174,7 +191,9 @@ def _named(name: str, tensors: tuple[str, ...], used: Sequence[Observation]) -> 
     """A mistake with its evidence."""
     mistake = MISTAKES[name]
     said = ", ".join("the loss" if t == "loss" else f"d{t}" for t in tensors) or "every call"
-    return Named(name, tensors, f"{said} as in {name} on {len(used)} of {len(used)} cases: {mistake.sentence}")
+    verb = "is" if len(tensors) < 2 else "are"
+    evidence = f"{said} {verb} as this mistake makes it on {len(used)} of {len(used)} cases: {mistake.sentence}"
+    return Named(name, tensors, evidence)
 
 
 def _said(named: list[Named], unknown: tuple[str, ...], observations: Sequence[Observation]) -> Diagnosis:

@@ -1,0 +1,266 @@
+"""Somebody's implementation before the judge: right ones pass, wrong ones are named, and none takes the audit down."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters.candidate import CandidateError, call, load
+from adapters.protocol import hand_over
+from audit import WrongGradientError, audit_implementation, check, parametrize_with_cases
+from audit import __main__ as command_line
+from audit.catalogue import case_of
+from audit.implementation import Report
+from audit.mistakes import MISTAKES
+from reference.problem import Problem
+from tests.implementations.correct import ALL, textbook
+from tests.implementations.wrong import PAIRS
+
+FILES = Path(__file__).parent / "implementations"
+TOY = "5x4x10x3-reg_0.1-random-float64"
+ANOTHER_SEED = 7
+
+
+def audited(file: str, name: str, **options: Any) -> Report:
+    return audit_implementation(f"{FILES / file}.py:{name}", **{"cases": "quick", **options})
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_correct_implementation_passes_and_is_diagnosed_with_nothing(name: str) -> None:
+    report = audited("correct", name)
+    assert [f for f in report.findings if f.verdict != "pass"] == []
+    assert report.ok
+    assert report.diagnosis.text == ""
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_every_known_mistake_is_named_on_problems_it_was_not_tuned_on(name: str) -> None:
+    """x_for_h raises unless D = H, which only the standard cases pose with the power to tell."""
+    standard = {"cases": "standard", "words": "random float64"} if name == "x_for_h" else {}
+    report = audited("mistaken", name.replace("-", "_"), seed=ANOTHER_SEED, **standard)
+    assert not report.ok
+    assert [one.mistake for one in report.diagnosis.named] == [name]
+    assert MISTAKES[name].sentence in report.diagnosis.text
+    assert MISTAKES[name].instead in report.diagnosis.text
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_of_two_mistakes_at_least_one_is_named_and_no_third(name: str) -> None:
+    report = audited("wrong", name)
+    named = {one.mistake for one in report.diagnosis.named}
+    assert not report.ok
+    assert named
+    assert named <= set(PAIRS[name])
+
+
+def test_two_mistakes_in_different_tensors_are_both_named() -> None:
+    named = audited("wrong", "one").diagnosis.named
+    assert {(one.mistake, one.tensors) for one in named} == {
+        ("mask_missing_in_b1", ("b1",)),
+        ("l2_halved_in_loss", ("loss",)),
+    }
+
+
+def test_what_equals_no_known_mistake_is_called_unknown() -> None:
+    report = audited("wrong", "unlike_any")
+    assert (report.diagnosis.named, report.diagnosis.unknown) == ((), ("W2",))
+    assert "W2 equal no known mistake's" in report.diagnosis.text
+
+
+OUTCOMES = {
+    "raises": ("error", "ZeroDivisionError: no batch"),
+    "exits": ("error", "SystemExit: 0"),
+    "ends": ("crash", "the process ended with status 7"),
+    "segfaults": ("crash", "the process died of SIGSEGV"),
+    "loops_for_ever": ("timeout", "no answer after 0.5 s"),
+    "holds_the_interpreter": ("timeout", "no answer after 0.5 s"),
+    "eats_memory": ("error", "MemoryError: it took more memory than it may"),
+    "returns_nothing": ("error", "it returned a NoneType; expected (loss, grads)"),
+    "returns_three": ("error", "it returned a tuple of 3; expected (loss, grads)"),
+    "other_keys": ("error", "its gradients have the keys ['weights']; expected W1, b1, W2, b2"),
+    "returns_text": ("error", "W1 has dtype <U1; expected real floating-point numbers"),
+    "returns_integers": ("error", "W1 has dtype int64; expected real floating-point numbers"),
+    "row_biases": ("wrong", "b1 has shape (1, 10); expected (10,)"),
+}
+
+
+@pytest.mark.parametrize(("name", "outcome"), OUTCOMES.items(), ids=OUTCOMES)
+def test_whatever_an_implementation_does_there_is_a_verdict(name: str, outcome: tuple[str, str]) -> None:
+    limit = 10.0 if name == "eats_memory" else 0.5
+    report = audited("misbehaving", name, words=TOY, timeout=limit, memory=256)
+    assert [(f.verdict, outcome[1] in f.message) for f in report.findings] == [(outcome[0], True)]
+    assert not report.ok
+
+
+def test_after_three_timeouts_the_rest_is_skipped_and_the_command_ends_in_time(tmp_path: Path) -> None:
+    """Within four times the limit of a call and 10 seconds."""
+    limit, began = 1.0, time.monotonic()
+    command = [
+        "candidate",
+        f"{FILES / 'misbehaving.py'}:loops_for_ever",
+        "--timeout",
+        str(limit),
+        "--out",
+        str(tmp_path),
+    ]
+    assert command_line.main(command) == 3
+    assert time.monotonic() - began < 4 * limit + 10
+    verdicts = json.loads((tmp_path / "run.json").read_text())["counts"]["verdicts"]
+    assert verdicts["timeout"] == 3
+    assert verdicts["skipped"] == sum(verdicts.values()) - 3 > 500
+
+
+def test_one_hang_does_not_take_the_other_cases_with_it() -> None:
+    report = audited("misbehaving", "sleeps_once", words="random float64", timeout=1.0)
+    assert {f.case.split("-")[0]: f.verdict for f in report.findings} == {
+        "1x4x10x3": "pass",
+        "5x4x10x3": "pass",
+        "6x5x4x4": "timeout",
+        "17x13x11x5": "pass",
+    }
+
+
+def test_what_an_implementation_prints_does_no_harm(capfd: pytest.CaptureFixture[str]) -> None:
+    assert audited("misbehaving", "prints_a_gigabyte", words=TOY).ok
+    assert capfd.readouterr() == ("", "")
+
+
+NOTES = {
+    "keeps_state": "it keeps state between calls: the second call differs from the first",
+    "at_random": "its results are not repeatable: two fresh processes give different ones",
+    "warns": "raises RuntimeWarning: this is slow",
+}
+
+
+@pytest.mark.parametrize(("name", "note"), NOTES.items(), ids=NOTES)
+def test_what_is_noticed_beside_the_verdict(name: str, note: str) -> None:
+    assert note in audited("misbehaving", name, words="5x4x10x3-reg_0.1-random").notes
+
+
+def test_a_dtype_that_is_not_kept_is_noticed() -> None:
+    report = audited("misbehaving", "always_float64", words="5x4x10x3-reg_0.1-random")
+    assert "returns float64 where it is given float32" in report.notes
+    assert report.ok
+
+
+CONVENTIONS = {
+    "half_l2": {"l2": "half"},
+    "half_mean_l2": {"l2": "half-mean"},
+    "summed": {"reduction": "sum"},
+}
+
+
+@pytest.mark.parametrize(("name", "options"), CONVENTIONS.items(), ids=CONVENTIONS)
+def test_another_convention_is_accepted_when_it_is_asked_for_and_only_then(name: str, options: dict[str, str]) -> None:
+    asked = " ".join(f"--{option} {value}" for option, value in options.items())
+    assert audited("misbehaving", name, **options).ok
+    report = audited("misbehaving", name)
+    assert not report.ok
+    assert any(note.endswith(f"accept it with {asked}") for note in report.notes)
+
+
+def test_another_network_is_told_from_a_wrong_derivative() -> None:
+    assert any("is that of its own loss, which is another network's" in n for n in audited("mistaken", "no_relu").notes)
+    assert any("is not that of its own loss" in n for n in audited("mistaken", "mean_missing").notes)
+
+
+def test_the_command_prints_the_diagnosis_and_keeps_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["candidate", f"{FILES / 'mistaken.py'}:mean_missing", "--cases", "quick", "--out", str(tmp_path)]
+    assert command_line.main(command) == 1
+    printed = capsys.readouterr().out
+    assert "1/N is" in printed
+    assert "there should stand ds = (p - onehot) / N" in printed
+    lines = [json.loads(line) for line in (tmp_path / "findings.jsonl").read_text().splitlines()]
+    assert {line["framework"] for line in lines} == {"candidate"}
+    assert all("1/N is missing" in line["diagnosis"] for line in lines if line["verdict"] == "wrong")
+    assert json.loads((tmp_path / "run.json").read_text())["tables"]["diagnosis"]["rows"][0][0] == "mean_missing"
+
+
+def test_the_command_passes_what_is_right(tmp_path: Path) -> None:
+    command = ["candidate", f"{FILES / 'correct.py'}:textbook", "--cases", "quick", "--out", str(tmp_path)]
+    assert command_line.main(command) == 0
+
+
+BROKEN = {
+    "{}/absent.py:f": "there is no file",
+    "{}/correct.py": "names no implementation; expected FILE.py:NAME",
+    "{}/correct.py:absent": "has no function or class 'absent'; expected one of textbook",
+    "{}/syntax.py:f": "cannot be imported: SyntaxError",
+    "{}/raises.py:f": "cannot be imported: RuntimeError: not today",
+    "{}/exits.py:f": "cannot be imported: SystemExit: 0",
+    "{}/dies.py:f": "cannot be imported: the process ended with status 3",
+}
+
+
+@pytest.mark.parametrize(("target", "message"), BROKEN.items(), ids=[key.split("/")[1] for key in BROKEN])
+def test_what_cannot_be_imported_exits_2(
+    target: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "correct.py").write_text("def textbook(): pass\n")
+    (tmp_path / "syntax.py").write_text("def f(:\n")
+    (tmp_path / "raises.py").write_text("raise RuntimeError('not today')\n")
+    (tmp_path / "exits.py").write_text("raise SystemExit(0)\n")
+    (tmp_path / "dies.py").write_text("import os\nos._exit(3)\n")
+    assert command_line.main(["candidate", target.format(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", [["--timeout", "0"], ["--timeout", "soon"], ["--memory", "0"], ["--l2", "none"]])
+def test_an_option_that_makes_no_sense_exits_2(option: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        command_line.main(["candidate", f"{FILES / 'correct.py'}:textbook", *option])
+    assert stopped.value.code == 2
+
+
+def test_check_judges_a_function_in_this_process() -> None:
+    problem = case_of(f"{TOY}-s0").problem()
+    assert check(textbook, problem).verdict == "pass"
+    assert check(lambda *a: (textbook(*a)[0], {}), problem).verdict == "error"
+    wrong = check(MISTAKES["mean_missing"].implementation(), problem)
+    assert (wrong.verdict, wrong.tensor in ("W1", "b1", "W2", "b2")) == ("wrong", True)
+
+
+def test_a_report_raises_on_failure_with_the_diagnosis() -> None:
+    audited("correct", "textbook", words=TOY).raise_on_failure()
+    with pytest.raises(WrongGradientError, match="1 of 1 cases fail"):
+        audited("mistaken", "mean_missing", words=TOY).raise_on_failure()
+
+
+def test_a_function_object_is_audited_by_its_file() -> None:
+    assert audit_implementation(textbook, cases="quick", words=TOY).ok
+
+
+def test_a_function_without_a_name_cannot_be_audited_in_another_process() -> None:
+    with pytest.raises(ValueError, match="does not stand at the top of a file"):
+        audit_implementation(lambda *a: textbook(*a))
+
+
+@parametrize_with_cases(dtypes=("float64",))
+def test_a_user_has_one_item_a_case(problem: Problem) -> None:
+    assert check(textbook, problem).verdict in ("pass", "undecided")
+
+
+def test_a_candidate_that_is_not_callable_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "number.py").write_text("f = 3\n")
+    with pytest.raises(CandidateError, match="expected one of none"):
+        load(f"{tmp_path / 'number.py'}:f")
+
+
+def test_arrays_of_other_libraries_are_read() -> None:
+    import torch
+
+    problem = case_of(f"{TOY}-s0").problem()
+
+    def torch_arrays(*arrays: Any) -> Any:
+        loss, grads = textbook(*arrays)
+        return torch.tensor(loss, requires_grad=True), {f"grad_{k}": torch.tensor(v) for k, v in grads.items()}
+
+    gradients = call(torch_arrays, hand_over(problem))
+    assert all(isinstance(array, np.ndarray) for array in vars(gradients).values())
