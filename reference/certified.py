@@ -100,15 +100,18 @@ def _certify(problem: Problem, bits: int) -> CertifiedValues | None:
     z, p, ds, log_Z, losses = _softmax(s.entries(), problem.y.tolist(), N, C)
     ds_mat = arb_mat(N, C, ds)
     dh = ds_mat * W2.transpose()
-    da_balls = [ball if sign > 0 else zero for ball, sign in zip(dh.entries(), signs, strict=True)]
-    da = arb_mat(N, H, da_balls)
+    dh_balls = dh.entries()
+    da = arb_mat(N, H, [ball if sign > 0 else zero for ball, sign in zip(dh_balls, signs, strict=True)])
     reg = arb(problem.reg)
     dW1 = X.transpose() * da + W1 * (2 * reg)
     dW2 = h.transpose() * ds_mat + W2 * (2 * reg)
     ones = arb_mat([[1] * N])
-    squares = sum((w * w for w in W1.entries() + W2.entries()), zero)
+    weights = [*W1.entries(), *W2.entries()]
+    squares = (arb_mat([weights]) * arb_mat([[w] for w in weights]))[0, 0]
     loss = sum(losses, zero) / N + reg * squares
 
+    sign = np.array(signs, dtype=np.int8).reshape(N, H)
+    a_rounded, dh_rounded = _rounded(balls, (N, H)), _rounded(dh_balls, (N, H))
     return CertifiedValues(
         tensors={
             "loss": _enclosure([loss], ()),
@@ -117,17 +120,17 @@ def _certify(problem: Problem, bits: int) -> CertifiedValues | None:
             "W2": _enclosure(dW2.entries(), (H, C)),
             "b2": _enclosure((ones * ds_mat).entries(), (C,)),
         },
-        a=_rounded(balls, (N, H)),
-        sign=np.array(signs, dtype=np.int8).reshape(N, H),
-        h=_rounded(h.entries(), (N, H)),
+        a=a_rounded,
+        sign=sign,
+        h=np.where(sign > 0, a_rounded, 0.0),
         s=_rounded(s.entries(), (N, C)),
         z=_rounded(z, (N, C)),
         p=_rounded(p, (N, C)),
         log_Z=_rounded(log_Z, (N,)),
         losses=_rounded(losses, (N,)),
         ds=_rounded(ds, (N, C)),
-        dh=_rounded(dh.entries(), (N, H)),
-        da=_rounded(da_balls, (N, H)),
+        dh=dh_rounded,
+        da=np.where(sign > 0, dh_rounded, 0.0),
         bits=bits,
     )
 
