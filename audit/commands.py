@@ -47,16 +47,29 @@ def run(options: argparse.Namespace) -> int:
     record.check(options.out)
     items = [item for item in whole if belongs(item.case.id, options.shard)]
     found = findings(items, options.workers)
-    content = record.run_of(found, settings.strict) | {
-        "versions": {k: v for name, _ in settings.who for k, v in adapter(name).versions().items()},
+    versions = {k: v for name, _ in settings.who for k, v in adapter(name).versions().items()}
+    return _conclude(options, _content(options, settings, whole, found, began, versions, tables(whole)), found)
+
+
+def _content(
+    options: argparse.Namespace,
+    settings: Settings,
+    whole: Sequence[Item],
+    found: Sequence[Finding],
+    began: float,
+    versions: dict[str, str],
+    its_tables: dict[str, Any],
+) -> dict[str, Any]:
+    """What goes into run.json, of the shard of the `whole` plan that was run."""
+    return record.run_of(found, settings.strict) | {
+        "versions": versions,
         "machine": record.machine(),
         "settings": asdict(settings),
         "plan": plan_hash(whole),
         "shard": "/".join(map(str, options.shard)),
         "timings": {"seconds": round(time.perf_counter() - began, 3)},
-        "tables": tables(whole),
+        "tables": its_tables,
     }
-    return _conclude(options, content, found)
 
 
 def candidate(options: argparse.Namespace) -> int:
@@ -70,15 +83,8 @@ def candidate(options: argparse.Namespace) -> int:
     record.check(options.out)
     conventions = {name: getattr(options, name) for name in ("l2", "reduction", "timeout", "memory")}
     report = audit_implementation(options.target, **selection, **conventions, shard=options.shard)
-    content = record.run_of(report.findings, settings.strict) | {
-        "versions": {"numpy": np.__version__},
-        "machine": record.machine(),
-        "settings": asdict(settings),
-        "plan": plan_hash(whole),
-        "shard": "/".join(map(str, options.shard)),
-        "timings": {"seconds": round(time.perf_counter() - began, 3)},
-        "tables": diagnosis_tables(report),
-    }
+    versions = {"numpy": np.__version__}
+    content = _content(options, settings, whole, report.findings, began, versions, diagnosis_tables(report))
     return _conclude(options, content, report.findings)
 
 

@@ -13,6 +13,9 @@ from itertools import product
 
 import numpy as np
 
+from audit.isolation import Answer
+from audit.judge import Finding, Subject, judge
+from reference.acceptance import Acceptance
 from reference.problem import TENSORS, Gradients, Problem
 
 L2 = ("full", "half", "half-mean")
@@ -57,6 +60,13 @@ class Convention:
         if self.reduction == "mean":
             return gradients
         return Gradients(**{name: getattr(gradients, name).astype(np.float64) / N for name in TENSORS})
+
+    def judged(self, subject: Subject, answer: Answer, acceptance: Acceptance) -> tuple[Finding, Gradients | None]:
+        """The finding on an answer in this convention, and its gradients, if any, in the canonical one."""
+        if answer.gradients is None:
+            return Finding(*subject, verdict="error", expected=False, message=answer.message), None
+        gradients = self.read(answer.gradients, acceptance.problem.shape.N)
+        return judge(subject, gradients, acceptance, answer.changed), gradients
 
 
 #: Every convention, the canonical one first.
