@@ -72,6 +72,12 @@ class Diagnosis:
     unknown: tuple[str, ...] = ()
     text: str = ""
 
+    @property
+    def brief(self) -> str:
+        """The diagnosis without its evidence, which depends on the cases; empty where nothing is wrong."""
+        known = [f"{one.mistake}: {MISTAKES[one.mistake].sentence}" for one in self.named]
+        return "; ".join(known + ["unknown"] * bool(self.unknown or not known)) if self.text else ""
+
 
 def diagnose(observations: Sequence[Observation]) -> Diagnosis:
     """Compare an implementation with each known mistake, over all cases.

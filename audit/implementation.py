@@ -134,8 +134,7 @@ def audit_implementation(
             notes += noticed.on_convention(process, observations, convention)
             notes += noticed.on_own_loss(process, observations, convention)
     diagnosis = diagnose(observations)
-    text = diagnosis.text
-    explained = [replace(f, diagnosis=text) if text and f.verdict in ("wrong", "error") else f for f in found]
+    explained = [replace(f, diagnosis=diagnosis.brief) if f.verdict in ("wrong", "error") else f for f in found]
     tolerated = () if strict else ("undecided",)
     ok = all(f.expected or f.verdict in tolerated for f in explained)
     return Report(tuple(explained), diagnosis, tuple(dict.fromkeys(notes)), ok)

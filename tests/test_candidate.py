@@ -181,6 +181,16 @@ def test_the_command_prints_the_diagnosis_and_keeps_it(tmp_path: Path, capsys: p
     assert json.loads((tmp_path / "run.json").read_text())["tables"]["diagnosis"]["rows"][0][0] == "mean_missing"
 
 
+def test_two_shards_of_a_candidate_merged_are_the_whole(tmp_path: Path) -> None:
+    command = ["candidate", f"{FILES / 'mistaken.py'}:mean_missing", "--cases", "quick"]
+    for shard in ("1/2", "2/2", "1/1"):
+        command_line.main([*command, "--shard", shard, "--out", str(tmp_path / shard)])
+    parts = [str(tmp_path / shard) for shard in ("1/2", "2/2")]
+    assert command_line.main(["merge", *parts, "--out", str(tmp_path / "merged")]) == 1
+    merged, whole = (tmp_path / name / "findings.jsonl" for name in ("merged", "1/1"))
+    assert merged.read_bytes() == whole.read_bytes()
+
+
 def test_the_command_passes_what_is_right(tmp_path: Path) -> None:
     command = ["candidate", f"{FILES / 'correct.py'}:textbook", "--cases", "quick", "--out", str(tmp_path)]
     assert command_line.main(command) == 0
