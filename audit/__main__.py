@@ -15,6 +15,7 @@ pin()
 USAGE, NOTHING_SELECTED = 2, 5
 
 _DTYPES = ("float64", "float32")
+_FORMATS = ("html", "junit", "github", "gradescope")
 _SELECTIONS = ("quick", "standard", "full")
 #: The rooms whose exceptions are about what the user gave; any other is a fault of ours and keeps its traceback.
 _ROOMS = ("audit", "adapters", "reference")
@@ -117,7 +118,14 @@ def _add_selection(parser: argparse.ArgumentParser, default: str = "standard") -
 
 
 def _add_out(parser: argparse.ArgumentParser) -> None:
-    """The option that says where the record goes."""
+    """The options that say where the record goes, and in which forms."""
+    parser.add_argument(
+        "--format",
+        type=_formats,
+        default=("html", "junit"),
+        metavar="NAMES",
+        help=f"of {', '.join(_FORMATS)}, comma-separated (default: html,junit)",
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -139,6 +147,14 @@ def _dtypes(text: str) -> tuple[str, ...]:
     unknown = [name for name in names if name not in _DTYPES]
     if unknown:
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is no dtype of a case; expected of {', '.join(_DTYPES)}")
+    return names
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    unknown = [name for name in names if name not in _FORMATS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is no format; expected of {', '.join(_FORMATS)}")
     return names
 
 

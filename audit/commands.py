@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,7 +21,8 @@ from audit.judge import Finding
 from audit.matrix import matrix, uncaught
 from audit.mistakes import MISTAKES
 from audit.replay import replay as replayed
-from audit.report import console
+from audit.report import FORMATS, console, rendered
+from audit.report.github import annotate
 from audit.run import Item, Settings, chosen_variants, findings, plan, plan_hash, tables
 from audit.shards import belongs
 from reference.ledger import ledger as source_ledger
@@ -48,7 +50,11 @@ def run(options: argparse.Namespace) -> int:
     items = [item for item in whole if belongs(item.case.id, options.shard)]
     found = findings(items, options.workers)
     versions = {k: v for name, _ in settings.who for k, v in adapter(name).versions().items()}
-    return _conclude(options, _content(options, settings, whole, found, began, versions, tables(whole)), found)
+    return _conclude(
+        options,
+        _content(options, settings, whole, found, began, versions, {"ledger": _ledger_table(), **tables(whole)}),
+        found,
+    )
 
 
 def _content(
@@ -89,14 +95,21 @@ def candidate(options: argparse.Namespace) -> int:
 
 
 def diagnosis_tables(report: Report) -> dict[str, Any]:
-    """The diagnosis and the notes as a table of run.json; none if there is nothing to say."""
+    """The diagnosis and the notes, if there is something to say, and the tensors, as tables of run.json."""
     named = [[one.mistake, one.evidence, MISTAKES[one.mistake].instead] for one in report.diagnosis.named]
     unknown = [["unknown", f"{', '.join(report.diagnosis.unknown)}: like no known mistake's", ""]]
     rows = named + (unknown if report.diagnosis.unknown else []) + [["note", note, ""] for note in report.notes]
+    tensors = {
+        "title": "tensors that are right",
+        "columns": ["tensor", "right on", "of"],
+        "note": "cases on which every entry is within its bound",
+        "rows": [[name, right, len(report.findings)] for name, right in report.right.items()],
+    }
     if not rows and not report.diagnosis.text:
-        return {}
+        return {"tensors": tensors}
     columns = ["diagnosis", "evidence", "there should stand"]
-    return {"diagnosis": {"title": "diagnosis", "columns": columns, "note": report.diagnosis.text, "rows": rows}}
+    diagnosis = {"title": "diagnosis", "columns": columns, "note": report.diagnosis.text, "rows": rows}
+    return {"diagnosis": diagnosis, "tensors": tensors}
 
 
 def merge(options: argparse.Namespace) -> int:
@@ -108,12 +121,25 @@ def merge(options: argparse.Namespace) -> int:
 
 def _conclude(options: argparse.Namespace, content: dict[str, Any], found: Sequence[Finding]) -> int:
     """Write and print a record; the exit status is what it says."""
-    record.write(options.out, content, found)
+    texts = rendered(options.format, content, found)
+    record.write(options.out, content, found, texts)
     console.show(Console(), content, found)
-    print(f"The record is in {options.out}: run.json, findings.jsonl.")
+    if "github" in options.format:
+        _tell_github(texts[FORMATS["github"][0]], found)
+    print(f"The record is in {options.out}: run.json, findings.jsonl{''.join(f', {name}' for name in texts)}.")
     if any(finding.verdict in ("crash", "timeout") for finding in found):
         return 3
     return 0 if content["ok"] else 1
+
+
+def _tell_github(summary: str, found: Sequence[Finding]) -> None:
+    """Print the annotations, and add to the step's summary where GitHub Actions gives its file."""
+    for annotation in annotate(found):
+        print(annotation)
+    file = os.environ.get("GITHUB_STEP_SUMMARY")
+    if file:
+        with open(file, "a", encoding="utf-8") as step:
+            step.write(summary)
 
 
 def replay(options: argparse.Namespace) -> int:
@@ -137,6 +163,18 @@ def cases(options: argparse.Namespace) -> int:
         print("".join(f"    {case_id}\n" for case_id in ids))
     print(f"{len(chosen)} cases")
     return 0
+
+
+def _ledger_table() -> dict[str, Any]:
+    """The ledger as a table of run.json."""
+    rows = source_ledger()
+    wrong = sum(row.verdict == "does not hold" for row in rows)
+    return {
+        "title": "the source's formulas",
+        "columns": ["formula", "as printed", "verdict", "what holds instead", "evidence"],
+        "note": f"{wrong} of {len(rows)} formulas do not hold",
+        "rows": [[row.name, row.printed, row.verdict, row.instead, row.evidence] for row in rows],
+    }
 
 
 def ledger(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)

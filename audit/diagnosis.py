@@ -181,6 +181,11 @@ def _answer(implementation: Implementation, o: Observation) -> tuple[Gradients |
     return gradients, tuple(n for n in names if not np.array_equal(getattr(inputs, n), getattr(problem, n)))
 
 
+def is_right(o: Observation, tensor: str) -> bool:
+    """Whether a tensor was computed, within its bound, and without changing the inputs."""
+    return o.gradients is not None and not o.changed and not _differs(getattr(o.gradients, tensor), o, tensor)
+
+
 def _is_wrong(o: Observation, tensor: str) -> bool:
     """Whether a tensor of the implementation is wrong on a case."""
     return o.gradients is not None and _differs(getattr(o.gradients, tensor), o, tensor)

@@ -15,13 +15,13 @@ from audit import noticed
 from audit.catalogue import Case
 from audit.catalogue import cases as catalogue_cases
 from audit.conventions import Convention
-from audit.diagnosis import Diagnosis, Observation, diagnose
+from audit.diagnosis import Diagnosis, Observation, diagnose, is_right
 from audit.isolation import Isolated
 from audit.judge import Finding, Subject, describe, judge
 from audit.run import CANDIDATE, Settings, plan
 from audit.shards import belongs
 from reference.acceptance import accept
-from reference.problem import DTYPES, PARAMETERS, Problem
+from reference.problem import DTYPES, PARAMETERS, TENSORS, Problem
 
 #: After so many crashes and timeouts the remaining cases are given up.
 PATIENCE = 3
@@ -45,12 +45,15 @@ class Report:
         What was noticed beside the verdict: state, warnings, dtypes, conventions.
     ok : bool
         Whether all findings are as expected (`undecided` is tolerated unless the audit is strict).
+    right : dict of str to int
+        On how many cases each tensor is within its bound, and its inputs unchanged.
     """
 
     findings: tuple[Finding, ...]
     diagnosis: Diagnosis
     notes: tuple[str, ...]
     ok: bool
+    right: dict[str, int]
 
     def raise_on_failure(self) -> None:
         """Raise a `WrongGradientError` with the diagnosis, unless all is well."""
@@ -137,7 +140,8 @@ def audit_implementation(
     explained = [replace(f, diagnosis=diagnosis.brief) if f.verdict in ("wrong", "error") else f for f in found]
     tolerated = () if strict else ("undecided",)
     ok = all(f.expected or f.verdict in tolerated for f in explained)
-    return Report(tuple(explained), diagnosis, tuple(dict.fromkeys(notes)), ok)
+    right = {name: sum(is_right(observation, name) for observation in observations) for name in TENSORS}
+    return Report(tuple(explained), diagnosis, tuple(dict.fromkeys(notes)), ok, right)
 
 
 def parametrize_with_cases(

@@ -91,7 +91,7 @@ def _cannot_hold(out: Path, error: OSError) -> RecordError:
     return RecordError(f"{out} cannot hold the record ({error.strerror}); name a folder that can with --out")
 
 
-def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding]) -> None:
+def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding], beside: Mapping[str, str]) -> None:
     """Write a record; an old one in the same folder is replaced only when the new one is complete.
 
     Parameters
@@ -102,6 +102,8 @@ def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding]) -> Non
         What goes into run.json.
     findings : sequence of Finding
         What goes into findings.jsonl.
+    beside : mapping of str to str
+        Other files' names and texts.
 
     Raises
     ------
@@ -110,6 +112,7 @@ def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding]) -> Non
     """
     files = {
         "findings.jsonl": "".join(line(finding) + "\n" for finding in findings),
+        **beside,
         "run.json": json.dumps(_portable(run), indent=2, allow_nan=False) + "\n",
     }
     try:

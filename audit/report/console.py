@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from audit.judge import VERDICTS, Finding, describe
 from audit.replay import Replay
+from audit.report.summary import caught, families, grouped, replay_command, sentence, unexpected, who
 from audit.run import CANDIDATE
 
 #: At most so many findings are printed one by one; all of them are in findings.jsonl.
@@ -20,8 +21,6 @@ SHOWN = 20
 SHOWN_OF_DIAGNOSED = 3
 #: A table of more columns is headed by letters.
 MANY = 8
-
-Key = TypeVar("Key")
 
 STYLE = {
     "pass": "green",
@@ -50,18 +49,19 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     console.print(_verdicts(findings))
     console.print(_families(findings))
     for name, table in run["tables"].items():
-        if name != "diagnosis":
-            console.print(power(table) if name == "mistakes" else plain(table))
+        if name == "ledger":
+            console.print(f"{table['note']} (python -m audit ledger)")
+        elif name != "diagnosis":
+            console.print(f"{caught(table)} (python -m audit mistakes)" if name == "mistakes" else plain(table))
     diagnosis = run["tables"].get("diagnosis")
-    notable = [f for f in findings if not f.expected]
+    notable = unexpected(findings)
     shown = notable[: SHOWN_OF_DIAGNOSED if diagnosis else SHOWN]
     for finding in shown:
         style = STYLE[finding.verdict]
         console.print(f"[{style}]{finding.verdict}[/] {escape(who(finding))} {escape(finding.case)}", highlight=False)
         console.print(f"    {escape(describe(finding))}", highlight=False)
         if finding.framework != CANDIDATE:
-            again = f"replay {finding.case} --framework {finding.framework} --variant {finding.variant}"
-            console.print(f"    python -m audit {escape(again)}", highlight=False, soft_wrap=True)
+            console.print(f"    {escape(replay_command(finding))}", highlight=False, soft_wrap=True)
     if len(notable) > len(shown):
         console.print(f"... and {len(notable) - len(shown)} more in findings.jsonl")
     if diagnosis:
@@ -93,41 +93,28 @@ def show_replay(console: Console, replay: Replay) -> None:
         )
 
 
-def who(finding: Finding) -> str:
-    """Who was judged: framework and variant."""
-    return f"{finding.framework}.{finding.variant}"
-
-
-def sentence(run: Mapping[str, Any]) -> str:
-    """The run in one sentence."""
-    verdicts = run["counts"]["verdicts"]
-    total = sum(verdicts.values())
-    said = ", ".join(f"{verdicts[v]} {v}" for v in VERDICTS if verdicts[v])
-    return f"{'All as expected' if run['ok'] else 'NOT as expected'}: {total} verdicts, {said or 'nothing judged'}."
-
-
 def _verdicts(findings: Sequence[Finding]) -> Table:
     """How many verdicts of each kind, a row for each framework's variant and dtype."""
     shown = [v for v in reversed(VERDICTS) if v == "pass" or any(f.verdict == v for f in findings)]
     table = Table("framework", "variant", "dtype", header_style="bold")
     for verdict in shown:
         table.add_column(verdict, justify="right", style=STYLE[verdict])
-    for who, group in _grouped(findings, lambda f: (f.framework, f.variant, f.dtype)).items():
-        table.add_row(*who, *(str(sum(f.verdict == v for f in group)) for v in shown))
+    for judged, group in grouped(findings, lambda f: (f.framework, f.variant, f.dtype)).items():
+        table.add_row(*judged, *(str(sum(f.verdict == v for f in group)) for v in shown))
     return table
 
 
 def _families(findings: Sequence[Finding]) -> Table:
     """Case families by frameworks: the worst error/bound, or what did not pass."""
-    columns = list(dict.fromkeys((f.framework, f.variant) for f in findings))
+    names, rows = families(findings)
     table = Table(
         "worst error/bound in", header_style="bold", caption="1 is where wrong begins", caption_justify="left"
     )
-    for framework, variant in columns:
-        table.add_column(f"{framework} {variant}", justify="right")
-    for family, group in _grouped(findings, lambda f: f.family).items():
-        by_column = _grouped(group, lambda f: (f.framework, f.variant))
-        table.add_row(family, *(_cell(by_column.get(column, [])) for column in columns))
+    for name in names:
+        table.add_column(escape(name), justify="right")
+    for family, cells in rows:
+        marked = (f"[{STYLE[c.verdict]}]{c.text}[/]" if c.verdict not in (None, "pass") else c.text for c in cells)
+        table.add_row(escape(family), *marked)
     return table
 
 
@@ -139,14 +126,6 @@ def show_diagnosis(console: Console, table: Mapping[str, Any]) -> None:
             console.print(f"    there should stand {escape(instead)}", highlight=False)
     if table["note"]:
         console.print(escape(table["note"].split(". ")[-1]), highlight=False)
-
-
-def power(matrix: Mapping[str, Any]) -> str:
-    """The matrix of known mistakes in a sentence."""
-    missed = [row[0] for row in matrix["rows"] if not any(row[1:-1])]
-    number = f"{len(matrix['rows']) - len(missed)} of {len(matrix['rows'])}"
-    said = "".join(f"; not {name}" for name in missed)
-    return f"{number} known mistakes are caught by these cases{said} (python -m audit mistakes)"
 
 
 def plain(content: Mapping[str, Any]) -> Table:
@@ -172,21 +151,3 @@ def _written(cell: Any) -> str:
     if isinstance(cell, float):
         return f"{cell:.3g}"
     return "·" if cell == 0 else escape(str(cell))
-
-
-def _cell(findings: Sequence[Finding]) -> str:
-    """The worst verdicts, counted, or where all passed (of those that could be judged) the worst ratio."""
-    judged = [f for f in findings if f.verdict != "unsupported"] or findings
-    for verdict in VERDICTS:
-        number = sum(f.verdict == verdict for f in judged)
-        if number and verdict != "pass":
-            return f"[{STYLE[verdict]}]{number} {verdict}[/]"
-    return f"{max(f.ratio or 0.0 for f in judged):.2f}" if judged else ""
-
-
-def _grouped(findings: Sequence[Finding], key: Callable[[Finding], Key]) -> dict[Key, list[Finding]]:
-    """The findings by the value of `key`, in the order of appearance."""
-    groups: dict[Key, list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(key(finding), []).append(finding)
-    return groups

@@ -1,0 +1,77 @@
+"""What every form of the report says: the verdict in a sentence, who was judged, and the worst of each case family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from audit.judge import VERDICTS, Finding, Verdict
+
+Key = TypeVar("Key")
+
+
+class Cell(NamedTuple):
+    """What is shown of some findings: a text, the worst verdict among them, and the worst ratio."""
+
+    text: str
+    verdict: Verdict | None
+    ratio: float
+
+
+def sentence(run: Mapping[str, Any]) -> str:
+    """The run in one sentence."""
+    verdicts = run["counts"]["verdicts"]
+    total = sum(verdicts.values())
+    said = ", ".join(f"{verdicts[v]} {v}" for v in VERDICTS if verdicts[v])
+    return f"{'All as expected' if run['ok'] else 'NOT as expected'}: {total} verdicts, {said or 'nothing judged'}."
+
+
+def who(finding: Finding) -> str:
+    """Who was judged: framework and variant."""
+    return f"{finding.framework}.{finding.variant}"
+
+
+def unexpected(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings that are not as expected, `undecided` ones among them."""
+    return [finding for finding in findings if not finding.expected]
+
+
+def families(findings: Sequence[Finding]) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
+    """Case families by frameworks: the columns' names, and a row of cells for each family."""
+    columns = list(dict.fromkeys((f.framework, f.variant) for f in findings))
+    rows = []
+    for family, group in grouped(findings, lambda f: f.family).items():
+        by_column = grouped(group, lambda f: (f.framework, f.variant))
+        rows.append((family, [cell(by_column.get(column, [])) for column in columns]))
+    return [" ".join(column) for column in columns], rows
+
+
+def cell(findings: Sequence[Finding]) -> Cell:
+    """The worst verdicts, counted, or where all passed (of those that could be judged) the worst ratio."""
+    judged = [f for f in findings if f.verdict != "unsupported"] or list(findings)
+    ratio = max((f.ratio or 0.0 for f in judged), default=0.0)
+    for verdict in VERDICTS:
+        number = sum(f.verdict == verdict for f in judged)
+        if number and verdict != "pass":
+            return Cell(f"{number} {verdict}", verdict, ratio)
+    return Cell(f"{ratio:.2f}", "pass", ratio) if judged else Cell("", None, 0.0)
+
+
+def grouped(findings: Sequence[Finding], key: Callable[[Finding], Key]) -> dict[Key, list[Finding]]:
+    """The findings by the value of `key`, in the order of appearance."""
+    groups: dict[Key, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(key(finding), []).append(finding)
+    return groups
+
+
+def replay_command(finding: Finding) -> str:
+    """The command that judges a framework's finding again."""
+    return f"python -m audit replay {finding.case} --framework {finding.framework} --variant {finding.variant}"
+
+
+def caught(matrix: Mapping[str, Any]) -> str:
+    """The matrix of known mistakes in a sentence."""
+    missed = [row[0] for row in matrix["rows"] if not any(row[1:-1])]
+    number = f"{len(matrix['rows']) - len(missed)} of {len(matrix['rows'])}"
+    return f"{number} known mistakes are caught by these cases" + "".join(f"; not {name}" for name in missed)
