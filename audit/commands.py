@@ -27,6 +27,9 @@ from audit.run import Item, Settings, chosen_variants, findings, plan, plan_hash
 from audit.shards import belongs
 from reference.ledger import ledger as source_ledger
 
+#: The exit status of a run that Ctrl-C ended: 128 and the number of the signal.
+INTERRUPTED = 130
+
 
 class NothingSelected(Exception):
     """The words given with -k occur together in no id."""
@@ -48,33 +51,30 @@ def run(options: argparse.Namespace) -> int:
         raise NothingSelected(f"no id contains {options.words!r}; `python -m audit cases` lists the cases")
     record.check(options.out)
     items = [item for item in whole if belongs(item.case.id, options.shard)]
-    found = findings(items, options.workers)
+    of_item: dict[int, Finding] = {}
+    partial = False
+    try:
+        for number, finding in findings(items, options.workers):
+            of_item[number] = finding
+    except KeyboardInterrupt:
+        partial = True
+    found = [of_item[number] for number in sorted(of_item)]
     versions = {k: v for name, _ in settings.who for k, v in adapter(name).versions().items()}
-    return _conclude(
-        options,
-        _content(options, settings, whole, found, began, versions, {"ledger": _ledger_table(), **tables(whole)}),
-        found,
-    )
+    its_tables = {} if partial else {"ledger": _ledger_table(), **tables(whole)}
+    content = _content(options, settings, whole, record.run_of(found, settings.strict, partial), began)
+    return _conclude(options, content | {"versions": versions, "tables": its_tables}, found)
 
 
 def _content(
-    options: argparse.Namespace,
-    settings: Settings,
-    whole: Sequence[Item],
-    found: Sequence[Finding],
-    began: float,
-    versions: dict[str, str],
-    its_tables: dict[str, Any],
+    options: argparse.Namespace, settings: Settings, whole: Sequence[Item], said: dict[str, Any], began: float
 ) -> dict[str, Any]:
-    """What goes into run.json, of the shard of the `whole` plan that was run."""
-    return record.run_of(found, settings.strict) | {
-        "versions": versions,
+    """What goes into run.json, beside versions and tables, of the shard of the `whole` plan that was run."""
+    return said | {
         "machine": record.machine(),
         "settings": asdict(settings),
         "plan": plan_hash(whole),
         "shard": "/".join(map(str, options.shard)),
         "timings": {"seconds": round(time.perf_counter() - began, 3)},
-        "tables": its_tables,
     }
 
 
@@ -89,9 +89,10 @@ def candidate(options: argparse.Namespace) -> int:
     record.check(options.out)
     conventions = {name: getattr(options, name) for name in ("l2", "reduction", "timeout", "memory")}
     report = audit_implementation(options.target, **selection, **conventions, shard=options.shard)
-    versions = {"numpy": np.__version__}
-    content = _content(options, settings, whole, report.findings, began, versions, diagnosis_tables(report))
-    return _conclude(options, content, report.findings)
+    said = record.run_of(report.findings, settings.strict, report.interrupted)
+    content = _content(options, settings, whole, said, began)
+    more = {"versions": {"numpy": np.__version__}, "tables": diagnosis_tables(report)}
+    return _conclude(options, content | more, report.findings)
 
 
 def diagnosis_tables(report: Report) -> dict[str, Any]:
@@ -122,11 +123,13 @@ def merge(options: argparse.Namespace) -> int:
 def _conclude(options: argparse.Namespace, content: dict[str, Any], found: Sequence[Finding]) -> int:
     """Write and print a record; the exit status is what it says."""
     texts = rendered(options.format, content, found)
-    record.write(options.out, content, found, texts)
+    out = record.write(options.out, content, found, texts)
     console.show(Console(), content, found)
     if "github" in options.format:
         _tell_github(texts[FORMATS["github"][0]], found)
-    print(f"The record is in {options.out}: run.json, findings.jsonl{''.join(f', {name}' for name in texts)}.")
+    print(f"The record is in {out}: run.json, findings.jsonl{''.join(f', {name}' for name in texts)}.")
+    if content["partial"]:
+        return INTERRUPTED
     if any(finding.verdict in ("crash", "timeout") for finding in found):
         return 3
     return 0 if content["ok"] else 1

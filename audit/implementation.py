@@ -23,6 +23,8 @@ from audit.shards import belongs
 from reference.acceptance import accept
 from reference.problem import DTYPES, PARAMETERS, TENSORS, Problem
 
+#: What is said of the cases that were left when Ctrl-C ended an audit.
+INTERRUPTED = "interrupted before its turn"
 #: After so many crashes and timeouts the remaining cases are given up.
 PATIENCE = 3
 
@@ -47,6 +49,8 @@ class Report:
         Whether all findings are as expected (`undecided` is tolerated unless the audit is strict).
     right : dict of str to int
         On how many cases each tensor is within its bound, and its inputs unchanged.
+    interrupted : bool
+        Whether Ctrl-C ended it; the cases that were left are `skipped`.
     """
 
     findings: tuple[Finding, ...]
@@ -54,6 +58,7 @@ class Report:
     notes: tuple[str, ...]
     ok: bool
     right: dict[str, int]
+    interrupted: bool = False
 
     def raise_on_failure(self) -> None:
         """Raise a `WrongGradientError` with the diagnosis, unless all is well."""
@@ -129,7 +134,7 @@ def audit_implementation(
     with Isolated(named, timeout, memory) as process:
         process.start()
         observations, found, notes = _judged(chosen, process, named, convention)
-        alive = not any(f.verdict in ("crash", "timeout") for f in found)
+        alive = not any(f.verdict in ("crash", "timeout", "skipped") for f in found)
         failing = any(f.verdict in ("wrong", "error") for f in found)
         if alive and chosen:
             notes += noticed.on_state(process, chosen[0])
@@ -141,7 +146,8 @@ def audit_implementation(
     tolerated = () if strict else ("undecided",)
     ok = all(f.expected or f.verdict in tolerated for f in explained)
     right = {name: sum(is_right(observation, name) for observation in observations) for name in TENSORS}
-    return Report(tuple(explained), diagnosis, tuple(dict.fromkeys(notes)), ok, right)
+    interrupted = any(finding.message == INTERRUPTED for finding in found)
+    return Report(tuple(explained), diagnosis, tuple(dict.fromkeys(notes)), ok, right, interrupted)
 
 
 def parametrize_with_cases(
@@ -186,20 +192,25 @@ def _judged(
     observations: list[Observation] = []
     found: list[Finding] = []
     notes: list[str] = []
-    lost = 0
+    lost, given_up = 0, ""
     for case in chosen:
         subject = Subject(case.id, case.family, CANDIDATE, named.rpartition(":")[2], case.dtype)
-        if lost == PATIENCE:
-            message = f"given up after {PATIENCE} crashes or timeouts"
-            found.append(Finding(*subject, verdict="skipped", expected=False, message=message))
+        if given_up:
+            found.append(Finding(*subject, verdict="skipped", expected=False, message=given_up))
             continue
-        problem, reg = convention.posed(case.problem())
-        answer = process.call(problem, reg, case.edge.layout, case.edge.labels)
-        if answer.outcome == "crash" or answer.outcome == "timeout":
-            lost += 1
-            found.append(Finding(*subject, verdict=answer.outcome, expected=False, message=answer.message))
+        try:
+            problem, reg = convention.posed(case.problem())
+            answer = process.call(problem, reg, case.edge.layout, case.edge.labels)
+            if answer.outcome == "crash" or answer.outcome == "timeout":
+                lost += 1
+                given_up = f"given up after {PATIENCE} crashes or timeouts" if lost == PATIENCE else ""
+                found.append(Finding(*subject, verdict=answer.outcome, expected=False, message=answer.message))
+                continue
+            acceptance = accept(problem)
+        except KeyboardInterrupt:
+            given_up = INTERRUPTED
+            found.append(Finding(*subject, verdict="skipped", expected=False, message=given_up))
             continue
-        acceptance = accept(problem)
         finding, gradients = convention.judged(subject, answer, acceptance)
         found.append(finding)
         observations.append(Observation(case, acceptance, gradients, answer.changed, finding))

@@ -5,6 +5,7 @@ Nothing in findings.jsonl depends on the clock, the machine or the number of wor
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -23,7 +24,7 @@ SCHEMA = 1
 
 
 #: What run.json holds (the contract).
-KEYS = {"schema", "ok", "counts", "versions", "machine", "settings", "plan", "shard", "timings", "tables"}
+KEYS = {"schema", "ok", "partial", "counts", "versions", "machine", "settings", "plan", "shard", "timings", "tables"}
 
 
 class RecordError(OSError):
@@ -38,11 +39,11 @@ class Record(NamedTuple):
     findings: list[Finding]
 
 
-def run_of(findings: Sequence[Finding], strict: bool) -> dict[str, Any]:
-    """What run.json says of the findings: whether all are as expected, and how many there are of each verdict."""
+def run_of(findings: Sequence[Finding], strict: bool, partial: bool) -> dict[str, Any]:
+    """What run.json says of the findings: whether all are there and as expected, and how many of each verdict."""
     tolerated = () if strict else ("undecided",)
-    ok = all(finding.expected or finding.verdict in tolerated for finding in findings)
-    return {"schema": SCHEMA, "ok": ok, "counts": counts(findings)}
+    ok = not partial and all(finding.expected or finding.verdict in tolerated for finding in findings)
+    return {"schema": SCHEMA, "ok": ok, "partial": partial, "counts": counts(findings)}
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, Any]:
@@ -91,8 +92,10 @@ def _cannot_hold(out: Path, error: OSError) -> RecordError:
     return RecordError(f"{out} cannot hold the record ({error.strerror}); name a folder that can with --out")
 
 
-def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding], beside: Mapping[str, str]) -> None:
+def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding], beside: Mapping[str, str]) -> Path:
     """Write a record; an old one in the same folder is replaced only when the new one is complete.
+
+    A partial record goes into a folder `partial` beside an old one.
 
     Parameters
     ----------
@@ -105,6 +108,11 @@ def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding], beside
     beside : mapping of str to str
         Other files' names and texts.
 
+    Returns
+    -------
+    Path
+        The folder that holds the record.
+
     Raises
     ------
     RecordError
@@ -115,14 +123,20 @@ def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding], beside
         **beside,
         "run.json": json.dumps(_portable(run), indent=2, allow_nan=False) + "\n",
     }
+    if run["partial"] and (out / "run.json").exists():
+        out = out / "partial"
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (out / f".{name}.new").write_text(text, encoding="utf-8")
+            (out / f".{name}.new").write_text(text, encoding="utf-8", errors="replace")
         for name in files:
             (out / f".{name}.new").replace(out / name)
     except OSError as error:
+        for name in files:
+            with contextlib.suppress(OSError):
+                (out / f".{name}.new").unlink()
         raise _cannot_hold(out, error) from error
+    return out
 
 
 def read(folder: Path) -> Record:
@@ -184,7 +198,7 @@ def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
     found = [of_id[name] for name in planned]
     seconds = round(sum(record.run["timings"]["seconds"] for record in records), 3)
     tables = {name: table for record in records for name, table in record.run["tables"].items()}
-    whole = {**first.run, **run_of(found, first.run["settings"]["strict"])}
+    whole = {**first.run, **run_of(found, first.run["settings"]["strict"], partial=False)}
     return whole | {"shard": "1/1", "timings": {"seconds": seconds}, "tables": tables}, found
 
 

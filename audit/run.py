@@ -102,17 +102,25 @@ def plan_hash(items: Iterable[Item]) -> str:
     return hashlib.sha256("\n".join(item.id for item in items).encode()).hexdigest()
 
 
-def findings(items: Sequence[Item], workers: int = 1) -> list[Finding]:
-    """Judge the items, in this process or in several; the findings are the same, in the order of the items."""
+def findings(items: Sequence[Item], workers: int = 1) -> Iterator[tuple[int, Finding]]:
+    """Judge the items, in this process or in several; the findings are the same.
+
+    Yields
+    ------
+    tuple of int and Finding
+        The item's number and its finding, as they are found.
+    """
     if workers == 1:
-        return list(judged(items))
+        yield from enumerate(judged(items))
+        return
     batches = _batches(items)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        done = pool.map(_judged_by_name, [[_name(items[i]) for i in batch] for batch in batches])
-        judged_in = {
-            i: f for batch, found in zip(batches, done, strict=True) for i, f in zip(batch, found, strict=True)
-        }
-    return [judged_in[i] for i in range(len(items))]
+        try:
+            done = pool.map(_judged_by_name, [[_name(items[i]) for i in batch] for batch in batches])
+            for batch, found in zip(batches, done, strict=True):
+                yield from zip(batch, found, strict=True)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _batches(items: Sequence[Item]) -> list[list[int]]:

@@ -156,6 +156,46 @@ def test_an_old_record_stays_until_the_new_one_is_complete(tmp_path: Path, monke
 
     monkeypatch.setattr(network, "gradients", interrupted)
     assert command_line.main([*RUN, "--out", str(tmp_path)]) == 130
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert json.loads((tmp_path / "partial/run.json").read_text())["partial"] is True
+
+
+def test_an_interrupted_run_leaves_what_was_found_and_says_that_it_is_partial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = []
+
+    def interrupted_later(problem: Any) -> Gradients:
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return gradients(problem)
+
+    gradients = network.gradients
+    monkeypatch.setattr(network, "gradients", interrupted_later)
+    assert command_line.main([*RUN, "--out", str(tmp_path)]) == 130
+    found = record.read(tmp_path)
+    assert (found.run["partial"], found.run["ok"], len(found.findings)) == (True, False, 5)
+    assert "PARTIAL, interrupted: 5 verdicts" in capsys.readouterr().out
+    assert "PARTIAL" in (tmp_path / "index.html").read_text()
+    assert command_line.main(["merge", str(tmp_path), "--out", str(tmp_path / "merged")]) == 2
+
+
+def test_a_full_disk_keeps_the_old_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command_line.main([*RUN, "-k", "5x4x10x3 random", "--out", str(tmp_path)])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write_text = Path.write_text
+
+    def full(self: Path, text: str, **options: Any) -> int:
+        if text.startswith("<!DOCTYPE"):
+            raise OSError(28, "No space left on device")
+        return write_text(self, text, **options)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert command_line.main([*RUN, "-k", "5x4x10x3 kinks", "--out", str(tmp_path)]) == 2
+    assert "cannot hold the record (No space left on device)" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,8 @@ def results(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
 def _test(name: str, right: int, of: int, run: Mapping[str, Any]) -> dict[str, Any]:
     """One tensor's test."""
     rows = run["tables"].get("diagnosis", {"rows": []})["rows"]
-    about = [f"{what}: {evidence}" for what, evidence, _ in rows if what != "note" and f"{name} " in f"{evidence} "]
+    word = re.compile(r"the loss\b" if name == "loss" else rf"\bd?{name}\b")
+    about = [f"{what}: {evidence}" for what, evidence, _ in rows if what != "note" and word.search(evidence)]
     return {
         "name": "loss" if name == "loss" else f"gradient of {name}",
         "score": round(POINTS * right / of, 2) if of else 0.0,

@@ -69,7 +69,7 @@ def page(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
         more=len(listed) - LISTED,
         expected=[_listed(finding) for finding in expected[:LISTED]],
         worst=_listed(max(judged, key=lambda f: f.ratio or 0.0)) if judged else None,
-        letter=_letter(run) if any(f.framework == CANDIDATE for f in findings) else None,
+        letter=_letter(run, unexpected(findings)) if any(f.framework == CANDIDATE for f in findings) else None,
     )
 
 
@@ -87,12 +87,13 @@ def _listed(finding: Finding) -> Listed:
     )
 
 
-def _letter(run: Mapping[str, Any]) -> dict[str, Any]:
+def _letter(run: Mapping[str, Any], failed: Sequence[Finding]) -> dict[str, Any]:
     """What is written to a candidate's author."""
     rows = run["tables"].get("diagnosis", {"rows": []})["rows"]
     return {
         "right": run["ok"],
         "mistakes": [row for row in rows if row[0] != "note"],
+        "entry": _listed(failed[0]) if failed else None,
         "notes": [row[1] for row in rows if row[0] == "note"],
     }
 

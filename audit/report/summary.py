@@ -23,7 +23,8 @@ def sentence(run: Mapping[str, Any]) -> str:
     verdicts = run["counts"]["verdicts"]
     total = sum(verdicts.values())
     said = ", ".join(f"{verdicts[v]} {v}" for v in VERDICTS if verdicts[v])
-    return f"{'All as expected' if run['ok'] else 'NOT as expected'}: {total} verdicts, {said or 'nothing judged'}."
+    outcome = "PARTIAL, interrupted" if run["partial"] else "All as expected" if run["ok"] else "NOT as expected"
+    return f"{outcome}: {total} verdicts, {said or 'nothing judged'}."
 
 
 def who(finding: Finding) -> str:
