@@ -10,7 +10,9 @@ from audit.catalogue import Case
 from reference.acceptance import Acceptance, accept
 from reference.problem import Gradients, Problem
 
-FRAMEWORKS = ("numpy", "torch", "jax")
+#: The frameworks, each with its canonical variant.
+CANONICAL = {"numpy": "reference", "torch": "autograd", "jax": "jit"}
+FRAMEWORKS = tuple(CANONICAL)
 
 
 @lru_cache(maxsize=4)

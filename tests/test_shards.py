@@ -140,7 +140,7 @@ def test_pytest_divides_the_tests_as_the_command_line_divides_the_cases() -> Non
     one, two, both = collected
     assert one | two == both
     assert not one & two
-    held = "gradient_is_within_the_bound_of_the_certified_values[torch-5x4x10x3-reg_0.1-random-float64-s0]"
+    held = "gradient_is_within_the_bound_of_the_certified_values[torch.autograd-5x4x10x3-reg_0.1-random-float64-s0]"
     number = 1 if belongs("5x4x10x3-reg_0.1-random-float64-s0", (1, 2)) else 2
     assert any(held in line for line in collected[number - 1])
 
