@@ -175,7 +175,7 @@ def _ledger_table() -> dict[str, Any]:
     return {
         "title": "the source's formulas",
         "columns": ["formula", "as printed", "verdict", "what holds instead", "evidence"],
-        "note": f"{wrong} of {len(rows)} formulas do not hold",
+        "note": f"{wrong} of the source's {len(rows)} formulas do not hold",
         "rows": [[row.name, row.printed, row.verdict, row.instead, row.evidence] for row in rows],
     }
 
@@ -189,7 +189,7 @@ def ledger(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command t
             print(f"    instead: {row.instead}")
         print(f"    evidence: {row.evidence}")
     wrong = sum(row.verdict == "does not hold" for row in rows)
-    print(f"{wrong} of {len(rows)} formulas do not hold")
+    print(f"{wrong} of the source's {len(rows)} formulas do not hold")
     return 0
 
 

@@ -88,4 +88,4 @@ def test_the_ledger_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "does not hold" in printed
     assert "(1/N) * (probs - onehot)" in printed
-    assert "6 of 22 formulas do not hold" in printed
+    assert "6 of the source's 22 formulas do not hold" in printed
