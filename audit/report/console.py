@@ -35,7 +35,7 @@ STYLE = {
 
 
 def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) -> None:
-    """Print a run: the tables, the findings that are not as expected, then the verdict in a sentence.
+    """Print a run in the order of the page; the verdict stands first and, where a log ends, again last.
 
     Parameters
     ----------
@@ -46,14 +46,20 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     findings : sequence of Finding
         The findings.
     """
+    verdict = sentence(run), "bold green" if run["ok"] else "bold red"
+    diagnosis = run["tables"].get("diagnosis")
+    console.print(verdict[0], style=verdict[1], highlight=False)
+    if diagnosis:
+        show_diagnosis(console, diagnosis)
     console.print(_verdicts(findings))
     console.print(_families(findings))
     for name, table in run["tables"].items():
         if name == "ledger":
-            console.print(f"{table['note']} (python -m audit ledger)")
+            console.print(f"{escape(table['note'])} (python -m audit ledger)", highlight=False)
+        elif name == "mistakes":
+            console.print(f"{escape(caught(table))} (python -m audit mistakes)", highlight=False)
         elif name != "diagnosis":
-            console.print(f"{caught(table)} (python -m audit mistakes)" if name == "mistakes" else plain(table))
-    diagnosis = run["tables"].get("diagnosis")
+            console.print(plain(table))
     notable = unexpected(findings)
     shown = notable[: SHOWN_OF_DIAGNOSED if diagnosis else SHOWN]
     for finding in shown:
@@ -64,9 +70,7 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
             console.print(f"    {escape(replay_command(finding))}", highlight=False, soft_wrap=True)
     if len(notable) > len(shown):
         console.print(f"... and {len(notable) - len(shown)} more in findings.jsonl")
-    if diagnosis:
-        show_diagnosis(console, diagnosis)
-    console.print(sentence(run), style="bold green" if run["ok"] else "bold red", highlight=False)
+    console.print(verdict[0], style=verdict[1], highlight=False)
 
 
 def show_replay(console: Console, replay: Replay) -> None:
