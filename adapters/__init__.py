@@ -13,6 +13,15 @@ FRAMEWORKS = {
     "numpy": ("adapters.numpy_reference", "numpy"),
     "torch": ("adapters.torch_autograd", "torch"),
     "jax": ("adapters.jax_grad", "jax"),
+    "autograd": ("adapters.autograd_hips", "autograd"),
+    "tensorflow": ("adapters.tensorflow_tape", "tensorflow"),
+    "keras": ("adapters.keras_tape", "keras"),
+    "sklearn": ("adapters.sklearn_mlp", "sklearn"),
+    "mlx": ("adapters.mlx_grad", "mlx"),
+    "paddle": ("adapters.paddle_autograd", "paddle"),
+    "mindspore": ("adapters.mindspore_grad", "mindspore"),
+    "pytensor": ("adapters.pytensor_grad", "pytensor"),
+    "casadi": ("adapters.casadi_mx", "casadi"),
 }
 
 

@@ -55,7 +55,7 @@ def load(target: str) -> Candidate:
     if not callable(found):
         there = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == path.stem]
         raise CandidateError(f"{file} has no function or class {name!r}; expected one of {', '.join(there) or 'none'}")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def call(candidate: Candidate, inputs: Inputs) -> Gradients:

@@ -1,7 +1,8 @@
-"""JAX: the forward pass as its tutorials write it, differentiated by `jax.grad` and compiled."""
+"""JAX: the forward pass as its tutorials write it, differentiated in each of the ways that JAX has."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,12 +12,44 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from adapters.idioms import Spelling, spellings
 from adapters.protocol import Inputs, normalised
 from reference.problem import Gradients
 
+RELUS = {
+    "relu": jax.nn.relu,
+    "maximum_x_0": lambda x: jnp.maximum(x, 0),
+    "maximum_0_x": lambda x: jnp.maximum(0, x),
+    "clip": lambda x: jnp.clip(x, min=0),
+    "where": lambda x: jnp.where(x > 0, x, 0),
+    "absolute": lambda x: (x + jnp.abs(x)) / 2,
+    "product": lambda x: x * (x > 0),
+}
+
+
+def _of_labels(s: Array, y: Array) -> Array:
+    return s[jnp.arange(y.shape[0]), y]
+
+
+def _own_maximum(s: Array, y: Array) -> Array:
+    z = s - s.max(axis=1, keepdims=True)
+    return (jnp.log(jnp.exp(z).sum(axis=1)) - _of_labels(z, y)).mean()
+
+
+LOSSES = {
+    "log_softmax": lambda s, y: -_of_labels(jax.nn.log_softmax(s), y).mean(),
+    "logsumexp": lambda s, y: (jax.nn.logsumexp(s, axis=1) - _of_labels(s, y)).mean(),
+    "log_of_softmax": lambda s, y: -jnp.log(_of_labels(jax.nn.softmax(s), y)).mean(),
+    "own_maximum": _own_maximum,
+}
+WAYS = ("jit", "eager", "per_sample", "forward", "checkpoint")
+SPELLINGS = spellings(WAYS, RELUS, LOSSES)
+
 name = "jax"
-variants = ("jit", "eager")
+variants = tuple(SPELLINGS)
 dtypes = ("float64", "float32")
+narrow = ("float16", "bfloat16")
+modes = ("eager", "compiled")
 
 
 def versions() -> dict[str, str]:
@@ -25,37 +58,74 @@ def versions() -> dict[str, str]:
 
 
 def gradients(inputs: Inputs, variant: str) -> Gradients:
-    """The loss and its gradients by `jax.value_and_grad`: compiled (jit) or operation by operation (eager)."""
+    """The loss and its gradients, in the way and with the idioms that the variant names."""
     X, y, *parameters, reg = normalised(inputs)
     with jax.enable_x64(X.dtype == np.float64):
-        differentiate = {"jit": _compiled, "eager": _differentiated}[variant]
-        loss, grads = jax.block_until_ready(differentiate(parameters, X, y, X.dtype.type(reg)))
-        return Gradients(*(np.array(t) for t in (loss, *grads)))
+        loss, grads = jax.block_until_ready(_DIFFERENTIATED[variant](parameters, X, y, X.dtype.type(reg)))
+        return Gradients(*(_array(t) for t in (loss, *grads)))
+
+
+def slopes(x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
+    """The derivative of every ReLU at each entry of x."""
+    with jax.enable_x64(x.dtype == np.float64):
+        functions = {idiom: jax.grad(lambda x, relu=relu: relu(x).sum()) for idiom, relu in RELUS.items()}
+        return {idiom: np.array((jax.jit(f) if mode == "compiled" else f)(x)) for idiom, f in functions.items()}
 
 
 def intermediates(inputs: Inputs) -> dict[str, NDArray[Any]]:
     """The derivatives of the loss by the logits, the hidden units and the pre-activations: ds (N, C), dh, da (N, H)."""
     X, y, W1, b1, W2, b2, _ = normalised(inputs)
+    cross_entropy = LOSSES["log_softmax"]
     with jax.enable_x64(X.dtype == np.float64):
         a = jnp.asarray(X) @ W1 + b1
         h = jax.nn.relu(a)
         found = {
-            "ds": jax.grad(lambda s: _cross_entropy(s, y))(h @ W2 + b2),
-            "dh": jax.grad(lambda h: _cross_entropy(h @ W2 + b2, y))(h),
-            "da": jax.grad(lambda a: _cross_entropy(jax.nn.relu(a) @ W2 + b2, y))(a),
+            "ds": jax.grad(lambda s: cross_entropy(s, y))(h @ W2 + b2),
+            "dh": jax.grad(lambda h: cross_entropy(h @ W2 + b2, y))(h),
+            "da": jax.grad(lambda a: cross_entropy(jax.nn.relu(a) @ W2 + b2, y))(a),
         }
         return {name: np.array(jax.block_until_ready(found[name])) for name in found}
 
 
-def _cross_entropy(s: Array, y: Array) -> Array:
-    return -jax.nn.log_softmax(s)[jnp.arange(y.shape[0]), y].mean()
+def _array(result: Array) -> NDArray[Any]:
+    """A copy of NumPy's own; bfloat16, which it does not have, as float32."""
+    return np.array(result.astype(np.float32) if result.dtype.name == "bfloat16" else result)
 
 
-def _loss(parameters: list[Array], X: Array, y: Array, reg: Array) -> Array:
-    W1, b1, W2, b2 = parameters
-    h = jax.nn.relu(X @ W1 + b1)
-    return _cross_entropy(h @ W2 + b2, y) + reg * ((W1**2).sum() + (W2**2).sum())
+def _loss(spelling: Spelling) -> Callable[..., Array]:
+    """The loss in the idioms of a variant, as a function of parameters, X, y and reg."""
+    relu, cross_entropy = RELUS[spelling.relu], LOSSES[spelling.loss]
+
+    def loss(parameters: list[Array], X: Array, y: Array, reg: Array) -> Array:
+        W1, b1, W2, b2 = parameters
+        return cross_entropy(relu(X @ W1 + b1) @ W2 + b2, y) + reg * ((W1**2).sum() + (W2**2).sum())
+
+    return loss
 
 
-_differentiated = jax.value_and_grad(_loss)
-_compiled = jax.jit(_differentiated)
+def _per_sample(parameters: list[Array], X: Array, y: Array, reg: Array) -> tuple[Array, list[Array]]:
+    """The mean of every sample's own gradient, and the regularisation beside it."""
+
+    def of_one(parameters: list[Array], x: Array, label: Array) -> Array:
+        W1, b1, W2, b2 = parameters
+        return -jax.nn.log_softmax(jax.nn.relu(x @ W1 + b1) @ W2 + b2)[label]
+
+    losses, grads = jax.vmap(jax.value_and_grad(of_one), in_axes=(None, 0, 0))(parameters, X, y)
+    W1, _, W2, _ = parameters
+    dW1, db1, dW2, db2 = (g.mean(axis=0) for g in grads)
+    return losses.mean() + reg * ((W1**2).sum() + (W2**2).sum()), [dW1 + 2 * reg * W1, db1, dW2 + 2 * reg * W2, db2]
+
+
+def _differentiated(spelling: Spelling) -> Callable[..., tuple[Array, list[Array]]]:
+    """Loss and gradients as a function of parameters, X, y and reg."""
+    loss = _loss(spelling)
+    if spelling.way == "eager":
+        return jax.value_and_grad(loss)
+    if spelling.way == "per_sample":
+        return jax.jit(_per_sample)
+    if spelling.way == "forward":
+        return jax.jit(lambda *inputs: (loss(*inputs), jax.jacfwd(loss)(*inputs)))
+    return jax.jit(jax.value_and_grad(jax.checkpoint(loss) if spelling.way == "checkpoint" else loss))
+
+
+_DIFFERENTIATED = {variant: _differentiated(spelling) for variant, spelling in SPELLINGS.items()}

@@ -37,6 +37,8 @@ class Adapter(Protocol):
         The ways in which it is asked for the gradient; the first is canonical, what its own tutorial would write.
     dtypes : tuple of str
         The dtypes in which it can compute.
+    onehot : bool, optional
+        Whether it takes rows of zeros and a one in place of labels.
     """
 
     @property
@@ -51,6 +53,35 @@ class Adapter(Protocol):
 
     def gradients(self, inputs: Inputs, variant: str) -> Gradients:
         """The loss and its gradients in the dtype of the inputs, as NumPy arrays of their own."""
+
+
+class Spelled(Adapter, Protocol):
+    """A framework that shows its ReLU: what the table of kinks asks for.
+
+    Attributes
+    ----------
+    modes : tuple of str
+        How a function can be run: "eager", "compiled".
+    """
+
+    @property
+    def modes(self) -> tuple[str, ...]: ...
+
+    def slopes(self, x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
+        """Idiom of adapters.idioms.RELUS -> its derivative at each entry of x (n,), in the dtype of x."""
+
+
+class Narrow(Adapter, Protocol):
+    """A framework that computes in dtypes narrower than those of a Problem.
+
+    Attributes
+    ----------
+    narrow : tuple of str
+        Of "float16" and "bfloat16"; its answers in bfloat16, which NumPy lacks, are float32.
+    """
+
+    @property
+    def narrow(self) -> tuple[str, ...]: ...
 
 
 def _strided(array: NDArray[Any]) -> NDArray[Any]:
@@ -96,6 +127,6 @@ def hand_over(problem: Problem, layout: str = "C", labels: str = "int64") -> Inp
 
 
 def normalised(inputs: Inputs) -> Inputs:
-    """The inputs as every framework takes them: native, C-ordered, writable copies with int64 labels."""
+    """The inputs as every framework takes them: native, C-ordered, writable copies; integer labels as int64."""
     X, y, W1, b1, W2, b2 = (np.array(a, dtype=a.dtype.newbyteorder("="), order="C", copy=True) for a in inputs[:6])
-    return Inputs(X, y.astype(np.int64), W1, b1, W2, b2, inputs.reg)
+    return Inputs(X, y.astype(np.int64) if y.dtype.kind in "iu" else y, W1, b1, W2, b2, inputs.reg)

@@ -17,6 +17,8 @@ USAGE, NOTHING_SELECTED = 2, 5
 _DTYPES = ("float64", "float32")
 _FORMATS = ("html", "junit", "github", "gradescope")
 _SELECTIONS = ("quick", "standard", "full")
+#: The commands whose function is not called as they are.
+_FUNCTIONS = {"findings": "findings_known"}
 #: The rooms whose exceptions are about what the user gave; any other is a fault of ours and keeps its traceback.
 _ROOMS = ("audit", "adapters", "reference")
 
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from audit import commands
 
     try:
-        return int(getattr(commands, options.command)(options))
+        return int(getattr(commands, _FUNCTIONS.get(options.command, options.command))(options))
     except commands.NothingSelected as error:
         print(f"audit: {error}", file=sys.stderr)
         return NOTHING_SELECTED
@@ -89,6 +91,17 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument("records", nargs="+", type=Path, metavar="DIR", help="the shards' records")
     _add_out(merge)
 
+    compare = commands.add_parser("compare", help="what changed between two runs, say of two versions of a framework")
+    compare.add_argument("before", type=Path, metavar="A", help="a record")
+    compare.add_argument("after", type=Path, metavar="B", help="another record")
+    compare.add_argument(
+        "--fail-on",
+        type=_names,
+        default=("verdict", "convention", "missing"),
+        metavar="NAMES",
+        help="of verdict, convention, missing and ratio:2x, comma-separated (default: verdict,convention,missing)",
+    )
+
     replay = commands.add_parser("replay", help="judge one finding again, entry by entry")
     replay.add_argument("case", metavar="CASE-ID", help="as in the findings, or as `cases` lists them")
     replay.add_argument("--framework", required=True, metavar="NAME", help="who is judged")
@@ -104,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_selection(cases)
 
     commands.add_parser("frameworks", help="list the frameworks, their versions and variants")
+
+    commands.add_parser("findings", help="list what is known of the frameworks, and reproduce it where it can be")
     return parser
 
 

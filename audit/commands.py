@@ -13,9 +13,10 @@ import numpy as np
 from rich.console import Console
 
 from adapters import FRAMEWORKS, adapter, installed
-from audit import record
+from audit import changes, merging, record
 from audit.catalogue import case_of
 from audit.catalogue import cases as catalogue_cases
+from audit.expected import known, reproduced
 from audit.implementation import Report, audit_implementation, settings_for
 from audit.judge import Finding
 from audit.matrix import matrix, uncaught
@@ -23,7 +24,7 @@ from audit.mistakes import MISTAKES
 from audit.replay import replay as replayed
 from audit.report import FORMATS, console, rendered
 from audit.report.github import annotate
-from audit.run import Item, Settings, chosen_variants, findings, plan, plan_hash, tables
+from audit.run import Item, Settings, chosen_variants, findings, gone_of, gone_table, plan, plan_hash, tables
 from audit.shards import belongs
 from reference.ledger import ledger as source_ledger
 
@@ -45,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
         words=options.words,
         seed=options.seed,
         strict=options.strict,
+        others="quick" if "all" in options.variants else "",
     )
     whole = plan(settings)
     if not whole:
@@ -60,8 +62,11 @@ def run(options: argparse.Namespace) -> int:
         partial = True
     found = [of_item[number] for number in sorted(of_item)]
     versions = {k: v for name, _ in settings.who for k, v in adapter(name).versions().items()}
-    its_tables = {} if partial else {"ledger": _ledger_table(), **tables(whole)}
-    content = _content(options, settings, whole, record.run_of(found, settings.strict, partial), began)
+    compared = settings.who if "all" in options.variants else ()
+    its_tables = {} if partial else {"ledger": _ledger_table(), **tables(whole, compared)}
+    gone = gone_of(settings, found)
+    content = _content(options, settings, whole, record.run_of(found, settings.strict, partial, gone), began)
+    its_tables |= gone_table(gone)
     return _conclude(options, content | {"versions": versions, "tables": its_tables}, found)
 
 
@@ -115,7 +120,7 @@ def diagnosis_tables(report: Report) -> dict[str, Any]:
 
 def merge(options: argparse.Namespace) -> int:
     """Put the records of all shards of a run together, write and print the whole."""
-    content, found = record.merge([record.read(folder) for folder in options.records])
+    content, found = merging.merge([record.read(folder) for folder in options.records])
     record.check(options.out)
     return _conclude(options, content, found)
 
@@ -143,6 +148,15 @@ def _tell_github(summary: str, found: Sequence[Finding]) -> None:
     if file:
         with open(file, "a", encoding="utf-8") as step:
             step.write(summary)
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Print what changed between two runs; what --fail-on names fails."""
+    limits = changes.limits(options.fail_on)
+    before, after = record.read(options.before), record.read(options.after)
+    found = changes.changes(before, after)
+    console.show_changes(Console(), before.run["versions"], after.run["versions"], found)
+    return 1 if any(limits.fails(change) for change in found) else 0
 
 
 def replay(options: argparse.Namespace) -> int:
@@ -176,6 +190,7 @@ def _ledger_table() -> dict[str, Any]:
         "title": "the source's formulas",
         "columns": ["formula", "as printed", "verdict", "what holds instead", "evidence"],
         "note": f"{wrong} of the source's {len(rows)} formulas do not hold",
+        "text": True,
         "rows": [[row.name, row.printed, row.verdict, row.instead, row.evidence] for row in rows],
     }
 
@@ -190,6 +205,22 @@ def ledger(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command t
         print(f"    evidence: {row.evidence}")
     wrong = sum(row.verdict == "does not hold" for row in rows)
     print(f"{wrong} of the source's {len(rows)} formulas do not hold")
+    return 0
+
+
+def findings_known(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
+    """Print what is known of the frameworks; run the reproductions of those that are installed."""
+    there = installed()
+    for one in (*known(), *known(kind="aside")):
+        print(f"{one.framework}: {one.reason}")
+        if one in known():
+            where = ", ".join(one.variants) or "every variant"
+            print(f"    in {where}: {', '.join(one.families) or 'every family'}; {', '.join(one.dtypes)}")
+        if one.link:
+            print(f"    {one.link}")
+        if one.reproduction:
+            said = reproduced(one) if one.framework in there else "not installed"
+            print(f"    python adapters/reproductions/{one.reproduction}: {said}")
     return 0
 
 

@@ -16,8 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from audit.expected import Known
 from audit.judge import VERDICTS, Finding
-from audit.run import Settings, plan
 
 #: The version of the record's form; it changes when a key changes its meaning or goes.
 SCHEMA = 1
@@ -39,10 +39,22 @@ class Record(NamedTuple):
     findings: list[Finding]
 
 
-def run_of(findings: Sequence[Finding], strict: bool, partial: bool) -> dict[str, Any]:
-    """What run.json says of the findings: whether all are there and as expected, and how many of each verdict."""
+def run_of(
+    findings: Sequence[Finding], strict: bool, partial: bool, gone: Sequence[tuple[Known, str, str]] = ()
+) -> dict[str, Any]:
+    """What run.json says of the findings: whether all are there and as expected, and how many of each verdict.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        The findings.
+    strict, partial : bool
+        Whether `undecided` fails too, and whether some findings are missing.
+    gone : sequence of (Known, str, str)
+        What was expected and no longer shows.
+    """
     tolerated = () if strict else ("undecided",)
-    ok = not partial and all(finding.expected or finding.verdict in tolerated for finding in findings)
+    ok = not partial and not gone and all(f.expected or f.verdict in tolerated for f in findings)
     return {"schema": SCHEMA, "ok": ok, "partial": partial, "counts": counts(findings)}
 
 
@@ -163,52 +175,6 @@ def read(folder: Path) -> Record:
         except (ValueError, TypeError, LookupError) as error:
             raise RecordError(f"{folder}/findings.jsonl, line {number} is damaged; run that shard again") from error
     return Record(folder, run, found)
-
-
-def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
-    """The whole of a run, from the records of all its shards.
-
-    Raises
-    ------
-    RecordError
-        If the records are not of one run, or a shard or a finding is missing, foreign, or there twice.
-    """
-    first = records[0]
-    for other in records[1:]:
-        for key in ("plan", "settings", "versions"):
-            if other.run[key] != first.run[key]:
-                raise RecordError(f"{other.folder} is of another run than {first.folder}: its {key} is not the same")
-    planned = [item.id for item in plan(_settings(first.run["settings"]))]
-    of_id: dict[str, Finding] = {}
-    for record in records:
-        for finding in record.findings:
-            name = f"{finding.framework}.{finding.variant}-{finding.case}"
-            if name in of_id:
-                raise RecordError(f"{name} is there twice, the second time in {record.folder}; give each shard once")
-            of_id[name] = finding
-    shards = [record.run["shard"] for record in records]
-    foreign, missing = sorted(of_id.keys() - set(planned)), [name for name in planned if name not in of_id]
-    if foreign:
-        raise RecordError(f"{foreign[0]} does not belong to this run (nor do {len(foreign) - 1} others)")
-    if missing:
-        raise RecordError(
-            f"{len(missing)} of {len(planned)} findings are missing, {missing[0]} among them; "
-            f"there are the shards {', '.join(shards)}: expected every I of I/N"
-        )
-    found = [of_id[name] for name in planned]
-    seconds = round(sum(record.run["timings"]["seconds"] for record in records), 3)
-    tables = {name: table for record in records for name, table in record.run["tables"].items()}
-    whole = {**first.run, **run_of(found, first.run["settings"]["strict"], partial=False)}
-    return whole | {"shard": "1/1", "timings": {"seconds": seconds}, "tables": tables}, found
-
-
-def _settings(content: Mapping[str, Any]) -> Settings:
-    """The settings as run.json holds them."""
-    try:
-        who = tuple((framework, variant) for framework, variant in content["who"])
-        return Settings(**{**content, "who": who, "dtypes": tuple(content["dtypes"])})
-    except (LookupError, TypeError, ValueError) as error:
-        raise RecordError(f"the settings in run.json are damaged ({error!r}); run that shard again") from error
 
 
 def _finding(content: Mapping[str, Any]) -> Finding:

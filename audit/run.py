@@ -15,7 +15,9 @@ import numpy as np
 
 from adapters import adapter
 from adapters.protocol import Inputs, hand_over
+from audit import comparison
 from audit.catalogue import STEPS, Case, case_of, cases
+from audit.expected import Judged, Known, explained, stale
 from audit.judge import Finding, Subject, judge
 from audit.matrix import matrix
 from audit.training import table as training_table
@@ -56,6 +58,8 @@ class Settings:
         Frameworks and their variants.
     dtypes, cases, words, seed, strict
         As on the command line.
+    others : str
+        Another selection for the variants that are not canonical, if any.
     """
 
     who: tuple[tuple[str, str], ...]
@@ -64,6 +68,7 @@ class Settings:
     words: str = ""
     seed: int = 0
     strict: bool = False
+    others: str = ""
 
 
 def chosen_variants(frameworks: Sequence[str], variants: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -93,7 +98,14 @@ def plan(settings: Settings) -> list[Item]:
     chosen = cases(settings.cases, settings.dtypes, settings.seed)
     if settings.who[:1] and settings.who[0][0] == CANDIDATE:
         chosen = [case for case in chosen if case.step is None]  # nobody trains with a gradient that is on trial
-    items = (Item(case, *who) for case in chosen for who in settings.who)
+    canonical = dict(reversed(settings.who))
+    briefly = set(cases(settings.others, settings.dtypes, settings.seed)) if settings.others else set(chosen)
+    items = (
+        Item(case, framework, variant)
+        for case in chosen
+        for framework, variant in settings.who
+        if case in briefly or canonical[framework] == variant
+    )
     return [item for item in items if all(word in item.id for word in settings.words.split())]
 
 
@@ -149,6 +161,10 @@ def judged(items: Sequence[Item]) -> Iterator[Finding]:
     for _, group in groupby(items, key=lambda item: item.case):
         acceptance = None
         for item in group:
+            if item.case.dtype not in adapter(item.framework).dtypes:
+                message = f"{item.framework} does not compute in {item.case.dtype}"
+                yield Finding(*_subject(item), verdict="unsupported", expected=True, message=message)
+                continue
             try:
                 if acceptance is None or item.case.step is not None:
                     acceptance = accept(problem(item))
@@ -168,13 +184,23 @@ def problem(item: Item) -> Problem:
     return trajectory(item.framework, item.variant, replace(case, step=0), STEPS).problems[case.step]
 
 
-def tables(items: Sequence[Item]) -> dict[str, Any]:
-    """The tables that belong to a run beside its findings, by name: of the whole plan, whatever the shard."""
+def tables(items: Sequence[Item], compared: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+    """The tables that belong to a run beside its findings, by name: of the whole plan, whatever the shard.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        The plan.
+    compared : sequence of (framework, variant)
+        The variants to be compared at kinks, at saturation, in speed and so on.
+    """
     found = {}
     quick = {case.id for case in cases("quick", seed=items[0].case.seed)}
     posed = tuple(case for case in dict.fromkeys(item.case for item in items) if case.id in quick)
     if posed:
         found["mistakes"] = matrix(posed)
+    if compared:
+        found |= comparison.tables(compared)
     steps = [item for item in items if item.case.step is not None]
     if steps:
         starts = list(dict.fromkeys(replace(item.case, step=0) for item in steps))
@@ -183,24 +209,42 @@ def tables(items: Sequence[Item]) -> dict[str, Any]:
     return found
 
 
+def gone_of(settings: Settings, findings: Sequence[Finding]) -> list[tuple[Known, str, str]]:
+    """What was expected of a run and no longer shows; nothing where words choose among the cases."""
+    return [] if settings.words else stale([judged_of(item) for item in plan(settings)], findings)
+
+
+def gone_table(gone: Sequence[tuple[Known, str, str]]) -> dict[str, Any]:
+    """What was expected and no longer shows, as a table of run.json, if there is any."""
+    if not gone:
+        return {}
+    rows = [[known.framework, variant, family, known.reason] for known, variant, family in gone]
+    note = "take these out of adapters/expected.toml, or find out why they went"
+    title = "expected findings that no longer show"
+    columns = ["framework", "variant", "family", "reason"]
+    return {"stale": {"title": title, "columns": columns, "note": note, "text": True, "rows": rows}}
+
+
 def finding(item: Item, acceptance: Acceptance) -> Finding:
     """Let one variant of a framework compute the gradients of a case, and judge them."""
     framework, case = adapter(item.framework), item.case
-    if case.dtype not in framework.dtypes:
-        message = f"{item.framework} does not compute in {case.dtype}"
-        return Finding(*_subject(item), verdict="unsupported", expected=True, message=message)
     inputs = hand_over(acceptance.problem, case.edge.layout, case.edge.labels)
     try:
         gradients = framework.gradients(inputs, item.variant)
     except Exception as error:  # whatever it raises is what there is to report
         return _raised(item, error)
-    return judge(_subject(item), gradients, acceptance, _changed(inputs, acceptance))
+    return explained(judge(_subject(item), gradients, acceptance, _changed(inputs, acceptance)))
 
 
 def _raised(item: Item, error: Exception) -> Finding:
     """The finding on a call that raised an exception."""
     message = " ".join(traceback.format_exception_only(error)[-1].split())
-    return Finding(*_subject(item), verdict="error", expected=False, message=message)
+    return explained(Finding(*_subject(item), verdict="error", expected=False, message=message))
+
+
+def judged_of(item: Item) -> Judged:
+    """What an entry of the expected findings may speak of."""
+    return Judged(item.framework, item.variant, item.case.family, item.case.dtype)
 
 
 def _subject(item: Item) -> Subject:

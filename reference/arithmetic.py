@@ -49,12 +49,16 @@ class Arithmetic:
     @classmethod
     def of(cls, dtype: np.dtype[Any]) -> Arithmetic:
         """The arithmetic of a floating-point dtype."""
-        info = np.finfo(dtype)
+        return cls.described(np.finfo(dtype))
+
+    @classmethod
+    def described(cls, info: Any) -> Arithmetic:
+        """The arithmetic that a `finfo` describes, NumPy's or that of a package of other dtypes."""
         return cls(
             u=float(info.eps) / 2,
             eta=float(info.smallest_normal),
             omega=float(info.max),
-            precision=info.nmant + 1,
+            precision=int(info.nmant) + 1,
             exponents=(int(info.minexp), int(info.maxexp) - 1),
         )
 

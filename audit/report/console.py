@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from audit.changes import KINDS, Change
 from audit.judge import VERDICTS, Finding, describe
 from audit.replay import Replay
-from audit.report.summary import caught, families, grouped, replay_command, sentence, unexpected, who
+from audit.report.summary import Cell, caught, explained, families, grouped, replay_command, sentence, unexpected, who
 from audit.run import CANDIDATE
 
 #: At most so many findings are printed one by one; all of them are in findings.jsonl.
@@ -21,6 +22,8 @@ SHOWN = 20
 SHOWN_OF_DIAGNOSED = 3
 #: A table of more columns is headed by letters.
 MANY = 8
+#: So many variants stand side by side, a column each; more are only listed with the family of their worst finding.
+SIDE_BY_SIDE = 6
 
 STYLE = {
     "pass": "green",
@@ -52,7 +55,8 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     if diagnosis:
         show_diagnosis(console, diagnosis)
     console.print(_verdicts(findings))
-    console.print(_families(findings))
+    if len({who(finding) for finding in findings}) <= SIDE_BY_SIDE:
+        console.print(_families(findings))
     for name, table in run["tables"].items():
         if name == "ledger":
             console.print(f"{escape(table['note'])} (python -m audit ledger)", highlight=False)
@@ -68,6 +72,8 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
         console.print(f"    {escape(describe(finding))}", highlight=False)
         if finding.framework != CANDIDATE:
             console.print(f"    {escape(replay_command(finding))}", highlight=False, soft_wrap=True)
+    for reason, group in explained(findings):
+        console.print(f"known, {len(group)} times: {escape(reason)}", highlight=False)
     if len(notable) > len(shown):
         console.print(f"... and {len(notable) - len(shown)} more in findings.jsonl")
     console.print(verdict[0], style=verdict[1], highlight=False)
@@ -97,14 +103,42 @@ def show_replay(console: Console, replay: Replay) -> None:
         )
 
 
+def show_changes(
+    console: Console, before: Mapping[str, str], after: Mapping[str, str], changes: Sequence[Change]
+) -> None:
+    """Print what changed between two runs: versions, then kind by kind, the largest ratios first, then how many."""
+    for package in dict.fromkeys([*before, *after]):
+        one, other = before.get(package, "not there"), after.get(package, "not there")
+        if one != other:
+            console.print(f"{escape(package)}: {escape(one)}, now {escape(other)}", highlight=False)
+    for kind in KINDS:
+        found = sorted((c for c in changes if c.kind == kind), key=lambda c: -c.factor)
+        for change in found[:SHOWN]:
+            what = f"{change.kind} {change.name}: {change.before}, now {change.after}"
+            console.print(escape(what), highlight=False, soft_wrap=True)
+        if len(found) > SHOWN:
+            console.print(f"... and {len(found) - SHOWN} more of kind {kind}")
+    counted = ", ".join(f"{n} {kind}" for kind in KINDS if (n := sum(c.kind == kind for c in changes)))
+    console.print(
+        f"{len(changes)} changes: {counted}." if changes else "Nothing changed.", style="bold", highlight=False
+    )
+
+
 def _verdicts(findings: Sequence[Finding]) -> Table:
-    """How many verdicts of each kind, a row for each framework's variant and dtype."""
+    """How many verdicts of each kind, and the worst error/bound, a row for each framework's variant and dtype."""
     shown = [v for v in reversed(VERDICTS) if v == "pass" or any(f.verdict == v for f in findings)]
     table = Table("framework", "variant", "dtype", header_style="bold")
     for verdict in shown:
         table.add_column(verdict, justify="right", style=STYLE[verdict])
+    expected = any(f.expected and f.verdict != "pass" for f in findings)
+    if expected:
+        table.add_column("of these expected", justify="right")
+    table.add_column("worst pass", justify="right")
     for judged, group in grouped(findings, lambda f: (f.framework, f.variant, f.dtype)).items():
-        table.add_row(*judged, *(str(sum(f.verdict == v for f in group)) for v in shown))
+        known = [str(sum(f.expected and f.verdict != "pass" for f in group))] if expected else []
+        worst = max((f.ratio or 0.0 for f in group if f.verdict == "pass"), default=None)
+        passed = "" if worst is None else f"{worst:.2f}"
+        table.add_row(*judged, *(str(sum(f.verdict == v for f in group)) for v in shown), *known, passed)
     return table
 
 
@@ -117,9 +151,16 @@ def _families(findings: Sequence[Finding]) -> Table:
     for name in names:
         table.add_column(escape(name), justify="right")
     for family, cells in rows:
-        marked = (f"[{STYLE[c.verdict]}]{c.text}[/]" if c.verdict not in (None, "pass") else c.text for c in cells)
+        marked = (_marked(cell) for cell in cells)
         table.add_row(escape(family), *marked)
     return table
+
+
+def _marked(cell: Cell) -> str:
+    """A cell's text in the colour of its verdict; a known one in that of doubt."""
+    if cell.verdict in (None, "pass"):
+        return cell.text
+    return f"[{STYLE['undecided'] if cell.known else STYLE[cell.verdict]}]{cell.text}[/]"
 
 
 def show_diagnosis(console: Console, table: Mapping[str, Any]) -> None:
@@ -144,7 +185,8 @@ def plain(content: Mapping[str, Any]) -> Table:
     note = escape(legend + content["note"])
     table = Table(title=content["title"], title_justify="left", caption=note, caption_justify="left", **narrow)
     for number, column in enumerate(columns):
-        table.add_column(escape(column), justify="right" if number else "left", no_wrap=not number)
+        justify: Any = "right" if number and not content.get("text") else "left"
+        table.add_column(escape(column), justify=justify, no_wrap=not number and not content.get("text"))
     for row in content["rows"]:
         table.add_row(*(_written(cell) for cell in row))
     return table

@@ -11,20 +11,23 @@ Key = TypeVar("Key")
 
 
 class Cell(NamedTuple):
-    """What is shown of some findings: a text, the worst verdict among them, and the worst ratio."""
+    """What is shown of some findings: a text, the worst verdict, the worst ratio, and whether all of it is known."""
 
     text: str
     verdict: Verdict | None
     ratio: float
+    known: bool = False
 
 
 def sentence(run: Mapping[str, Any]) -> str:
     """The run in one sentence."""
     verdicts = run["counts"]["verdicts"]
     total = sum(verdicts.values())
-    said = ", ".join(f"{verdicts[v]} {v}" for v in VERDICTS if verdicts[v])
+    said = ", ".join(f"{verdicts[v]} {v}" for v in VERDICTS if verdicts[v]) or "nothing judged"
+    stale = len(run["tables"].get("stale", {"rows": []})["rows"])
+    said += f", {stale} expected that no longer show" if stale else ""
     outcome = "PARTIAL, interrupted" if run["partial"] else "All as expected" if run["ok"] else "NOT as expected"
-    return f"{outcome}: {total} verdicts, {said or 'nothing judged'}."
+    return f"{outcome}: {total} verdicts, {said}."
 
 
 def who(finding: Finding) -> str:
@@ -52,9 +55,10 @@ def cell(findings: Sequence[Finding]) -> Cell:
     judged = [f for f in findings if f.verdict != "unsupported"] or list(findings)
     ratio = max((f.ratio or 0.0 for f in judged), default=0.0)
     for verdict in VERDICTS:
-        number = sum(f.verdict == verdict for f in judged)
-        if number and verdict != "pass":
-            return Cell(f"{number} {verdict}", verdict, ratio)
+        alike = [f for f in judged if f.verdict == verdict]
+        if alike and verdict != "pass":
+            known = all(f.expected for f in alike) and verdict != "unsupported"
+            return Cell(f"{len(alike)} {verdict}{' (known)' if known else ''}", verdict, ratio, known)
     return Cell(f"{ratio:.2f}", "pass", ratio) if judged else Cell("", None, 0.0)
 
 
@@ -64,6 +68,13 @@ def grouped(findings: Sequence[Finding], key: Callable[[Finding], Key]) -> dict[
     for finding in findings:
         groups.setdefault(key(finding), []).append(finding)
     return groups
+
+
+def explained(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
+    """The findings that are known, by framework and reason: in words, and the findings."""
+    known = [finding for finding in findings if finding.expected and finding.verdict not in ("pass", "unsupported")]
+    groups = grouped(known, lambda f: (f.framework, f.diagnosis))
+    return [(f"{framework}: {reason}", group) for (framework, reason), group in groups.items()]
 
 
 def replay_command(finding: Finding) -> str:

@@ -1,0 +1,54 @@
+"""scikit-learn: the backpropagation that `MLPClassifier` has of its own, by hand.
+
+`MLPClassifier._backprop` is private, so what it is given is guarded by name. Its loss is the mean cross-entropy plus
+``alpha / (2 N) * (|W1|^2 + |W2|^2)``, which is the network's with ``alpha = 2 N reg``.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import sklearn
+from sklearn.neural_network import MLPClassifier
+
+from adapters.protocol import Inputs, normalised
+from reference.problem import Gradients
+
+name = "sklearn"
+variants = ("backprop",)
+dtypes = ("float64", "float32")
+onehot = True
+
+#: What `_backprop` takes, in its order.
+TAKES = ("X", "y", "sample_weight", "activations", "deltas", "coef_grads", "intercept_grads")
+
+
+def versions() -> dict[str, str]:
+    """The version of scikit-learn."""
+    return {"scikit-learn": sklearn.__version__}
+
+
+def gradients(inputs: Inputs, variant: str) -> Gradients:
+    """The loss and its gradients by `MLPClassifier._backprop`.
+
+    Raises
+    ------
+    RuntimeError
+        If this version of scikit-learn has another `_backprop`.
+    """
+    takes = tuple(inspect.signature(MLPClassifier._backprop).parameters)[1:]
+    if takes != TAKES:
+        raise RuntimeError(f"MLPClassifier._backprop of scikit-learn {sklearn.__version__} takes {', '.join(takes)}")
+    X, y, W1, b1, W2, b2, reg = normalised(inputs)
+    N, (H, C) = len(X), W2.shape
+    network = MLPClassifier(hidden_layer_sizes=(H,), alpha=X.dtype.type(2 * N * reg))
+    network.n_layers_, network.n_outputs_, network.out_activation_ = 3, C, "softmax"
+    network.coefs_, network.intercepts_ = [W1, W2], [b1, b2]
+    onehot = np.zeros((N, C), dtype=X.dtype)
+    onehot[np.arange(N), y] = 1
+    activations = [X, np.empty((N, H), X.dtype), np.empty((N, C), X.dtype)]
+    deltas = [np.empty_like(a) for a in activations[1:]]
+    dW, db = [np.empty_like(W1), np.empty_like(W2)], [np.empty_like(b1), np.empty_like(b2)]
+    loss, dW, db = network._backprop(X, onehot, None, activations, deltas, dW, db)
+    return Gradients(np.asarray(loss, dtype=float), dW[0], db[0], dW[1], db[1])

@@ -1,0 +1,97 @@
+"""TensorFlow: the forward pass as its tutorials write it, recorded by a GradientTape; eager, as a graph, and by XLA."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes  # noqa: F401 (registers bfloat16 with NumPy)
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from adapters.idioms import spellings
+from adapters.protocol import Inputs, normalised
+from reference.problem import Gradients
+
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+
+RELUS = {
+    "relu": tf.nn.relu,
+    "maximum_x_0": lambda x: tf.maximum(x, tf.zeros_like(x)),
+    "maximum_0_x": lambda x: tf.maximum(tf.zeros_like(x), x),
+    "clip": lambda x: tf.clip_by_value(x, 0, x.dtype.max),
+    "where": lambda x: tf.where(x > 0, x, tf.zeros_like(x)),
+    "absolute": lambda x: (x + tf.abs(x)) / 2,
+    "product": lambda x: x * tf.cast(x > 0, x.dtype),
+}
+
+
+def _of_labels(s: Any, y: Any) -> Any:
+    return tf.gather(s, y, axis=1, batch_dims=1)
+
+
+def _own_maximum(s: Any, y: Any) -> Any:
+    z = s - tf.reduce_max(s, axis=1, keepdims=True)
+    return tf.reduce_mean(tf.math.log(tf.reduce_sum(tf.exp(z), axis=1)) - _of_labels(z, y))
+
+
+LOSSES = {
+    "fused": lambda s, y: tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, s)),
+    "log_softmax": lambda s, y: -tf.reduce_mean(_of_labels(tf.nn.log_softmax(s), y)),
+    "logsumexp": lambda s, y: tf.reduce_mean(tf.reduce_logsumexp(s, axis=1) - _of_labels(s, y)),
+    "log_of_softmax": lambda s, y: -tf.reduce_mean(tf.math.log(_of_labels(tf.nn.softmax(s), y))),
+    "own_maximum": _own_maximum,
+}
+SPELLINGS = spellings(("eager", "function", "xla"), RELUS, LOSSES)
+
+name = "tensorflow"
+variants = tuple(SPELLINGS)
+dtypes = ("float64", "float32")
+narrow = ("float16", "bfloat16")
+modes = ("eager", "compiled")
+
+
+def versions() -> dict[str, str]:
+    """The version of TensorFlow."""
+    return {"tensorflow": tf.__version__}
+
+
+def gradients(inputs: Inputs, variant: str) -> Gradients:
+    """The loss and its gradients, in the way and with the idioms that the variant names."""
+    X, y, *parameters = (tf.constant(a) for a in normalised(inputs)[:6])
+    loss, grads = _WAYS[SPELLINGS[variant].way](variant, X, y, parameters, tf.constant(inputs.reg, X.dtype))
+    return Gradients(*(_array(t) for t in (loss, *grads)))
+
+
+def slopes(x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
+    """The derivative of every ReLU at each entry of x."""
+    found = {}
+    for idiom, relu in RELUS.items():
+        at = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(at)
+            out = (tf.function(relu, jit_compile=True) if mode == "compiled" else relu)(at)
+        found[idiom] = tape.gradient(out, at).numpy()
+    return found
+
+
+def _array(result: Any) -> NDArray[Any]:
+    return np.array(tf.cast(result, tf.float32) if result.dtype == tf.bfloat16 else result)
+
+
+def _differentiated(variant: str, X: Any, y: Any, parameters: Any, reg: Any) -> tuple[Any, Any]:
+    _, relu, cross_entropy = SPELLINGS[variant]
+    with tf.GradientTape() as tape:
+        tape.watch(parameters)
+        W1, b1, W2, b2 = parameters
+        s = RELUS[relu](X @ W1 + b1) @ W2 + b2
+        loss = LOSSES[cross_entropy](s, y) + reg * (tf.reduce_sum(W1**2) + tf.reduce_sum(W2**2))
+    return loss, tape.gradient(loss, parameters)
+
+
+_WAYS = {
+    "eager": _differentiated,
+    "function": tf.function(_differentiated),
+    "xla": tf.function(_differentiated, jit_compile=True),
+}
