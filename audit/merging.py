@@ -24,12 +24,13 @@ def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
     for one in records:
         runs.setdefault(one.run["plan"], []).append(one)
     first = records[0].run["settings"]
+    for one in records:
+        differing = [key for key in first if key != "who" and one.run["settings"][key] != first[key]]
+        if differing:
+            folders = f"{one.folder} is of another run than {records[0].folder}"
+            raise RecordError(f"{folders}: its {differing[0]} is not the same; merge runs that were asked for the same")
     of_id: dict[str, Finding] = {}
     for parts in runs.values():
-        differing = [key for key in first if key != "who" and parts[0].run["settings"][key] != first[key]]
-        if differing:
-            folders = f"{parts[0].folder} is of another run than {records[0].folder}"
-            raise RecordError(f"{folders}: its {differing[0]} is not the same; merge runs that were asked for the same")
         for name, finding in _whole(parts).items():
             if name in of_id:
                 raise RecordError(f"{name} was judged by two of these runs; give one of them")
