@@ -231,7 +231,7 @@ def mistakes(options: argparse.Namespace) -> int:
         raise NothingSelected(f"no case's id contains {options.words!r}")
     table = matrix(tuple(chosen))
     printer = Console()
-    printer.print(console.plain(table))
+    console.show_table(printer, table)
     for mistake in MISTAKES.values():
         printer.print(f"{mistake.name}: {mistake.sentence} ({mistake.seen})", highlight=False, markup=False)
     missed = uncaught(table)

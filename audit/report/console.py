@@ -20,8 +20,10 @@ from audit.run import CANDIDATE
 SHOWN = 20
 #: Of a candidate that is diagnosed, so many.
 SHOWN_OF_DIAGNOSED = 3
-#: A table of more columns is headed by letters.
-MANY = 8
+#: The family in which being on the other side of a kink uses the bound up: left out where the worst is sought.
+UNDECIDABLE = "undecidable kinks"
+#: A table of more columns is headed by letters, if one of their names is longer than so many characters.
+MANY, LONG = 8, 10
 #: So many variants stand side by side, a column each; more are only listed with the family of their worst finding.
 SIDE_BY_SIDE = 6
 
@@ -54,8 +56,11 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     console.print(verdict[0], style=verdict[1], highlight=False)
     if diagnosis:
         show_diagnosis(console, diagnosis)
-    console.print(_verdicts(findings))
-    if len({who(finding) for finding in findings}) <= SIDE_BY_SIDE:
+    frameworks, variants = {finding.framework for finding in findings}, {who(finding) for finding in findings}
+    if 1 < len(frameworks) < len(variants):
+        console.print(_verdicts(findings, variants=False))
+    console.print(_verdicts(findings, variants=True))
+    if len(variants) <= SIDE_BY_SIDE:
         console.print(_families(findings))
     for name, table in run["tables"].items():
         if name == "ledger":
@@ -63,7 +68,7 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
         elif name == "mistakes":
             console.print(f"{escape(caught(table))} (python -m audit mistakes)", highlight=False)
         elif name != "diagnosis":
-            console.print(plain(table))
+            show_table(console, table)
     notable = unexpected(findings)
     shown = notable[: SHOWN_OF_DIAGNOSED if diagnosis else SHOWN]
     for finding in shown:
@@ -124,21 +129,25 @@ def show_changes(
     )
 
 
-def _verdicts(findings: Sequence[Finding]) -> Table:
-    """How many verdicts of each kind, and the worst error/bound, a row for each framework's variant and dtype."""
+def _verdicts(findings: Sequence[Finding], variants: bool) -> Table:
+    """How many verdicts of each kind, and the worst error/bound: a row a variant, or a row a framework."""
     shown = [v for v in reversed(VERDICTS) if v == "pass" or any(f.verdict == v for f in findings)]
-    table = Table("framework", "variant", "dtype", header_style="bold")
+    table = Table(header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    table.add_column("variant" if variants else "framework", overflow="fold")
+    if not variants:
+        table.add_column("variants", justify="right")
     for verdict in shown:
         table.add_column(verdict, justify="right", style=STYLE[verdict])
-    expected = any(f.expected and f.verdict != "pass" for f in findings)
+    expected = any(f.expected and f.verdict not in ("pass", "unsupported") for f in findings)
     if expected:
-        table.add_column("of these expected", justify="right")
+        table.add_column("known", justify="right")
     table.add_column("worst pass", justify="right")
-    for judged, group in grouped(findings, lambda f: (f.framework, f.variant, f.dtype)).items():
-        known = [str(sum(f.expected and f.verdict != "pass" for f in group))] if expected else []
-        worst = max((f.ratio or 0.0 for f in group if f.verdict == "pass"), default=None)
-        passed = "" if worst is None else f"{worst:.2f}"
-        table.add_row(*judged, *(str(sum(f.verdict == v for f in group)) for v in shown), *known, passed)
+    for name, group in grouped(findings, lambda f: f"{f.framework} {f.variant}" if variants else f.framework).items():
+        names = [escape(name)] if variants else [escape(name), str(len({f.variant for f in group}))]
+        counts = (str(sum(f.verdict == v for f in group)) for v in shown)
+        known = [str(sum(f.expected and f.verdict not in ("pass", "unsupported") for f in group))] if expected else []
+        worst = max((f.ratio or 0.0 for f in group if f.verdict == "pass" and f.family != UNDECIDABLE), default=None)
+        table.add_row(*names, *counts, *known, "" if worst is None else f"{worst:.2f}")
     return table
 
 
@@ -173,27 +182,59 @@ def show_diagnosis(console: Console, table: Mapping[str, Any]) -> None:
         console.print(escape(table["note"].split(". ")[-1]), highlight=False)
 
 
-def plain(content: Mapping[str, Any]) -> Table:
-    """A table of run.json, as it stands there, a dot for 0; where columns are many, letters and a legend head them."""
-    columns, legend = content["columns"], ""
-    narrow: dict[str, Any] = {}
-    if len(columns) > MANY:
-        narrow = {"box": box.SIMPLE_HEAD, "padding": (0, 0, 0, 1), "pad_edge": False}
+def show_table(console: Console, content: Mapping[str, Any]) -> None:
+    """Print a table of run.json, a dot for 0; side by side as much of it as the console is wide, the rest below.
+
+    Where the columns' names are long and many, letters and a legend head them. A table of texts is printed as a list.
+    """
+    columns, rows, note = content["columns"], content["rows"], content["note"]
+    if content.get("text"):
+        console.print(escape(content["title"]), style="bold", highlight=False)
+        for name, *cells in rows:
+            said = "; ".join(f"{column}: {cell}" for column, cell in zip(columns[1:], cells, strict=True))
+            console.print(f"  {escape(str(name))}: {escape(said)}", highlight=False)
+        console.print(escape(note), style="dim", highlight=False)
+        return
+    if len(columns) > MANY and max(map(len, columns[1:])) > LONG:
         letters = [chr(ord("a") + n) for n in range(len(columns) - 2)]
-        legend = ", ".join(f"{letter} {column}" for letter, column in zip(letters, columns[1:-1], strict=True)) + "\n"
+        note = ", ".join(f"{a} {column}" for a, column in zip(letters, columns[1:-1], strict=True)) + "\n" + note
         columns = [columns[0], *letters, columns[-1]]
-    note = escape(legend + content["note"])
-    table = Table(title=content["title"], title_justify="left", caption=note, caption_justify="left", **narrow)
-    for number, column in enumerate(columns):
-        justify: Any = "right" if number and not content.get("text") else "left"
-        table.add_column(escape(column), justify=justify, no_wrap=not number and not content.get("text"))
-    for row in content["rows"]:
-        table.add_row(*(_written(cell) for cell in row))
-    return table
+    written = [[str(row[0]), *map(_written, row[1:])] for row in rows]
+    widths = [max(_wide(columns[n]), *(len(row[n]) for row in written), 1) for n in range(len(columns))]
+    first = min(max((len(row[0]) for row in written), default=0), console.width // 2)
+    parts = _parts(widths, console.width - first - 3)
+    for part in parts:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, title_justify="left")
+        table.title = content["title"] if part is parts[0] else None
+        table.caption, table.caption_justify = (escape(note), "left") if part is parts[-1] else (None, "left")
+        table.add_column(escape(columns[0]), width=first + 1)
+        for number in part:
+            table.add_column(escape(columns[number]), justify="right", width=widths[number] + 1)
+        for row in written:
+            table.add_row(escape(row[0]), *(escape(row[number]) for number in part))
+        console.print(table)
+
+
+def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
+    """The columns but the first in parts, none of them wider than the room where that can be."""
+    parts: list[list[int]] = [[]]
+    used = 0
+    for number in range(1, len(widths)):
+        if parts[-1] and used + widths[number] + 1 > room:
+            parts.append([])
+            used = 0
+        parts[-1].append(number)
+        used += widths[number] + 1
+    return parts
+
+
+def _wide(name: str) -> int:
+    """How wide a column is for its name, which may be broken between words."""
+    return max(map(len, name.split()), default=0)
 
 
 def _written(cell: Any) -> str:
     """A cell of a table of run.json."""
     if isinstance(cell, float):
         return f"{cell:.3g}"
-    return "·" if cell == 0 else escape(str(cell))
+    return "·" if cell == 0 else str(cell)
