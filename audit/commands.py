@@ -104,7 +104,9 @@ def diagnosis_tables(report: Report) -> dict[str, Any]:
     """The diagnosis and the notes, if there is something to say, and the tensors, as tables of run.json."""
     named = [[one.mistake, one.evidence, MISTAKES[one.mistake].instead] for one in report.diagnosis.named]
     unknown = [["unknown", f"{', '.join(report.diagnosis.unknown)}: like no known mistake's", ""]]
-    rows = named + (unknown if report.diagnosis.unknown else []) + [["note", note, ""] for note in report.notes]
+    misshapen = [["shape", f"{', '.join(report.diagnosis.misshapen)}: another shape than expected", ""]]
+    rows = named + (misshapen if report.diagnosis.misshapen else []) + (unknown if report.diagnosis.unknown else [])
+    rows += [["note", note, ""] for note in report.notes]
     tensors = {
         "title": "tensors that are right",
         "columns": ["tensor", "right on", "of"],

@@ -64,18 +64,22 @@ class Diagnosis:
         The known mistakes; empty if nothing is wrong, or it is none of them.
     unknown : tuple of str
         The wrong tensors that equal no known mistake's.
+    misshapen : tuple of str
+        The tensors that have another shape than they should, about whose values nothing is said.
     text : str
         All that in words; empty where nothing is wrong.
     """
 
     named: tuple[Named, ...] = ()
     unknown: tuple[str, ...] = ()
+    misshapen: tuple[str, ...] = ()
     text: str = ""
 
     @property
     def brief(self) -> str:
         """The diagnosis without its evidence, which depends on the cases; empty where nothing is wrong."""
         known = [f"{one.mistake}: {MISTAKES[one.mistake].sentence}" for one in self.named]
+        known += [f"another shape than expected: {', '.join(self.misshapen)}"] if self.misshapen else []
         return "; ".join(known + ["unknown"] * bool(self.unknown or not known)) if self.text else ""
 
 
@@ -90,11 +94,12 @@ def diagnose(observations: Sequence[Observation]) -> Diagnosis:
     if not any(o.finding.verdict in ("wrong", "error") for o in observations):
         return Diagnosis()
     used = [o for o in observations if o.case.dtype == "float64" and o.acceptance.bound.power <= SHARP_ENOUGH]
-    wrong = tuple(name for name in TENSORS if any(_is_wrong(o, name) for o in used))
+    misshapen = tuple(name for name in TENSORS if any(_is_misshapen(o, name) for o in used))
+    wrong = tuple(name for name in TENSORS if name not in misshapen and any(_is_wrong(o, name) for o in used))
     likenesses = {name: _likeness(name, observations, used) for name in MISTAKES}
     same = [name for name, likeness in likenesses.items() if likeness.whole]
     if same:
-        return _said([_named(same[0], wrong, used)], (), observations)
+        return _said([_named(same[0], wrong, used)], (), (), observations)
     named: list[Named] = []
     left = wrong
     for _ in range(2):
@@ -103,7 +108,7 @@ def diagnose(observations: Sequence[Observation]) -> Diagnosis:
         if explained[best]:
             named.append(_named(best, explained[best], used))
             left = tuple(tensor for tensor in left if tensor not in explained[best])
-    return _said(named, left, observations)
+    return _said(named, left, misshapen, observations)
 
 
 class Likeness(NamedTuple):
@@ -146,7 +151,7 @@ def _likeness(name: str, observations: Sequence[Observation], used: Sequence[Obs
                 equal[tensor] &= _equal(o, mistaken, tensor)
             else:
                 equal[tensor] &= mistake.signature(getattr(o.gradients, tensor))
-            if _is_wrong(o, tensor):
+            if _is_wrong(o, tensor) and (mistake.signature is None or _has_numbers(o, tensor)):
                 telling.add(tensor)
             if _differs(getattr(mistaken, tensor), o, tensor):
                 missed.add(tensor)
@@ -191,6 +196,16 @@ def _is_wrong(o: Observation, tensor: str) -> bool:
     return o.gradients is not None and _differs(getattr(o.gradients, tensor), o, tensor)
 
 
+def _is_misshapen(o: Observation, tensor: str) -> bool:
+    """Whether a tensor of the implementation has another shape than it should."""
+    return o.gradients is not None and getattr(o.gradients, tensor).shape != o.acceptance.exact.tensors[tensor].hi.shape
+
+
+def _has_numbers(o: Observation, tensor: str) -> bool:
+    """Whether a tensor of the implementation has any finite entry, in which a signature could show."""
+    return bool(np.isfinite(getattr(o.gradients, tensor)).any())
+
+
 def _differs(got: NDArray[Any], o: Observation, tensor: str) -> bool:
     """Whether a tensor is outside its bound on a case, or of another shape."""
     if got.shape != o.acceptance.exact.tensors[tensor].hi.shape:
@@ -207,13 +222,17 @@ def _named(name: str, tensors: tuple[str, ...], used: Sequence[Observation]) -> 
     return Named(name, tensors, evidence)
 
 
-def _said(named: list[Named], unknown: tuple[str, ...], observations: Sequence[Observation]) -> Diagnosis:
+def _said(
+    named: list[Named], unknown: tuple[str, ...], misshapen: tuple[str, ...], observations: Sequence[Observation]
+) -> Diagnosis:
     """The diagnosis in words."""
     parts = [f"{one.evidence}; there should stand {MISTAKES[one.mistake].instead}" for one in named]
     failed = [o.finding for o in observations if o.finding.verdict in ("wrong", "error")]
-    if unknown or not named:
+    if misshapen:
+        parts.append(f"{', '.join(misshapen)}: another shape than expected")
+    if unknown or not (named or misshapen):
         what = f"{', '.join(unknown)} equal no known mistake's" if unknown else "unknown: it equals no known mistake"
         parts.append(what)
     worst = max(failed, key=lambda finding: finding.ratio or 0.0)
     parts.append(f"for instance on {worst.case}: {describe(worst)}")
-    return Diagnosis(tuple(named), unknown, ". ".join(parts))
+    return Diagnosis(tuple(named), unknown, misshapen, ". ".join(parts))

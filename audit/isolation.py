@@ -150,9 +150,9 @@ class Isolated:
         except ValueError as error:
             self.stop()
             return Answer("crash", message=f"the answer cannot be read: {error}")
-        changed, warned = tuple(header["changed"]), tuple(header["warned"])
+        changed, warned = tuple(header["changed"]), tuple(map(_printable, header["warned"]))
         if header["message"]:
-            return Answer("raised", None, header["message"], changed, warned)
+            return Answer("raised", None, _printable(header["message"]), changed, warned)
         return Answer("gradients", Gradients(**results), "", changed, warned)
 
     def stop(self) -> None:
@@ -178,6 +178,11 @@ class Isolated:
         if status < 0:
             return f"died of {signal.Signals(-status).name}"
         return f"ended with status {status}"
+
+
+def _printable(text: str) -> str:
+    """The text with what no console can print replaced."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _write(pipe: int, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:

@@ -72,6 +72,26 @@ def test_what_equals_no_known_mistake_is_called_unknown() -> None:
     assert "W2 equal no known mistake's" in report.diagnosis.text
 
 
+def test_a_loss_that_is_no_number_is_not_taken_for_a_known_mistake() -> None:
+    """Nor for one whose signature, fitting float32, a NaN has too."""
+    diagnosis = audited("misbehaving", "loss_is_nan").diagnosis
+    assert (diagnosis.named, diagnosis.unknown) == ((), ("loss",))
+
+
+def test_another_shape_is_called_so() -> None:
+    diagnosis = audited("misbehaving", "row_biases", words=TOY).diagnosis
+    assert (diagnosis.named, diagnosis.unknown, diagnosis.misshapen) == ((), (), ("b1", "b2"))
+    assert diagnosis.brief == "another shape than expected: b1, b2"
+
+
+def test_a_message_that_cannot_be_printed_does_no_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = f"{FILES / 'misbehaving.py'}:says_what_cannot_be_printed"
+    assert command_line.main(["candidate", target, "-k", TOY, "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert "ValueError: \ufffd" in said
+    assert "\x1b" not in said
+
+
 OUTCOMES = {
     "raises": ("error", "ZeroDivisionError: no batch"),
     "exits": ("error", "SystemExit: 0"),

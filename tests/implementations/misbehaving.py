@@ -124,3 +124,12 @@ def summed(X, y, W1, b1, W2, b2, reg):
     N = len(y)
     loss, g = textbook(X, y, W1, b1, W2, b2, X.dtype.type(reg) / N)
     return loss * N, {name: value * N for name, value in g.items()}
+
+
+def loss_is_nan(*arguments):
+    _, g = textbook(*arguments)
+    return float("nan"), g
+
+
+def says_what_cannot_be_printed(*arguments):
+    raise ValueError("\ud800 \x00 \x1b[31m <script>")
