@@ -41,11 +41,12 @@ def load(target: str) -> Candidate:
         raise CandidateError(f"{target!r} names no implementation; expected FILE.py:NAME")
     if not path.is_file():
         raise CandidateError(f"there is no file {file}; expected FILE.py:NAME")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    called = path.stem if path.stem not in sys.modules else f"{path.stem}_candidate"  # a numpy.py hides no numpy
+    spec = importlib.util.spec_from_file_location(called, path)
     if spec is None or spec.loader is None:
         raise CandidateError(f"{file} is no Python file; expected FILE.py:NAME")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[called] = module
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
@@ -53,7 +54,7 @@ def load(target: str) -> Candidate:
         raise CandidateError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
     found = getattr(module, name, None)
     if not callable(found):
-        there = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == path.stem]
+        there = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == called]
         raise CandidateError(f"{file} has no function or class {name!r}; expected one of {', '.join(there) or 'none'}")
     return found
 

@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("audit: interrupted; no record was written", file=sys.stderr)
         return 130
+    except MemoryError as error:
+        print(f"audit: there is not enough memory for that ({error}); choose smaller cases", file=sys.stderr)
+        return USAGE
     except (LookupError, ValueError, OSError, ImportError) as error:
         if type(error).__module__.partition(".")[0] not in _ROOMS:
             raise

@@ -27,7 +27,7 @@ SELECTIONS = {
     "full": "the standard cases under every strength, three seeds, and two large shapes",
 }
 
-_ID = re.compile(r"(\d+)x(\d+)x(\d+)x(\d+)-reg_([0-9.e+-]+)-([\w-]+)-(float\d+)-s(\d+)(?:-t(\d+))?")
+_ID = re.compile(r"(\d+)x(\d+)x(\d+)x(\d+)-reg_(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)-([\w-]+)-(float\d+)-s(\d+)(?:-t(\d+))?")
 
 
 class CaseError(LookupError):
@@ -83,6 +83,8 @@ def case_of(case_id: str) -> Case:
         raise CaseError(f"there is no edge case {edge!r}; `python -m audit cases` lists them")
     if dtype not in DTYPES:
         raise CaseError(f"{dtype!r} is no dtype of a case; expected {' or '.join(DTYPES)}")
+    if step is not None and int(step) >= STEPS:
+        raise CaseError(f"{case_id!r} is no case id; the training has the steps 0 to {STEPS - 1}")
     if (edge == TRAINING) != (step is not None):
         raise CaseError(f"{case_id!r} is no case id; a step (-t17) belongs to {TRAINING}, and to nothing else")
     return Case(

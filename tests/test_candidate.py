@@ -216,6 +216,16 @@ def test_the_command_passes_what_is_right(tmp_path: Path) -> None:
     assert command_line.main(command) == 0
 
 
+@pytest.mark.parametrize("name", ["numpy", "json", "audit", "torch", "with space.and.dots"])
+def test_a_file_may_be_called_like_a_package(tmp_path: Path, name: str) -> None:
+    file = tmp_path / f"{name}.py"
+    file.write_text(
+        "import numpy as np\n\ndef network(X, y, *parameters):\n    return 1.0, [np.copy(p) for p in parameters[:4]]\n"
+    )
+    report = audit_implementation(f"{file}:network", words=TOY)
+    assert [finding.verdict for finding in report.findings] == ["wrong"]
+
+
 BROKEN = {
     "{}/absent.py:f": "there is no file",
     "{}/correct.py": "names no implementation; expected FILE.py:NAME",

@@ -62,6 +62,9 @@ def test_another_seed_is_another_problem() -> None:
     [
         ("random", "is no case id"),
         ("5x4x10-reg_0.1-random-float64-s0", "is no case id"),
+        ("5x4x10x3-reg_e-random-float64-s0", "is no case id"),
+        ("5x4x10x3-reg_1.2.3-random-float64-s0", "is no case id"),
+        ("128x64x32x10-reg_0.0001-training-float64-s0-t200", "the training has the steps 0 to 199"),
         (f"{TOY}-nonsense-float64-s0", "there is no edge case 'nonsense'"),
         (f"{TOY}-random-float16-s0", "'float16' is no dtype"),
     ],
