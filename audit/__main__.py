@@ -17,8 +17,6 @@ USAGE, NOTHING_SELECTED = 2, 5
 _DTYPES = ("float64", "float32")
 _FORMATS = ("html", "junit", "github", "gradescope")
 _SELECTIONS = ("quick", "standard", "full")
-#: The commands whose function is not called as they are.
-_FUNCTIONS = {"findings": "findings_known"}
 #: The rooms whose exceptions are about what the user gave; any other is a fault of ours and keeps its traceback.
 _ROOMS = ("audit", "adapters", "reference")
 
@@ -32,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from audit import commands
 
     try:
-        return int(getattr(commands, _FUNCTIONS.get(options.command, options.command))(options))
+        return int(getattr(commands, options.command)(options))
     except commands.NothingSelected as error:
         print(f"audit: {error}", file=sys.stderr)
         return NOTHING_SELECTED
@@ -90,6 +88,28 @@ def _parser() -> argparse.ArgumentParser:
     _add_out(candidate)
     candidate.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
 
+    sweep = commands.add_parser("sweep", help="judge random problems, as many as you like, and go on when interrupted")
+    sweep.add_argument("--count", type=_positive, default=1000, metavar="N", help="how many problems (default: 1000)")
+    sweep.add_argument("--frameworks", type=_names, metavar="NAMES", help="comma-separated (default: all installed)")
+    sweep.add_argument(
+        "--variants", type=_names, default=("canonical",), metavar="NAMES", help="canonical, all, or names"
+    )
+    sweep.add_argument("--candidate", metavar="FILE.py:NAME", help="judge this implementation in place of frameworks")
+    sweep.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="a candidate's call")
+    sweep.add_argument("--memory", type=_positive, default=4096, metavar="MIB", help="for a candidate's calls")
+    sweep.add_argument("--dtypes", type=_dtypes, default=_DTYPES, metavar="NAMES", help="default: float64,float32")
+    sweep.add_argument("--seed", type=_seed, default=0, help="of the random problems (default: 0)")
+    sweep.add_argument(
+        "--engine", default="local", metavar="ENGINE", help="local, or tcp://HOST:PORT of a Dask cluster"
+    )
+    sweep.add_argument(
+        "--workers", type=_positive, default=1, metavar="N", help="how many local processes (default: 1)"
+    )
+    sweep.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts")
+    sweep.add_argument("--out", type=Path, default=Path("audit-sweep"), metavar="DIR", help="default: audit-sweep")
+    sweep.add_argument("--resume", type=Path, metavar="DIR", help="go on with the sweep in DIR, as it was asked for")
+    sweep.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
+
     merge = commands.add_parser("merge", help="put the records of all shards of a run together")
     merge.add_argument("records", nargs="+", type=Path, metavar="DIR", help="the shards' records")
     _add_out(merge)
@@ -106,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     replay = commands.add_parser("replay", help="judge one finding again, entry by entry")
-    replay.add_argument("case", metavar="CASE-ID", help="as in the findings, or as `cases` lists them")
+    replay.add_argument("case", metavar="CASE-ID", help="as in the findings, or as `cases` lists them; or FILE.npz")
     replay.add_argument("--framework", required=True, metavar="NAME", help="who is judged")
     replay.add_argument("--variant", metavar="NAME", help="which way of asking for the gradient (default: canonical)")
     replay.add_argument("--entries", type=_positive, default=10, metavar="N", help="how many are shown (default: 10)")

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
 from adapters import FRAMEWORKS, adapter, installed
-from audit import changes, merging, record
+from audit import changes, engine, merging, record, shrink
+from audit import run as running
+from audit import sweep as sweeping
 from audit.catalogue import case_of
 from audit.catalogue import cases as catalogue_cases
 from audit.expected import known, reproduced
 from audit.implementation import Report, audit_implementation, settings_for
+from audit.isolation import Isolated
 from audit.judge import Finding
 from audit.matrix import matrix, uncaught
 from audit.mistakes import MISTAKES
 from audit.replay import replay as replayed
+from audit.replay import replay_problem
 from audit.report import FORMATS, console, rendered
 from audit.report.github import annotate
-from audit.run import Item, Settings, chosen_variants, findings, gone_of, gone_table, plan, plan_hash, tables
+from audit.run import CANDIDATE, Item, Settings, chosen_variants, gone_of, gone_table, plan, plan_hash, tables
 from audit.shards import belongs
 from reference.ledger import ledger as source_ledger
 
 #: The exit status of a run that Ctrl-C ended: 128 and the number of the signal.
 INTERRUPTED = 130
+
+
+#: After so many batches a sweep says how far it is.
+REPORTED = 50
+#: At most so many findings of a sweep are shown; all of them are in findings.jsonl.
+SHOWN_OF_SWEEP = 200
 
 
 class NothingSelected(Exception):
@@ -56,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     of_item: dict[int, Finding] = {}
     partial = False
     try:
-        for number, finding in findings(items, options.workers):
+        for number, finding in running.findings(items, options.workers):
             of_item[number] = finding
     except KeyboardInterrupt:
         partial = True
@@ -68,6 +80,53 @@ def run(options: argparse.Namespace) -> int:
     content = _content(options, settings, whole, record.run_of(found, settings.strict, partial, gone), began)
     its_tables |= gone_table(gone)
     return _conclude(options, content | {"versions": versions, "tables": its_tables}, found)
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Judge random problems, a great many, and go on with a sweep that was interrupted."""
+    began = time.perf_counter()
+    kept = sweeping.Progress.resumed(options.resume) if options.resume else _begun(options)
+    asked = kept.sweep
+    limits = (str(options.timeout), str(options.memory)) if asked.who[0][0] == CANDIDATE else ()
+    if limits and options.engine != "local":
+        raise engine.EngineError("a candidate is judged on this machine alone; leave --engine out")
+    at_work = engine.engine(options.engine, options.workers)
+    try:
+        for done in sweeping.swept(kept, at_work, limits):
+            if done % REPORTED == 0:
+                print(
+                    f"{min(done * sweeping.BATCH, asked.count)} of {asked.count} problems", file=sys.stderr, flush=True
+                )
+    except KeyboardInterrupt:
+        said = f"{kept.done * sweeping.BATCH} of {asked.count} problems are judged and kept"
+        print(f"audit: interrupted; {said}; go on with --resume {kept.out}", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        at_work.close()
+    names = [name for name, _ in asked.who if name != CANDIDATE]
+    versions = {k: v for name in names for k, v in adapter(name).versions().items()} or {"numpy": np.__version__}
+    content = sweeping.result(kept, began) | {"versions": versions}
+    found = kept.findings(SHOWN_OF_SWEEP)
+    if not limits:
+        sweeping.shrink_failing(kept.out, found)
+    kept.finished(content, rendered(("html",), content, found))
+    console.show(Console(), content, found)
+    print(f"The record is in {kept.out}: run.json, findings.jsonl (what did not pass), index.html.")
+    if content["partial"] or any(content["counts"]["verdicts"][v] for v in ("crash", "timeout")):
+        return 3
+    return 0 if content["ok"] else 1
+
+
+def _begun(options: argparse.Namespace) -> sweeping.Progress:
+    """A new sweep, as the options ask for it."""
+    if options.candidate:
+        with Isolated(options.candidate, options.timeout, options.memory) as process:
+            process.start()  # what cannot be imported is refused before the work begins
+        who: tuple[tuple[str, str], ...] = ((CANDIDATE, options.candidate),)
+    else:
+        who = chosen_variants(options.frameworks or tuple(installed()), options.variants)
+    asked = sweeping.Sweep(options.count, options.seed, who, options.dtypes, options.shard, options.strict)
+    return sweeping.Progress.begun(options.out, asked)
 
 
 def _content(
@@ -163,9 +222,11 @@ def compare(options: argparse.Namespace) -> int:
 
 def replay(options: argparse.Namespace) -> int:
     """Judge one variant of one framework on one case again, and print its entries."""
-    case = case_of(options.case)
     (who,) = chosen_variants((options.framework,), (options.variant or "canonical",))
-    replay = replayed(Item(case, *who), options.entries)
+    if options.case.endswith(".npz"):
+        replay = replay_problem(shrink.load(Path(options.case)), options.case, *who, options.entries)
+    else:
+        replay = replayed(Item(case_of(options.case), *who), options.entries)
     console.show_replay(Console(), replay)
     return 0 if replay.finding.expected or replay.finding.verdict == "undecided" else 1
 
@@ -210,7 +271,7 @@ def ledger(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command t
     return 0
 
 
-def findings_known(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
+def findings(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
     """Print what is known of the frameworks; run the reproductions of those that are installed."""
     there = installed()
     for one in (*known(), *known(kind="aside")):

@@ -8,15 +8,16 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from audit.judge import Finding
 from reference.problem import DTYPES
 
-FOLDER = Path(__file__).parents[1] / "adapters"
-FILE = FOLDER / "expected.toml"
-REPRODUCTIONS = FOLDER / "reproductions"
+FILE = resources.files("adapters") / "expected.toml"
+REPRODUCTIONS = Path(__file__).parents[1] / "adapters" / "reproductions"
 
 
 class ExpectedError(ValueError):
@@ -74,7 +75,7 @@ class Known:
 
 
 @lru_cache(maxsize=4)
-def known(file: Path = FILE, kind: str = "expected") -> tuple[Known, ...]:
+def known(file: Traversable = FILE, kind: str = "expected") -> tuple[Known, ...]:
     """The entries of a kind: "expected", or "aside" of those that the tables show and no finding.
 
     Raises

@@ -130,17 +130,44 @@ def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding], beside
     RecordError
         If the folder cannot be written to.
     """
-    files = {
-        "findings.jsonl": "".join(line(finding) + "\n" for finding in findings),
-        **beside,
-        "run.json": json.dumps(_portable(run), indent=2, allow_nan=False) + "\n",
-    }
     if run["partial"] and (out / "run.json").exists():
         out = out / "partial"
     try:
         out.mkdir(parents=True, exist_ok=True)
+        found = out / ".findings.jsonl.new"
+        found.write_text("".join(line(finding) + "\n" for finding in findings), encoding="utf-8")
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            (out / ".findings.jsonl.new").unlink()
+        raise _cannot_hold(out, error) from error
+    complete(out, run, found, beside)
+    return out
+
+
+def complete(out: Path, run: Mapping[str, Any], found: Path, beside: Mapping[str, str]) -> None:
+    """Put a record together: all files are written to the side before the first of them is renamed.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+    run : mapping
+        What goes into run.json.
+    found : Path
+        The file of findings, which becomes findings.jsonl.
+    beside : mapping of str to str
+        Other files' names and texts.
+
+    Raises
+    ------
+    RecordError
+        If the folder cannot be written to; `found` stays where it is then.
+    """
+    files = {**beside, "run.json": json.dumps(_portable(run), indent=2, allow_nan=False) + "\n"}
+    try:
         for name, text in files.items():
             (out / f".{name}.new").write_text(text, encoding="utf-8", errors="replace")
+        found.replace(out / "findings.jsonl")
         for name in files:
             (out / f".{name}.new").replace(out / name)
     except OSError as error:
@@ -148,7 +175,6 @@ def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding], beside
             with contextlib.suppress(OSError):
                 (out / f".{name}.new").unlink()
         raise _cannot_hold(out, error) from error
-    return out
 
 
 def read(folder: Path) -> Record:
@@ -171,14 +197,20 @@ def read(folder: Path) -> Record:
     found = []
     for number, text in enumerate(lines, start=1):
         try:
-            found.append(_finding(json.loads(text)))
+            found.append(finding_of(json.loads(text)))
         except (ValueError, TypeError, LookupError) as error:
             raise RecordError(f"{folder}/findings.jsonl, line {number} is damaged; run that shard again") from error
     return Record(folder, run, found)
 
 
-def _finding(content: Mapping[str, Any]) -> Finding:
-    """The finding of a line of findings.jsonl."""
+def finding_of(content: Mapping[str, Any]) -> Finding:
+    """The finding of a line of findings.jsonl.
+
+    Raises
+    ------
+    LookupError, TypeError, ValueError
+        If it is none.
+    """
     numbers = {key: _number(content[key]) for key in ("got", "error", "bound", "ratio", "error_u", "power")}
     index, exact = content["index"], content["exact"]
     return Finding(

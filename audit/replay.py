@@ -8,10 +8,10 @@ import numpy as np
 
 from adapters import adapter
 from adapters.protocol import hand_over
-from audit.judge import Comparison, Finding, compare
+from audit.judge import Comparison, Finding, Subject, compare, judge
 from audit.run import Item, finding, problem
 from reference.acceptance import Acceptance, accept
-from reference.problem import TENSORS
+from reference.problem import TENSORS, Gradients, Problem
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,25 @@ def replay(item: Item, number: int) -> Replay:
         return Replay(found, 0, 0, ())
     edge = item.case.edge
     gradients = adapter(item.framework).gradients(hand_over(acceptance.problem, edge.layout, edge.labels), item.variant)
+    return _looked_at(found, gradients, acceptance, number)
+
+
+def replay_problem(posed: Problem, name: str, framework: str, variant: str, number: int) -> Replay:
+    """Judge a variant of a framework on a problem that is no case, and look at its `number` worst entries.
+
+    Raises
+    ------
+    PrecisionExhausted
+        If the exact values were not found.
+    """
+    acceptance = accept(posed)
+    gradients = adapter(framework).gradients(hand_over(posed), variant)
+    found = judge(Subject(name, "", framework, variant, posed.dtype.name), gradients, acceptance)
+    return Replay(found, 0, 0, ()) if found.tensor is None else _looked_at(found, gradients, acceptance, number)
+
+
+def _looked_at(found: Finding, gradients: Gradients, acceptance: Acceptance, number: int) -> Replay:
+    """The worst entries of gradients."""
     compared = {name: compare(getattr(gradients, name), acceptance, name) for name in TENSORS}
     ranked = sorted(
         (-float(ratio), order, index)

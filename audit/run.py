@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
-from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +15,7 @@ from adapters import adapter
 from adapters.protocol import Inputs, hand_over
 from audit import comparison
 from audit.catalogue import STEPS, Case, case_of, cases
+from audit.engine import Lost, Name, Names, Workers, ordered
 from audit.expected import Judged, Known, explained, stale
 from audit.judge import Finding, Subject, judge
 from audit.matrix import matrix
@@ -126,13 +125,13 @@ def findings(items: Sequence[Item], workers: int = 1) -> Iterator[tuple[int, Fin
         yield from enumerate(judged(items))
         return
     batches = _batches(items)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        try:
-            done = pool.map(_judged_by_name, [[_name(items[i]) for i in batch] for batch in batches])
-            for batch, found in zip(batches, done, strict=True):
-                yield from zip(batch, found, strict=True)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool = Workers(workers)
+    try:
+        named = (tuple(name_of(items[i]) for i in batch) for batch in batches)
+        for batch, (_, found) in zip(batches, ordered(pool, judged_by_name, named, given_up), strict=True):
+            yield from zip(batch, found, strict=True)
+    finally:
+        pool.close()
 
 
 def _batches(items: Sequence[Item]) -> list[list[int]]:
@@ -146,14 +145,24 @@ def _batches(items: Sequence[Item]) -> list[list[int]]:
     ]
 
 
-def _name(item: Item) -> tuple[str, str, str]:
+def name_of(item: Item) -> Name:
     """What another process makes the item from."""
     return item.case.id, item.framework, item.variant
 
 
-def _judged_by_name(names: Sequence[tuple[str, str, str]]) -> list[Finding]:
+def judged_by_name(names: Names) -> list[tuple[Name, Finding]]:
     """Judge items that are given by their names."""
-    return list(judged([Item(case_of(case), framework, variant) for case, framework, variant in names]))
+    return list(zip(names, judged([_item(name) for name in names]), strict=True))
+
+
+def given_up(name: Name, lost: Lost) -> Finding:
+    """The finding on an item that took its process with it."""
+    return Finding(*_subject(_item(name)), verdict=lost.outcome, expected=False, message=str(lost))
+
+
+def _item(name: Name) -> Item:
+    case, framework, variant = name
+    return Item(case_of(case), framework, variant)
 
 
 def judged(items: Sequence[Item]) -> Iterator[Finding]:

@@ -56,11 +56,13 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     console.print(verdict[0], style=verdict[1], highlight=False)
     if diagnosis:
         show_diagnosis(console, diagnosis)
+    swept = run["settings"]["cases"] == "sweep"  # whose passes are not kept
     frameworks, variants = {finding.framework for finding in findings}, {who(finding) for finding in findings}
-    if 1 < len(frameworks) < len(variants):
+    if not swept and 1 < len(frameworks) < len(variants):
         console.print(_verdicts(findings, variants=False))
-    console.print(_verdicts(findings, variants=True))
-    if len(variants) <= SIDE_BY_SIDE:
+    if not swept:
+        console.print(_verdicts(findings, variants=True))
+    if len(variants) <= SIDE_BY_SIDE and not swept:
         console.print(_families(findings))
     for name, table in run["tables"].items():
         if name == "ledger":
@@ -69,7 +71,7 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
             console.print(f"{escape(caught(table))} (python -m audit mistakes)", highlight=False)
         elif name != "diagnosis":
             show_table(console, table)
-    notable = unexpected(findings)
+    notable = [finding for finding in unexpected(findings) if not swept or finding.verdict != "undecided"]
     shown = notable[: SHOWN_OF_DIAGNOSED if diagnosis else SHOWN]
     for finding in shown:
         style = STYLE[finding.verdict]

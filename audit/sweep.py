@@ -1,0 +1,372 @@
+"""A sweep: random problems by the thousand, each made again from its id; the record grows as they are judged.
+
+What is not `pass` is kept whole; of the rest there are counts, worst ratios and quantiles, in bounded memory. A sweep
+that was interrupted, by whatever, goes on where its record ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters import adapter
+from adapters.protocol import hand_over
+from audit import record
+from audit.catalogue import REGS, Case, case_of
+from audit.edge_cases import EDGE_CASES
+from audit.engine import Engine, Lost, Name, Names, ordered
+from audit.isolation import Isolated
+from audit.judge import VERDICTS, Finding, Subject, judge
+from audit.run import CANDIDATE, Item, given_up, judged
+from audit.shards import belongs
+from audit.shrink import save, shrunk
+from reference.acceptance import accept
+from reference.problem import DTYPES, Problem, Shape
+
+#: The fixed set of shapes: what is compiled for one of them serves all its problems.
+SHAPES = tuple(
+    Shape(*sizes)
+    for sizes in ((1, 1, 1, 2), (1, 4, 10, 3), (2, 3, 5, 2), (3, 7, 1, 4), (5, 4, 10, 3), (7, 5, 3, 1), (6, 5, 4, 4))
+)
+#: The kinds of problems; half of all are plain random ones.
+KINDS = tuple(
+    edge.name for edge in EDGE_CASES.values() if edge.family not in ("random", "images", "training", "layout", "labels")
+)
+#: So many problems are a batch: a part of a second of work.
+BATCH = 48
+#: After so many crashes and timeouts of a candidate the rest is given up.
+PATIENCE = 3
+#: At most so many failing problems are shrunk.
+SHRUNK = 5
+#: The bins of a ratio's histogram: so many to an octave, from the lowest exponent on.
+BINS, LOWEST, HIGHEST = 8, -24, 8
+#: The quantiles that are shown.
+QUANTILES = (0.5, 0.9, 0.99, 0.999)
+#: The files of a sweep that is under way.
+PROGRESS, FOUND = "progress.json", "sweep.jsonl"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep is asked for.
+
+    Attributes
+    ----------
+    count : int
+        How many problems, each posed in every dtype.
+    seed : int
+        Of the problems.
+    who : tuple of (str, str)
+        Frameworks and their variants; a candidate's target as the variant.
+    dtypes : tuple of str
+        In which dtypes.
+    shard : (int, int)
+        Which part of the problems, by a hash of their ids.
+    strict : bool
+        Whether `undecided` fails too.
+    """
+
+    count: int
+    seed: int
+    who: tuple[tuple[str, str], ...]
+    dtypes: tuple[str, ...] = DTYPES
+    shard: tuple[int, int] = (1, 1)
+    strict: bool = False
+
+    @property
+    def hash(self) -> str:
+        """A digest of what is asked for."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def posed(number: int, seed: int, dtypes: Sequence[str]) -> list[Case]:
+    """A sweep's problem of that number, in every dtype in which its kind makes sense."""
+    rng = np.random.default_rng([seed, number])
+    shape = SHAPES[rng.integers(len(SHAPES))]
+    plain = rng.random() < 0.5
+    kind = "random" if plain else KINDS[rng.integers(len(KINDS))]
+    reg = REGS[rng.integers(len(REGS))]
+    edge = EDGE_CASES[kind]
+    return [Case(shape, reg, edge, dtype, (seed << 32) + number) for dtype in dtypes if dtype in edge.dtypes]
+
+
+def batches(sweep: Sweep, first: int = 0) -> Iterator[Names]:
+    """The items of a sweep in batches, from the batch of number `first` on."""
+    for start in range(first * BATCH, sweep.count, BATCH):
+        numbers = range(start, min(start + BATCH, sweep.count))
+        chosen = [case for n in numbers for case in posed(n, sweep.seed, sweep.dtypes) if belongs(case.id, sweep.shard)]
+        yield tuple((case.id, *who) for case in chosen for who in sweep.who)
+
+
+def work(names: Names) -> list[tuple[Name, Finding]]:
+    """Judge items of a sweep, a candidate's among them, that are given by their names."""
+    if names and names[0][1] == CANDIDATE:
+        return [(name, _of_candidate(*name)) for name in names]
+    items = [Item(case_of(case), framework, variant) for case, framework, variant in names]
+    return list(zip(names, judged(items), strict=True))
+
+
+def _of_candidate(case_id: str, framework: str, target: str, timeout: str, memory: str) -> Finding:
+    """The finding on a candidate, which runs in a process of its own beside this one."""
+    case = case_of(case_id)
+    subject = Subject(case.id, case.family, framework, target.rpartition(":")[2], case.dtype)
+    acceptance = accept(case.problem())
+    process = _isolated(target, float(timeout), int(memory))
+    answer = process.call(acceptance.problem, acceptance.problem.reg, case.edge.layout, case.edge.labels)
+    if answer.outcome == "crash" or answer.outcome == "timeout":
+        return Finding(*subject, verdict=answer.outcome, expected=False, message=answer.message)
+    if answer.gradients is None:
+        return Finding(*subject, verdict="error", expected=False, message=answer.message)
+    return judge(subject, answer.gradients, acceptance, answer.changed)
+
+
+@lru_cache(maxsize=1)
+def _isolated(target: str, timeout: float, memory: int) -> Isolated:
+    """The candidate's process, kept from one call to the next."""
+    return Isolated(target, timeout, memory)
+
+
+@dataclass
+class Tally:
+    """What is known of the findings without keeping them: as large after a million as after one.
+
+    Attributes
+    ----------
+    families : dict
+        Family -> verdict -> how many.
+    worst : dict
+        Variant and dtype -> the largest ratio of a pass, and its case.
+    bins : dict
+        Variant and dtype -> how many ratios there are in each bin of a logarithmic histogram.
+    """
+
+    families: dict[str, dict[str, int]] = field(default_factory=dict)
+    worst: dict[str, list[Any]] = field(default_factory=dict)
+    bins: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def add(self, finding: Finding) -> None:
+        """Count one finding."""
+        family = self.families.setdefault(finding.family, {})
+        family[finding.verdict] = family.get(finding.verdict, 0) + 1
+        if finding.verdict != "pass" or finding.ratio is None or finding.family == "undecidable kinks":
+            return
+        who = f"{finding.framework} {finding.variant} {finding.dtype}"
+        bins = self.bins.setdefault(who, {})
+        bins[_bin(finding.ratio)] = bins.get(_bin(finding.ratio), 0) + 1
+        if finding.ratio > self.worst.get(who, [-1.0, ""])[0]:
+            self.worst[who] = [finding.ratio, finding.case]
+
+    def counts(self) -> dict[str, Any]:
+        """As in run.json: how many of each verdict, in all and by family."""
+        total = {v: sum(family.get(v, 0) for family in self.families.values()) for v in VERDICTS}
+        ordered = {name: {v: of[v] for v in VERDICTS if v in of} for name, of in sorted(self.families.items())}
+        return {"verdicts": total, "families": ordered}
+
+    def table(self) -> dict[str, Any]:
+        """The ratios of what passed: quantiles, the worst, and its case."""
+        return {
+            "title": "error/bound of what passed",
+            "columns": ["variant", *(f"{100 * q:g} %" for q in QUANTILES), "largest", "on"],
+            "note": f"quantiles to {100 * (2 ** (1 / BINS) - 1):.0f} %, from above; undecidable kinks left out",
+            "rows": [
+                [who, *(self._quantile(who, q) for q in QUANTILES), *self.worst[who]] for who in sorted(self.worst)
+            ],
+        }
+
+    def _quantile(self, who: str, part: float) -> float:
+        """What so large a part of the ratios is below."""
+        number, seen = part * sum(self.bins[who].values()), 0
+        for edge, count in sorted((int(name), count) for name, count in self.bins[who].items()):
+            seen += count
+            if seen >= number:
+                return float(f"{2.0 ** ((edge + 1) / BINS):.3g}")
+        return math.inf
+
+
+def _bin(ratio: float) -> str:
+    """The bin of a ratio, which ends at 2^((bin + 1) / BINS)."""
+    if ratio <= 0:
+        return str(LOWEST * BINS)
+    return str(min(max(math.floor(BINS * math.log2(ratio)), LOWEST * BINS), HIGHEST * BINS))
+
+
+@dataclass
+class Progress:
+    """A sweep's record under way: the findings so far, and up to where they are counted.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+    sweep : Sweep
+        What was asked for.
+    done : int
+        How many batches are done.
+    size : int
+        How long the file of findings is with them, in bytes; what is behind was not counted, and is cut off.
+    lost : int
+        How many crashes and timeouts there were.
+    tally : Tally
+        The counts.
+    """
+
+    out: Path
+    sweep: Sweep
+    done: int = 0
+    size: int = 0
+    lost: int = 0
+    tally: Tally = field(default_factory=Tally)
+
+    @classmethod
+    def begun(cls, out: Path, sweep: Sweep) -> Progress:
+        """A new record in a folder that may hold an old one, which stays until the new one is complete."""
+        record.check(out)
+        (out / FOUND).write_bytes(b"")
+        begun = cls(out, sweep)
+        begun._keep()
+        return begun
+
+    @classmethod
+    def resumed(cls, out: Path) -> Progress:
+        """The record of a sweep that was interrupted.
+
+        Raises
+        ------
+        RecordError
+            If there is none.
+        """
+        try:
+            kept = json.loads((out / PROGRESS).read_text(encoding="utf-8"))
+            asked = kept.pop("sweep")
+            who = tuple((framework, variant) for framework, variant in asked["who"])
+            sweep = Sweep(**{**asked, "who": who, "dtypes": tuple(asked["dtypes"]), "shard": tuple(asked["shard"])})
+            resumed = cls(out, sweep, tally=Tally(**kept.pop("tally")), **kept)
+            with open(out / FOUND, "rb+") as findings:
+                if findings.seek(0, os.SEEK_END) < resumed.size:
+                    raise ValueError(f"{FOUND} is shorter than {resumed.size} bytes")
+                findings.truncate(resumed.size)
+        except (OSError, ValueError, TypeError, LookupError) as error:
+            said = f"{out} holds no sweep that can be resumed ({error})"
+            raise record.RecordError(f"{said}; name the folder of one that was interrupted") from error
+        return resumed
+
+    def add(self, found: Sequence[Finding]) -> None:
+        """Keep the findings of the next batch: first in the file of findings, then counted.
+
+        Raises
+        ------
+        RecordError
+            If the disk does not hold them; what was counted before is safe.
+        """
+        lines = "".join(record.line(finding) + "\n" for finding in found if finding.verdict != "pass").encode()
+        try:
+            if lines:
+                with open(self.out / FOUND, "rb+") as findings:
+                    findings.seek(self.size)
+                    findings.write(lines)
+                    findings.truncate()
+            for finding in found:
+                self.tally.add(finding)
+            self.lost += sum(finding.verdict in ("crash", "timeout") for finding in found)
+            self.size += len(lines)
+            self.done += 1
+            self._keep()
+        except OSError as error:
+            said = f"{self.out} cannot hold more of the record ({error.strerror})"
+            raise record.RecordError(f"{said}; make room, then go on with --resume {self.out}") from error
+
+    def _keep(self) -> None:
+        """Write down how far the sweep is, to the side, then renamed."""
+        kept = {name: getattr(self, name) for name in ("done", "size", "lost")}
+        content = json.dumps(kept | {"sweep": asdict(self.sweep), "tally": asdict(self.tally)})
+        new = self.out / f".{PROGRESS}.new"
+        new.write_text(content, encoding="utf-8")
+        new.replace(self.out / PROGRESS)
+
+    def findings(self, at_most: int | None = None) -> list[Finding]:
+        """The findings that are kept, or the first of them."""
+        with open(self.out / FOUND, encoding="utf-8") as lines:
+            return [record.finding_of(json.loads(line)) for line in islice(lines, at_most)]
+
+    def finished(self, run: Mapping[str, Any], beside: Mapping[str, str]) -> None:
+        """Turn it into a complete record."""
+        record.complete(self.out, run, self.out / FOUND, beside)
+        with contextlib.suppress(FileNotFoundError):
+            (self.out / PROGRESS).unlink()
+
+
+def swept(kept: Progress, engine: Engine, limits: tuple[str, ...] = ()) -> Iterator[int]:
+    """Judge what is left of a sweep, and keep it.
+
+    Parameters
+    ----------
+    kept : Progress
+        The record, which grows.
+    engine : Engine
+        Where the work is done.
+    limits : tuple of str
+        A candidate's limits of time and memory.
+
+    Yields
+    ------
+    int
+        The number of batches that are done.
+    """
+    left = (tuple((*name, *limits) for name in names) for names in batches(kept.sweep, kept.done))
+    for _, found in ordered(engine, work, left, _given_up):
+        kept.add(found)
+        yield kept.done
+        if kept.lost >= PATIENCE and kept.sweep.who[0][0] == CANDIDATE:
+            return
+
+
+def _given_up(name: Name, lost: Lost) -> Finding:
+    return given_up(name[:3], lost)
+
+
+def result(kept: Progress, began: float) -> dict[str, Any]:
+    """What goes into run.json, versions and machine aside."""
+    counts, sweep = kept.tally.counts(), kept.sweep
+    partial = kept.done < len(range(0, sweep.count, BATCH))
+    bad = [v for v in VERDICTS if v not in ("pass", "unsupported", *(() if sweep.strict else ("undecided",)))]
+    known = sum(finding.expected for finding in kept.findings() if finding.verdict in bad)
+    ok = not partial and sum(counts["verdicts"][v] for v in bad) == known
+    return {
+        "schema": record.SCHEMA,
+        "ok": ok,
+        "partial": partial,
+        "counts": counts,
+        "machine": record.machine(),
+        "settings": {"cases": "sweep", **asdict(sweep)},
+        "plan": sweep.hash,
+        "shard": "/".join(map(str, sweep.shard)),
+        "timings": {"seconds": round(time.perf_counter() - began, 3)},
+        "tables": {"sweep": kept.tally.table()},
+    }
+
+
+def shrink_failing(out: Path, found: Sequence[Finding]) -> None:
+    """Shrink the first failing problems of frameworks, and save each as .npz for `replay`."""
+    failing = [f for f in found if f.verdict == "wrong" and not f.expected][:SHRUNK]
+    for finding in failing:
+
+        def fails(problem: Problem, finding: Finding = finding) -> bool:
+            gradients = adapter(finding.framework).gradients(hand_over(problem), finding.variant)
+            subject = Subject("", finding.family, finding.framework, finding.variant, finding.dtype)
+            return judge(subject, gradients, accept(problem)).verdict == "wrong"
+
+        problem = case_of(finding.case).problem()
+        if fails(problem):
+            save(out / f"{finding.framework}.{finding.variant}-{finding.case}.npz", shrunk(problem, fails))
