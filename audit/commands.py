@@ -103,6 +103,7 @@ def sweep(options: argparse.Namespace) -> int:
         return INTERRUPTED
     finally:
         at_work.close()
+        sweeping.leave()
     names = [name for name, _ in asked.who if name != CANDIDATE]
     versions = {k: v for name in names for k, v in adapter(name).versions().items()} or {"numpy": np.__version__}
     content = sweeping.result(kept, began) | {"versions": versions}

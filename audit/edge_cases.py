@@ -118,7 +118,7 @@ def _reach(arrays: Arrays) -> NDArray[Any]:
 def _scaled(scale: float, arrays: Arrays) -> Arrays:
     """The largest logit brought to within a factor 8 of `scale`, by a power of two shared by X, W1 and W2."""
     hidden = np.maximum(arrays["X"] @ arrays["W1"] + arrays["b1"], 0)
-    largest = np.abs(hidden @ arrays["W2"] + arrays["b2"]).max()
+    largest = np.abs(hidden @ arrays["W2"] + arrays["b2"]).max() or 1.0
     f = 2.0 ** np.floor(np.log2(scale / largest) / 3)
     powers = {"X": 1, "W1": 1, "b1": 2, "W2": 1, "b2": 3}
     return {name: arrays[name] * f**power for name, power in powers.items()}

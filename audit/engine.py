@@ -255,11 +255,16 @@ class _OfCluster:
                 results: Results = self._future.result(timeout=self._seconds)
             except KilledWorker as error:
                 raise Lost("crash", "its workers died") from error
-            except self._cluster.gone as error:
-                if self._cluster.alive():
+            except (*self._cluster.gone, RuntimeError) as error:
+                if not self._cluster.alive():
+                    self._cluster.connect()
+                elif isinstance(error, TimeoutError):
                     self._future.cancel()
                     raise Lost("timeout", f"no answer after {self._seconds:g} s") from error
-                self._cluster.connect()
+                elif isinstance(error, self._cluster.gone):
+                    self._future, self._connection = self._cluster.send(*self._asked)
+                else:
+                    raise
             else:
                 return results
 
@@ -282,8 +287,8 @@ class Cluster:
         if not re.fullmatch(r"tcp://[\w.\-\[\]:]+:\d+", address):
             raise EngineError(f"{address!r} is no engine; expected local or tcp://HOST:PORT")
         try:
-            from distributed import CommClosedError
             from distributed.client import FutureCancelledError
+            from distributed.comm import CommClosedError
         except ImportError as error:
             raise EngineError("dask.distributed is not installed; install the group cluster, or use local") from error
         from concurrent.futures import CancelledError
@@ -292,6 +297,7 @@ class Cluster:
         self.connection = 0
         self._address = address
         self._client: Any = None  # a Client while connected
+        self._scheduler = ""
         self._folder = TemporaryDirectory()
         self._shipment = _packed(Path(self._folder.name) / "gradaudit.zip")
         self.connect(wait=10.0)
@@ -307,6 +313,7 @@ class Cluster:
             try:
                 client = Client(self._address, timeout=5, set_as_default=False)
                 client.upload_file(str(self._shipment))
+                self._scheduler = client.sync(client.scheduler.identity)["id"]
             except self.gone as error:
                 if time.monotonic() > end:
                     raise EngineError(f"no scheduler answers at {self._address}; start one, or name another") from error
@@ -321,9 +328,9 @@ class Cluster:
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def alive(self) -> bool:
-        """Whether the scheduler answers."""
+        """Whether the scheduler is still the one that was given the checkout; a new one has to be given it again."""
         try:
-            return bool(self._client.sync(self._client.scheduler.identity))
+            return bool(self._client.sync(self._client.scheduler.identity)["id"] == self._scheduler)
         except self.gone:
             return False
 

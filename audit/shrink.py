@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -105,10 +106,10 @@ def load(file: Path) -> Problem:
         If it cannot be read, or holds no problem.
     """
     try:
-        with np.load(file, allow_pickle=False) as content:
+        with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as content:
             arrays: dict[str, Any] = {name: content[name] for name in ARRAYS}
             reg = float(content["reg"])
-    except (OSError, ValueError, LookupError, TypeError, EOFError) as error:
+    except (OSError, ValueError, LookupError, TypeError, EOFError, BadZipFile) as error:
         said = " ".join(str(error).split())[:200]
         raise ProblemError(
             f"{file} holds no problem ({said}); expected X, y, W1, b1, W2, b2 and reg as .npz"

@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -113,17 +112,30 @@ def batches(sweep: Sweep, first: int = 0) -> Iterator[Names]:
 def work(names: Names) -> list[tuple[Name, Finding]]:
     """Judge items of a sweep, a candidate's among them, that are given by their names."""
     if names and names[0][1] == CANDIDATE:
-        return [(name, _of_candidate(*name)) for name in names]
+        return list(_of_candidates(names))
     items = [Item(case_of(case), framework, variant) for case, framework, variant in names]
     return list(zip(names, judged(items), strict=True))
 
 
-def _of_candidate(case_id: str, framework: str, target: str, timeout: str, memory: str) -> Finding:
+def _of_candidates(names: Names) -> Iterator[tuple[Name, Finding]]:
+    """The findings on a candidate, skipped after so many crashes and timeouts."""
+    lost = 0
+    for name in names:
+        case_id, framework, target, timeout, memory = name
+        case = case_of(case_id)
+        subject = Subject(case.id, case.family, framework, target.rpartition(":")[2], case.dtype)
+        if lost >= PATIENCE:
+            message = f"given up after {PATIENCE} crashes or timeouts"
+            yield name, Finding(*subject, verdict="skipped", expected=False, message=message)
+            continue
+        finding = _of_candidate(subject, case, _isolated(target, float(timeout), int(memory)))
+        lost += finding.verdict in ("crash", "timeout")
+        yield name, finding
+
+
+def _of_candidate(subject: Subject, case: Case, process: Isolated) -> Finding:
     """The finding on a candidate, which runs in a process of its own beside this one."""
-    case = case_of(case_id)
-    subject = Subject(case.id, case.family, framework, target.rpartition(":")[2], case.dtype)
     acceptance = accept(case.problem())
-    process = _isolated(target, float(timeout), int(memory))
     answer = process.call(acceptance.problem, acceptance.problem.reg, case.edge.layout, case.edge.labels)
     if answer.outcome == "crash" or answer.outcome == "timeout":
         return Finding(*subject, verdict=answer.outcome, expected=False, message=answer.message)
@@ -132,10 +144,23 @@ def _of_candidate(case_id: str, framework: str, target: str, timeout: str, memor
     return judge(subject, answer.gradients, acceptance, answer.changed)
 
 
-@lru_cache(maxsize=1)
+#: The candidate's process, kept from one call to the next.
+_kept: list[Isolated] = []
+
+
 def _isolated(target: str, timeout: float, memory: int) -> Isolated:
-    """The candidate's process, kept from one call to the next."""
-    return Isolated(target, timeout, memory)
+    """The candidate's process, beside this one."""
+    asked = Isolated(target, timeout, memory)
+    if not _kept or (_kept[0].target, _kept[0].timeout, _kept[0].memory) != (target, timeout, memory):
+        leave()
+        _kept.append(asked)
+    return _kept[0]
+
+
+def leave() -> None:
+    """End the candidate's process, if there is one beside this process."""
+    while _kept:
+        _kept.pop().stop()
 
 
 @dataclass
@@ -284,8 +309,11 @@ class Progress:
             self.done += 1
             self._keep()
         except OSError as error:
-            said = f"{self.out} cannot hold more of the record ({error.strerror})"
-            raise record.RecordError(f"{said}; make room, then go on with --resume {self.out}") from error
+            raise self._full(error) from error
+
+    def _full(self, error: OSError) -> record.RecordError:
+        said = f"{self.out} cannot hold more of the record ({error.strerror or error})"
+        return record.RecordError(f"{said}; make room, then go on with --resume {self.out}")
 
     def _keep(self) -> None:
         """Write down how far the sweep is, to the side, then renamed."""
@@ -301,8 +329,17 @@ class Progress:
             return [record.finding_of(json.loads(line)) for line in islice(lines, at_most)]
 
     def finished(self, run: Mapping[str, Any], beside: Mapping[str, str]) -> None:
-        """Turn it into a complete record."""
-        record.complete(self.out, run, self.out / FOUND, beside)
+        """Turn it into a complete record.
+
+        Raises
+        ------
+        RecordError
+            If the disk does not hold it; the sweep can be resumed then, with nothing left to judge.
+        """
+        try:
+            record.complete(self.out, run, self.out / FOUND, beside)
+        except record.RecordError as error:
+            raise self._full(error) from error
         with contextlib.suppress(FileNotFoundError):
             (self.out / PROGRESS).unlink()
 

@@ -1,0 +1,265 @@
+"""Sweeps: the same record wherever the work is done and however often it was interrupted; and what is shrunk."""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audit import __main__ as command_line
+from audit import sweep as sweeping
+from audit.catalogue import case_of
+from audit.judge import Finding
+from audit.shrink import load, save, shrunk
+from audit.sweep import BATCH, Progress, Sweep, Tally, posed
+from reference.problem import Problem, ProblemError
+
+ROOT = Path(__file__).parent.parent
+FILES = Path(__file__).parent / "implementations"
+COUNT = 5 * BATCH + 7
+RUN = ["sweep", "--frameworks", "numpy", "--count", str(COUNT)]
+
+
+def swept(out: Path, *options: str) -> Path:
+    assert command_line.main([*RUN, *options, "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The record of a sweep in this process, without interruption."""
+    return swept(tmp_path_factory.mktemp("whole"))
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two records are alike: the findings byte for byte, and what run.json says of them."""
+    runs = [json.loads((folder / "run.json").read_text()) for folder in (one, other)]
+    told = [{key: run[key] for key in ("ok", "partial", "counts", "settings", "plan", "tables")} for run in runs]
+    return (one / "findings.jsonl").read_bytes() == (other / "findings.jsonl").read_bytes() and told[0] == told[1]
+
+
+def test_a_problem_is_made_again_from_its_id() -> None:
+    for case in posed(12, 3, ("float64", "float32")):
+        again = case_of(case.id).problem()
+        assert np.array_equal(again.X, case.problem().X)
+        assert again.reg == case.problem().reg
+
+
+def test_problems_differ_and_are_of_every_kind() -> None:
+    cases = [case for number in range(2000) for case in posed(number, 0, ("float64", "float32"))]
+    assert len({case.id for case in cases}) == len(cases)
+    assert {case.edge.name for case in cases} == {"random", *sweeping.KINDS}
+    assert {case.shape for case in cases} == set(sweeping.SHAPES)
+
+
+def test_everything_is_counted_and_only_what_did_not_pass_is_kept(whole: Path) -> None:
+    run = json.loads((whole / "run.json").read_text())
+    verdicts = run["counts"]["verdicts"]
+    cases = [case for number in range(COUNT) for case in posed(number, 0, ("float64", "float32"))]
+    kept = [json.loads(line)["verdict"] for line in (whole / "findings.jsonl").read_text().splitlines()]
+    assert sum(verdicts.values()) == len(cases)
+    assert len(kept) == len(cases) - verdicts["pass"] > 0
+    assert not (whole / "progress.json").exists()
+
+
+def test_two_workers_leave_the_same_record(whole: Path, tmp_path: Path) -> None:
+    assert same(swept(tmp_path, "--workers", "2"), whole)
+
+
+def test_two_shards_are_the_whole(whole: Path, tmp_path: Path) -> None:
+    parts = [swept(tmp_path / str(i), "--shard", f"{i}/2") for i in (1, 2)]
+    lines = [set((folder / "findings.jsonl").read_text().splitlines()) for folder in (*parts, whole)]
+    assert lines[0] | lines[1] == lines[2]
+    assert not lines[0] & lines[1]
+
+
+def interrupted(out: Path, batches: int) -> Path:
+    """A sweep that was left after so many batches."""
+    kept = Progress.begun(out, Sweep(COUNT, 0, (("numpy", "reference"),)))
+    running = sweeping.swept(kept, sweeping_engine())
+    for _ in range(batches):
+        next(running)
+    return out
+
+
+def sweeping_engine() -> Any:
+    from audit.engine import Here
+
+    return Here()
+
+
+@pytest.mark.parametrize("batches", [0, 1, 4])
+def test_an_interrupted_sweep_goes_on_where_it_was(whole: Path, tmp_path: Path, batches: int) -> None:
+    interrupted(tmp_path, batches)
+    assert command_line.main(["sweep", "--resume", str(tmp_path)]) == 0
+    assert same(tmp_path, whole)
+
+
+CUTS: dict[str, Callable[[bytes], bytes]] = {
+    "in the middle of a line that was not counted": lambda text: text + b'{"case": "5x4x1',
+    "behind lines that were not counted": lambda text: text + text,
+}
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS.keys())
+def test_a_record_that_was_cut_goes_on_where_it_was_counted(
+    whole: Path, tmp_path: Path, cut: Callable[[bytes], bytes]
+) -> None:
+    file = interrupted(tmp_path, 3) / "sweep.jsonl"
+    file.write_bytes(cut(file.read_bytes()))
+    assert command_line.main(["sweep", "--resume", str(tmp_path)]) == 0
+    assert same(tmp_path, whole)
+
+
+@pytest.mark.parametrize("damage", ["shorter", "no progress", "no json"])
+def test_a_record_that_lost_what_was_counted_is_refused(
+    tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupted(tmp_path, 3)
+    if damage == "shorter":
+        (tmp_path / "sweep.jsonl").write_bytes(b"")
+    elif damage == "no progress":
+        (tmp_path / "progress.json").unlink()
+    else:
+        (tmp_path / "progress.json").write_text("{")
+    assert command_line.main(["sweep", "--resume", str(tmp_path)]) == 2
+    assert "holds no sweep that can be resumed" in capsys.readouterr().err
+
+
+def test_an_old_record_stays_until_the_new_one_is_complete(whole: Path, tmp_path: Path) -> None:
+    out = swept(tmp_path)
+    before = (out / "run.json").read_bytes()
+    interrupted(out, 2)
+    assert (out / "run.json").read_bytes() == before
+    assert same(out, whole)
+
+
+def test_ctrl_c_keeps_what_was_judged(whole: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "audit", *RUN, "--workers", "2", "--out", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: done(tmp_path) >= 1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"go on with --resume {tmp_path}" in said
+    assert 1 <= done(tmp_path) < 6
+    assert command_line.main(["sweep", "--resume", str(tmp_path)]) == 0
+    assert same(tmp_path, whole)
+
+
+def done(out: Path) -> int:
+    """How many batches of a sweep under way are done."""
+    try:
+        return int(json.loads((out / "progress.json").read_text())["done"])
+    except (OSError, ValueError):
+        return 0
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("room", [3000, 9000], ids=["while it is judged", "when the record is put together"])
+def test_a_full_disk_keeps_what_was_judged(whole: Path, tmp_path: Path, room: int) -> None:
+    """No file may grow beyond so many bytes, which is what a full disk does."""
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    command = [sys.executable, "-B", "-m", "audit", *RUN, "--out", str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=limited)
+    assert ended.returncode == 2, ended.stderr
+    assert "cannot hold more of the record" in ended.stderr
+    assert f"make room, then go on with --resume {tmp_path}" in ended.stderr
+    assert (done(tmp_path) == 6) == (room == 9000)
+    assert command_line.main(["sweep", "--resume", str(tmp_path)]) == 0
+    assert same(tmp_path, whole)
+
+
+def test_a_candidate_is_swept_in_a_process_of_its_own(tmp_path: Path) -> None:
+    command = ["sweep", "--candidate", f"{FILES / 'correct.py'}:textbook", "--count", "40", "--out", str(tmp_path)]
+    assert command_line.main(command) == 0
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("segfaults", "crash"), ("holds_the_interpreter", "timeout")])
+def test_a_candidate_that_ends_its_process_is_given_up(tmp_path: Path, name: str, verdict: str) -> None:
+    target = f"{FILES / 'misbehaving.py'}:{name}"
+    command = ["sweep", "--candidate", target, "--count", str(BATCH), "--timeout", "0.5", "--out", str(tmp_path)]
+    assert command_line.main(command) == 3
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run["counts"]["verdicts"][verdict] >= 3
+
+
+def test_a_wrong_candidate_fails_the_sweep(tmp_path: Path) -> None:
+    target = f"{FILES / 'mistaken.py'}:mean_missing"
+    command = ["sweep", "--candidate", target, "--count", "30", "--out", str(tmp_path)]
+    assert command_line.main(command) == 1
+
+
+def test_quantiles_are_those_of_the_ratios() -> None:
+    tally, rng = Tally(), np.random.default_rng(0)
+    ratios = rng.uniform(0, 1, 5000)
+    passed = Finding("case", "random", "numpy", "reference", "float64", "pass", expected=True)
+    for ratio in ratios:
+        tally.add(replace(passed, ratio=float(ratio)))
+    (row,) = tally.table()["rows"]
+    for part, shown in zip(sweeping.QUANTILES, row[1:5], strict=True):
+        assert 0.99 <= shown / np.quantile(ratios, part) <= 1.01 * 2 ** (1 / sweeping.BINS)
+    assert row[5] == ratios.max()
+
+
+def failing(problem: Problem) -> bool:
+    """As if a gradient were wrong wherever a sample has label 1 and a feature is negative."""
+    return bool(((problem.X < 0).any(axis=1) & (problem.y == 1)).any())
+
+
+def test_a_failing_problem_is_shrunk_to_what_fails() -> None:
+    problem = case_of("17x13x11x5-reg_0.1-random-float64-s0").problem()
+    small = shrunk(problem, failing)
+    assert failing(small)
+    assert small.shape == (1, 1, 1, 2)
+    assert small.reg == 0
+    assert not small.W1.any()
+
+
+def test_a_saved_problem_can_be_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    problem = case_of("6x5x4x4-reg_0.1-random-float32-s0").problem()
+    save(tmp_path / "p.npz", problem)
+    again = load(tmp_path / "p.npz")
+    assert all(np.array_equal(getattr(again, n), getattr(problem, n)) for n in ("X", "y", "W1", "b1", "W2", "b2"))
+    assert again.reg == problem.reg
+    assert command_line.main(["replay", str(tmp_path / "p.npz"), "--framework", "numpy"]) == 0
+    assert "0 of 45 entries are outside their bounds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not so", b"\x80\x04cos\nsystem\n"])
+def test_a_file_that_holds_no_problem_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "p.npz"
+    file.write_bytes(content)
+    with pytest.raises(ProblemError, match="holds no problem"):
+        load(file)
+
+
+def test_a_pickle_in_a_saved_problem_is_not_executed(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "executed",))
+
+    np.savez(tmp_path / "p.npz", X=np.array([Evil()], dtype=object))
+    with pytest.raises(ProblemError, match="holds no problem"):
+        load(tmp_path / "p.npz")
+    assert not (tmp_path / "executed").exists()
