@@ -12,9 +12,15 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from adapters.cache import private_folder
 from adapters.idioms import Spelling, spellings
 from adapters.protocol import Inputs, normalised
 from reference.problem import Gradients
+
+if jax.config.jax_compilation_cache_dir is None and (folder := private_folder(f"jax-{jaxlib.__version__}")):
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 RELUS = {
     "relu": jax.nn.relu,

@@ -59,13 +59,19 @@ def run_of(
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, Any]:
-    """How many findings there are of each verdict, in all and by case family."""
+    """How many findings there are of each verdict, in all and by case family, and how many are known and explained."""
     by_family: dict[str, Counter[str]] = {}
+    known: Counter[str] = Counter()
     for finding in findings:
         by_family.setdefault(finding.family, Counter())[finding.verdict] += 1
+        known[finding.verdict] += finding.expected and finding.verdict in ("wrong", "error")
     ordered = {family: {v: count[v] for v in VERDICTS if count[v]} for family, count in by_family.items()}
     total = sum(by_family.values(), Counter())
-    return {"verdicts": {v: total[v] for v in VERDICTS}, "families": ordered}
+    return {
+        "verdicts": {v: total[v] for v in VERDICTS},
+        "families": ordered,
+        "known": {v: known[v] for v in VERDICTS if known[v]},
+    }
 
 
 def machine() -> dict[str, Any]:

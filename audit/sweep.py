@@ -171,6 +171,8 @@ class Tally:
     ----------
     families : dict
         Family -> verdict -> how many.
+    known : dict
+        Verdict -> how many are known and explained.
     worst : dict
         Variant and dtype -> the largest ratio of a pass, and its case.
     bins : dict
@@ -178,6 +180,7 @@ class Tally:
     """
 
     families: dict[str, dict[str, int]] = field(default_factory=dict)
+    known: dict[str, int] = field(default_factory=dict)
     worst: dict[str, list[Any]] = field(default_factory=dict)
     bins: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -185,6 +188,8 @@ class Tally:
         """Count one finding."""
         family = self.families.setdefault(finding.family, {})
         family[finding.verdict] = family.get(finding.verdict, 0) + 1
+        if finding.expected and finding.verdict in ("wrong", "error"):
+            self.known[finding.verdict] = self.known.get(finding.verdict, 0) + 1
         if finding.verdict != "pass" or finding.ratio is None or finding.family == "undecidable kinks":
             return
         who = f"{finding.framework} {finding.variant} {finding.dtype}"
@@ -197,7 +202,7 @@ class Tally:
         """As in run.json: how many of each verdict, in all and by family."""
         total = {v: sum(family.get(v, 0) for family in self.families.values()) for v in VERDICTS}
         ordered = {name: {v: of[v] for v in VERDICTS if v in of} for name, of in sorted(self.families.items())}
-        return {"verdicts": total, "families": ordered}
+        return {"verdicts": total, "families": ordered, "known": self.known}
 
     def table(self) -> dict[str, Any]:
         """The ratios of what passed: quantiles, the worst, and its case."""
@@ -378,8 +383,7 @@ def result(kept: Progress, began: float) -> dict[str, Any]:
     counts, sweep = kept.tally.counts(), kept.sweep
     partial = kept.done < len(range(0, sweep.count, BATCH))
     bad = [v for v in VERDICTS if v not in ("pass", "unsupported", *(() if sweep.strict else ("undecided",)))]
-    known = sum(finding.expected for finding in kept.findings() if finding.verdict in bad)
-    ok = not partial and sum(counts["verdicts"][v] for v in bad) == known
+    ok = not partial and sum(counts["verdicts"][v] for v in bad) == sum(kept.tally.known.values())
     return {
         "schema": record.SCHEMA,
         "ok": ok,

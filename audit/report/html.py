@@ -71,7 +71,9 @@ def page(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
     known = [name for name in FIRST if name in tables]
     listed = sorted(unexpected(findings), key=lambda f: -(f.ratio or 0.0))
     judged = [f for f in findings if f.ratio is not None and f.family != "undecidable kinks"]
-    judged = [f for f in judged if not f.expected] or [f for f in judged if f.verdict == "pass"]
+    judged = [f for f in judged if f.verdict == "wrong" and not f.expected] or [
+        f for f in judged if f.verdict == "pass"
+    ]
     return environment.get_template("page.html.j2").render(
         run=run,
         sentence=sentence(run),

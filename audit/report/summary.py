@@ -23,7 +23,8 @@ def sentence(run: Mapping[str, Any]) -> str:
     """The run in one sentence."""
     verdicts = run["counts"]["verdicts"]
     total = sum(verdicts.values())
-    said = ", ".join(f"{verdicts[v]} {v}" for v in VERDICTS if verdicts[v]) or "nothing judged"
+    known = {v: f" ({n} known)" for v, n in run["counts"]["known"].items()}
+    said = ", ".join(f"{verdicts[v]} {v}{known.get(v, '')}" for v in VERDICTS if verdicts[v]) or "nothing judged"
     stale = len(run["tables"].get("stale", {"rows": []})["rows"])
     said += f", {stale} expected that no longer show" if stale else ""
     outcome = "PARTIAL, interrupted" if run["partial"] else "All as expected" if run["ok"] else "NOT as expected"
