@@ -27,21 +27,11 @@ RELUS = {
 }
 
 
-def _of_labels(s: Any, y: Any) -> Any:
-    return tf.gather(s, y, axis=1, batch_dims=1)
-
-
-def _own_maximum(s: Any, y: Any) -> Any:
-    z = s - tf.reduce_max(s, axis=1, keepdims=True)
-    return tf.reduce_mean(tf.math.log(tf.reduce_sum(tf.exp(z), axis=1)) - _of_labels(z, y))
-
-
 LOSSES = {
     "fused": lambda s, y: tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, s)),
-    "log_softmax": lambda s, y: -tf.reduce_mean(_of_labels(tf.nn.log_softmax(s), y)),
-    "logsumexp": lambda s, y: tf.reduce_mean(tf.reduce_logsumexp(s, axis=1) - _of_labels(s, y)),
-    "log_of_softmax": lambda s, y: -tf.reduce_mean(tf.math.log(_of_labels(tf.nn.softmax(s), y))),
-    "own_maximum": _own_maximum,
+    "log_softmax": lambda s, y: -tf.reduce_mean(tf.gather(tf.nn.log_softmax(s), y, axis=1, batch_dims=1)),
+    "logsumexp": lambda s, y: tf.reduce_mean(tf.reduce_logsumexp(s, axis=1) - tf.gather(s, y, axis=1, batch_dims=1)),
+    "log_of_softmax": lambda s, y: -tf.reduce_mean(tf.math.log(tf.gather(tf.nn.softmax(s), y, axis=1, batch_dims=1))),
 }
 SPELLINGS = spellings(("eager", "function", "xla"), RELUS, LOSSES)
 
@@ -61,7 +51,8 @@ def gradients(inputs: Inputs, variant: str) -> Gradients:
     """The loss and its gradients, in the way and with the idioms that the variant names."""
     X, y, *parameters = (tf.constant(a) for a in normalised(inputs)[:6])
     loss, grads = _WAYS[SPELLINGS[variant].way](variant, X, y, parameters, tf.constant(inputs.reg, X.dtype))
-    return Gradients(*(_array(t) for t in (loss, *grads)))
+    wide = (tf.cast(t, tf.float32) if t.dtype == tf.bfloat16 else t for t in (loss, *grads))
+    return Gradients(*(np.array(t) for t in wide))
 
 
 def slopes(x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
@@ -74,10 +65,6 @@ def slopes(x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
             out = (tf.function(relu, jit_compile=True) if mode == "compiled" else relu)(at)
         found[idiom] = tape.gradient(out, at).numpy()
     return found
-
-
-def _array(result: Any) -> NDArray[Any]:
-    return np.array(tf.cast(result, tf.float32) if result.dtype == tf.bfloat16 else result)
 
 
 def _differentiated(variant: str, X: Any, y: Any, parameters: Any, reg: Any) -> tuple[Any, Any]:
