@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import ml_dtypes  # noqa: F401 (registers bfloat16 with NumPy)
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -12,9 +11,6 @@ from numpy.typing import NDArray
 from adapters.idioms import spellings
 from adapters.protocol import Inputs, normalised
 from reference.problem import Gradients
-
-tf.config.threading.set_intra_op_parallelism_threads(1)
-tf.config.threading.set_inter_op_parallelism_threads(1)
 
 RELUS = {
     "relu": tf.nn.relu,
@@ -51,8 +47,7 @@ def gradients(inputs: Inputs, variant: str) -> Gradients:
     """The loss and its gradients, in the way and with the idioms that the variant names."""
     X, y, *parameters = (tf.constant(a) for a in normalised(inputs)[:6])
     loss, grads = _WAYS[SPELLINGS[variant].way](variant, X, y, parameters, tf.constant(inputs.reg, X.dtype))
-    wide = (tf.cast(t, tf.float32) if t.dtype == tf.bfloat16 else t for t in (loss, *grads))
-    return Gradients(*(np.array(t) for t in wide))
+    return Gradients(*(np.array(tf.cast(t, tf.float32) if t.dtype == tf.bfloat16 else t) for t in (loss, *grads)))
 
 
 def slopes(x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
