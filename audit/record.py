@@ -142,11 +142,11 @@ def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding], beside
         out.mkdir(parents=True, exist_ok=True)
         found = out / ".findings.jsonl.new"
         found.write_text("".join(line(finding) + "\n" for finding in findings), encoding="utf-8")
+        complete(out, run, found, beside)
     except OSError as error:
         with contextlib.suppress(OSError):
             (out / ".findings.jsonl.new").unlink()
-        raise _cannot_hold(out, error) from error
-    complete(out, run, found, beside)
+        raise error if isinstance(error, RecordError) else _cannot_hold(out, error) from error
     return out
 
 

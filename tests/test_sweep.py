@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -175,13 +174,15 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 @pytest.mark.parametrize("room", [3000, 9000], ids=["while it is judged", "when the record is put together"])
 def test_a_full_disk_keeps_what_was_judged(whole: Path, tmp_path: Path, room: int) -> None:
     """No file may grow beyond so many bytes, which is what a full disk does."""
+    program = f"""
+import resource, runpy, signal
 
-    def limited() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-
-    command = [sys.executable, "-B", "-m", "audit", *RUN, "--out", str(tmp_path)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=limited)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
+runpy.run_module("audit", run_name="__main__")
+"""
+    command = [sys.executable, "-B", "-c", program, *RUN, "--out", str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 2, ended.stderr
     assert "cannot hold more of the record" in ended.stderr
     assert f"make room, then go on with --resume {tmp_path}" in ended.stderr
