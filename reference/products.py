@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Slices of a factor. Of the products of slices those are computed whose numbers add up to less: ten of sixteen.
-SLICES = 4
+#: Slices of a factor, and from so many multiplications on one less. Of the products of slices those are computed whose
+#: numbers (from 0) add up to less: fifteen of 25, or ten of 16.
+SLICES, MANY = 5, 1_000_000
 #: What is computed of radii in float64 is made larger by this factor, which covers its own rounding.
 UP = 1 + 2.0**-30
 #: What products of numbers too small to be told from 0 may have lost, at most, in each of them.
@@ -80,15 +81,16 @@ def product(A: Known, B: Known) -> Known:
     OutOfRange
         If the numbers are too large to be split.
     """
-    k = A.hi.shape[1]
+    (n, k), m = A.hi.shape, B.hi.shape[1]
+    number = SLICES - (n * k * m >= MANY)
     bits = (53 - int(k - 1).bit_length()) // 2
-    left, left_sizes, left_rest = _slices(A, 1, bits)
-    right, right_sizes, right_rest = _slices(B, 0, bits)
-    hi = lo = slack = np.zeros((A.hi.shape[0], B.hi.shape[1]))
+    left, left_sizes, left_rest = _slices(A, 1, bits, number)
+    right, right_sizes, right_rest = _slices(B, 0, bits, number)
+    hi = lo = slack = np.zeros((n, m))
     omitted = np.zeros_like(hi)
-    for s in range(SLICES):
-        for t in range(SLICES):
-            if s + t < SLICES:
+    for s in range(number):
+        for t in range(number):
+            if s + t < number:
                 hi, error = two_sum(hi, left[s] @ right[t])
                 slack = slack + U * (np.abs(lo) + np.abs(error))
                 lo = lo + error
@@ -102,17 +104,18 @@ def product(A: Known, B: Known) -> Known:
         radius = radius + A.radius @ B.size() + k * TINY
     if B.radius.any():
         radius = radius + A.size() @ B.radius + k * TINY
-    return _normal(hi, lo, radius * UP)
+    some = (A.size() != 0).astype(np.float64) @ (B.size() != 0).astype(np.float64)
+    return _normal(hi, lo, np.where(some, radius * UP, 0.0))
 
 
-def _slices(A: Known, axis: int, bits: int) -> tuple[list[Array], Array, Array]:
-    """A factor in slices of so many bits, relative to the largest entry along `axis`.
+def _slices(A: Known, axis: int, bits: int, number: int) -> tuple[list[Array], Array, Array]:
+    """A factor in a number of slices of so many bits, relative to the largest entry along `axis`.
 
     Returns
     -------
     list of ndarray
         The slices; their sum is ``hi + lo`` but for the rest.
-    ndarray, shape (SLICES, ...)
+    ndarray, shape (number, ...)
         The largest absolute value of each slice along `axis`, which is kept.
     ndarray
         A bound of what is left along `axis`.

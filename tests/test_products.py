@@ -1,0 +1,146 @@
+"""Products by splitting, and the certified values that they make, against ball arithmetic: it is the referee."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from flint import arb, arb_mat, ctx
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from audit.catalogue import case_of, cases
+from reference.acceptance import LARGE, Acceptance, accept, is_sharp
+from reference.certified import CertifiedValues, certify, certify_by_splitting
+from reference.problem import TENSORS, Problem
+from reference.products import Known, OutOfRange, product, two_sum
+from reference.rounding import bound
+from tests.problems import random_problem
+
+Array = NDArray[np.float64]
+#: Kinds of factors, the last ones those that break splittings: wide ranges, tiny and huge numbers, zeros.
+KINDS = ("normal", "integer", "wide rows", "wide columns", "wide entries", "tiny", "huge", "sparse", "float32")
+
+
+def factor(rng: Generator, kind: str, n: int, k: int) -> Array:
+    A = rng.standard_normal((n, k))
+    if kind == "integer":
+        return np.round(4 * A)
+    if kind == "wide rows":
+        return A * 10.0 ** rng.integers(-90, 90, (n, 1))
+    if kind == "wide columns":
+        return A * 10.0 ** rng.integers(-90, 90, (1, k))
+    if kind == "wide entries":
+        return A * 10.0 ** rng.integers(-90, 90, (n, k))
+    if kind == "tiny":
+        return np.asarray(A * 2.0**-1060)
+    if kind == "huge":
+        return np.asarray(A * 2.0**340)
+    if kind == "sparse":
+        return np.where(rng.random((n, k)) < 0.8, 0.0, A)
+    return A.astype(np.float32).astype(np.float64) if kind == "float32" else A
+
+
+def known(rng: Generator, kind: str, n: int, k: int) -> Known:
+    """Numbers of 53 bits, or pairs of them known within a radius."""
+    hi = factor(rng, kind, n, k)
+    if rng.random() < 0.5:
+        return Known.exactly(hi)
+    lo = hi * rng.uniform(-(2.0**-54), 2.0**-54, hi.shape)
+    return Known(*two_sum(hi, lo), np.abs(hi) * 2.0**-90)
+
+
+def balls(A: Known) -> arb_mat:
+    entries = zip(*(part.ravel().tolist() for part in (A.hi, A.lo, A.radius)), strict=True)
+    n, m = A.hi.shape
+    return arb_mat(n, m, [arb(hi) + arb(lo) + arb(0, radius) for hi, lo, radius in entries])
+
+
+def holds(found: Known, exact: arb_mat) -> bool:
+    """Whether every entry's ball meets the exact one's."""
+    return all(mine.overlaps(its) for mine, its in zip(balls(found).entries(), exact.entries(), strict=True))
+
+
+@pytest.mark.parametrize("right", KINDS)
+@pytest.mark.parametrize("left", KINDS)
+def test_a_product_is_within_its_radius_of_the_exact_one(left: str, right: str) -> None:
+    rng = np.random.default_rng([KINDS.index(left), KINDS.index(right)])
+    for _ in range(12):
+        n, k, m = (int(rng.integers(1, most)) for most in (9, 70, 9))
+        A, B = known(rng, left, n, k), known(rng, right, k, m)
+        with ctx.workprec(4000):
+            assert holds(product(A, B), balls(A) * balls(B))
+
+
+def test_a_product_of_small_integers_is_exact() -> None:
+    rng = np.random.default_rng(0)
+    A, B = (factor(rng, "integer", 20, 20) for _ in range(2))
+    found = product(Known.exactly(A), Known.exactly(B))
+    assert (found.hi == A @ B).all()
+    assert not found.lo.any()
+    assert not found.radius.any()
+
+
+def test_radii_are_small() -> None:
+    """Else nothing would be decided; 2^-80 of the sum of absolute values is a hundred million times float64's u."""
+    rng = np.random.default_rng(0)
+    A, B = rng.standard_normal((30, 100)), rng.standard_normal((100, 30))
+    found = product(Known.exactly(A), Known.exactly(B))
+    assert (found.radius <= 2.0**-80 * (np.abs(A) @ np.abs(B))).all()
+
+
+def test_numbers_that_are_too_large_are_refused() -> None:
+    with pytest.raises(OutOfRange):
+        product(Known.exactly(np.array([[2.0**600]])), Known.exactly(np.array([[1.0]])))
+
+
+def agree(problem: Problem, fast: CertifiedValues, slow: CertifiedValues) -> bool:
+    """Whether both may be true, the signs are the same, and so is the bound around them."""
+    for name, one in fast.tensors.items():
+        other = slow.tensors[name]
+        apart = np.abs((one.hi - other.hi) + (one.lo - other.lo))
+        if (apart > (one.radius + other.radius) * (1 + 1e-9) + 2.0**-104 * np.abs(other.hi)).any():
+            return False
+    mine, its = bound(problem, fast).tensors, bound(problem, slow).tensors
+    alike = all(np.allclose(mine[name], its[name], rtol=2.0**-20, atol=0) for name in TENSORS)
+    return alike and bool((fast.sign == slow.sign).all())
+
+
+def compared(problem: Problem) -> bool:
+    """Whether splitting decided, sharply enough for the bound; if so, it agrees with ball arithmetic."""
+    fast = certify_by_splitting(problem)
+    if fast is None or not is_sharp(Acceptance(problem, fast, bound(problem, fast))):
+        return False
+    slow = next(found for bits in (256, 1024, 4096) if (found := certify(problem, bits)) is not None)
+    assert agree(problem, fast, slow)
+    return True
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_splitting_agrees_with_ball_arithmetic_on_random_problems(part: int) -> None:
+    decided = [compared(random_problem(seed)) for seed in range(part * 300, (part + 1) * 300)]
+    assert sum(decided) > 100
+
+
+def test_splitting_agrees_with_ball_arithmetic_on_every_edge_case() -> None:
+    posed = [case for case in cases("quick") if case.step is None]
+    decided = {case.id for case in posed if compared(case.problem())}
+    assert len(decided) > len(posed) / 3
+    assert any("exact_kinks" in name for name in decided)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_large_problems_are_certified_by_splitting(dtype: str) -> None:
+    problem = case_of(f"64x32x48x10-reg_0.1-random-{dtype}-s0").problem()
+    N, D, H, C = problem.shape
+    assert N * H * (D + C) >= LARGE
+    acceptance = accept(problem)
+    slow = certify(problem, 256)
+    assert acceptance.exact.bits == 106
+    assert slow is not None
+    assert agree(problem, acceptance.exact, slow)
+
+
+def test_a_kink_that_splitting_cannot_decide_falls_back_to_ball_arithmetic() -> None:
+    problem = case_of("1000x8x8x3-reg_0.1-rounded_kinks-float64-s0").problem()
+    a = np.abs(accept(problem).exact.a)
+    assert a.min() < 1e-12  # it cancels, and yet its sign is certain
