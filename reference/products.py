@@ -90,6 +90,8 @@ def product(A: Known, B: Known) -> Known:
     omitted = np.zeros_like(hi)
     for s in range(number):
         for t in range(number):
+            if not left_sizes[s].any() or not right_sizes[t].any():
+                continue
             if s + t < number:
                 hi, error = two_sum(hi, left[s] @ right[t])
                 slack = slack + U * (np.abs(lo) + np.abs(error))
