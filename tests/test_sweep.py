@@ -205,6 +205,31 @@ def test_a_candidate_that_ends_its_process_is_given_up(tmp_path: Path, name: str
     assert run["counts"]["verdicts"][verdict] >= 3
 
 
+def test_a_candidate_that_eats_memory_is_stopped(tmp_path: Path) -> None:
+    target = f"{FILES / 'misbehaving.py'}:eats_memory"
+    command = ["sweep", "--candidate", target, "--count", "3", "--memory", "128", "--out", str(tmp_path)]
+    assert command_line.main(command) in (1, 3)
+    verdicts = json.loads((tmp_path / "run.json").read_text())["counts"]["verdicts"]
+    assert verdicts["error"] + verdicts["crash"] + verdicts["skipped"] == sum(verdicts.values()) > 0
+
+
+def test_a_framework_that_fails_leaves_a_small_problem_to_replay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That PyTorch's clamp has another derivative at 0 is known; here it is not."""
+    monkeypatch.setattr("audit.expected.known", tuple)
+    command = ["sweep", "--frameworks", "torch", "--variants", "relu_clip", "--count", "150", "--out", str(tmp_path)]
+    assert command_line.main(command) == 1
+    small = sorted(tmp_path.glob("*.npz"))
+    assert len(small) == sweeping.SHRUNK
+    assert load(small[0]).shape.H == 1
+    capsys.readouterr()
+    replayed = ["replay", str(small[0]), "--framework", "torch", "--variant"]
+    assert command_line.main([*replayed, "relu_clip"]) == 1
+    assert "exactly at its kink" in capsys.readouterr().out
+    assert command_line.main([*replayed, "autograd"]) == 0
+
+
 def test_a_wrong_candidate_fails_the_sweep(tmp_path: Path) -> None:
     target = f"{FILES / 'mistaken.py'}:mean_missing"
     command = ["sweep", "--candidate", target, "--count", "30", "--out", str(tmp_path)]
