@@ -16,7 +16,7 @@ from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
 from reference.problem import Problem
-from reference.products import TINY, UP, Known, OutOfRange, U, product
+from reference.products import MORE, TINY, UP, Known, OutOfRange, U, product, times
 
 #: The precision of exponentials and logarithms between products of float64, in bits.
 SPLITTING_BITS = 106
@@ -164,7 +164,7 @@ def certify_by_splitting(problem: Problem) -> CertifiedValues | None:
 def _certify_by_splitting(problem: Problem) -> CertifiedValues | None:
     N, _, _, C = problem.shape
     X, W1, b1, W2, b2 = (Known.exactly(getattr(problem, name)) for name in ("X", "W1", "b1", "W2", "b2"))
-    a = product(X, W1) + b1
+    a = product(X, W1, MORE) + b1
     sign = np.where(np.abs(a.hi) > (np.abs(a.lo) + a.radius) * UP, np.sign(a.hi), 0).astype(np.int8)
     if ((sign == 0) & ((a.hi != 0) | (a.lo != 0) | (a.radius != 0))).any():
         return None
@@ -174,15 +174,14 @@ def _certify_by_splitting(problem: Problem) -> CertifiedValues | None:
     ds = _known(ds_balls, (N, C))
     dh = product(ds, W2.transposed())
     da = dh.where(sign > 0)
-    twice = Known.exactly(np.array([[2 * problem.reg]]))
     ones = Known.exactly(np.ones((1, N)))
     weights = Known.exactly(np.concatenate([problem.W1.ravel(), problem.W2.ravel()])[None, :])
-    (squares,) = _balls(product(weights, weights.transposed()))
+    (squares,) = _balls(product(weights, weights.transposed(), MORE))
     loss = sum(losses, arb(0)) / N + arb(problem.reg) * squares
     tensors = {
-        "W1": product(X.transposed(), da) + _times(W1, twice),
+        "W1": product(X.transposed(), da) + times(problem.W1, 2 * problem.reg),
         "b1": _row(product(ones, da)),
-        "W2": product(h.transposed(), ds) + _times(W2, twice),
+        "W2": product(h.transposed(), ds, MORE) + times(problem.W2, 2 * problem.reg),
         "b2": _row(product(ones, ds)),
     }
     return CertifiedValues(
@@ -203,13 +202,6 @@ def _certify_by_splitting(problem: Problem) -> CertifiedValues | None:
         da=da.hi,
         bits=SPLITTING_BITS,
     )
-
-
-def _times(A: Known, factor: Known) -> Known:
-    """A matrix times a number, which stands in a matrix of its own."""
-    column = Known(*(part.reshape(-1, 1) for part in (A.hi, A.lo, A.radius)))
-    scaled = product(column, factor)
-    return Known(*(part.reshape(A.hi.shape) for part in (scaled.hi, scaled.lo, scaled.radius)))
 
 
 def _row(A: Known) -> Known:

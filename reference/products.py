@@ -9,15 +9,16 @@ slices could have added is bounded and goes into the radius.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Slices of a factor, and from so many multiplications on one less. Of the products of slices those are computed whose
-#: numbers (from 0) add up to less: fifteen of 25, or ten of 16.
-SLICES, MANY = 5, 1_000_000
+#: Slices of a factor. Of the products of slices those are computed whose numbers (from 0) add up to less: ten of 16;
+#: those with the same sum in one product. More slices are for factors whose entries differ much in size.
+SLICES, MORE = 4, 5
 #: What is computed of radii in float64 is made larger by this factor, which covers its own rounding.
 UP = 1 + 2.0**-30
 #: What products of numbers too small to be told from 0 may have lost, at most, in each of them.
@@ -73,8 +74,8 @@ def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     return s, (a - (s - t)) + (b - t)
 
 
-def product(A: Known, B: Known) -> Known:
-    """``A . B`` of shapes (n, k) and (k, m).
+def product(A: Known, B: Known, number: int = SLICES) -> Known:
+    """``A . B`` of shapes (n, k) and (k, m), each factor split into a number of slices.
 
     Raises
     ------
@@ -82,63 +83,90 @@ def product(A: Known, B: Known) -> Known:
         If the numbers are too large to be split.
     """
     (n, k), m = A.hi.shape, B.hi.shape[1]
-    number = SLICES - (n * k * m >= MANY)
-    bits = (53 - int(k - 1).bit_length()) // 2
-    left, left_sizes, left_rest = _slices(A, 1, bits, number)
-    right, right_sizes, right_rest = _slices(B, 0, bits, number)
-    hi = lo = slack = np.zeros((n, m))
-    omitted = np.zeros_like(hi)
-    for s in range(number):
-        for t in range(number):
-            if not left_sizes[s].any() or not right_sizes[t].any():
-                continue
-            if s + t < number:
-                hi, error = two_sum(hi, left[s] @ right[t])
-                slack = slack + U * (np.abs(lo) + np.abs(error))
-                lo = lo + error
-            else:
-                omitted = omitted + left_sizes[s] * right_sizes[t]
-    radius = k * omitted + 2 * slack
-    if left_rest.any() or right_rest.any():
-        rest = left_rest * (right_sizes.sum(axis=0) + right_rest) + left_sizes.sum(axis=0) * right_rest
-        radius = radius + k * (rest + TINY)
-    if A.radius.any():
-        radius = radius + A.radius @ B.size() + k * TINY
-    if B.radius.any():
-        radius = radius + A.size() @ B.radius + k * TINY
-    some = (A.size() != 0).astype(np.float64) @ (B.size() != 0).astype(np.float64)
-    return _normal(hi, lo, np.where(some, radius * UP, 0.0))
+    bits = (53 - int(k * number - 1).bit_length()) // 2
+    left, right = _split(A, 1, bits, number), _split(B, 0, bits, number)
+    along, across = np.hstack(left.slices), np.vstack(right.slices[::-1])
+    hi, lo, adds = np.zeros((n, m)), np.zeros((n, m)), 0
+    for d in range(number):  # the products of slices s and d - s, side by side in one exact sum
+        if any(left.sizes[s].any() and right.sizes[d - s].any() for s in range(d + 1)):
+            hi, error = two_sum(hi, along[:, : (d + 1) * k] @ across[(number - 1 - d) * k :])
+            lo = lo + error
+            adds += 1
+    sizes = np.hstack([*left.sizes, left.rest, sum(left.sizes)])
+    later = [sum(right.sizes[number - s :], np.zeros((1, m))) for s in range(number)]
+    omitted = sizes @ np.vstack([*later, sum(right.sizes) + right.rest, right.rest])
+    radius = k * omitted
+    if lo.any():
+        radius = radius + (adds * U) ** 2 * k * (sum(left.sizes) * sum(right.sizes))
+    if left.rest.any() or right.rest.any() or A.radius.any() or B.radius.any():
+        size_A, size_B = A.size(), B.size()
+        radius = radius + A.radius @ size_B + size_A @ B.radius + k * TINY
+        radius = np.where((size_A != 0).astype(np.float64) @ (size_B != 0).astype(np.float64), radius, 0.0)
+    return _normal(hi, lo, radius * UP)
 
 
-def _slices(A: Known, axis: int, bits: int, number: int) -> tuple[list[Array], Array, Array]:
-    """A factor in a number of slices of so many bits, relative to the largest entry along `axis`.
+def times(A: NDArray[np.floating], factor: float) -> Known:
+    """Floats times a float, entry by entry (Dekker, Veltkamp).
 
-    Returns
-    -------
-    list of ndarray
-        The slices; their sum is ``hi + lo`` but for the rest.
-    ndarray, shape (number, ...)
-        The largest absolute value of each slice along `axis`, which is kept.
-    ndarray
-        A bound of what is left along `axis`.
+    Raises
+    ------
+    OutOfRange
+        If the numbers are too large.
     """
+    a = A.astype(np.float64)
+    if max(np.abs(a).max(), abs(factor)) > 2.0**HIGHEST:
+        raise OutOfRange
+    hi = a * factor
+    (a1, a2), (f1, f2) = _halves(a), _halves(np.float64(factor))
+    lo = ((a1 * f1 - hi) + a1 * f2 + a2 * f1) + a2 * f2
+    faint = (np.abs(hi) < 2.0 ** (2 * LOWEST)) & (a != 0) & (factor != 0)
+    return Known(hi, np.where(faint, 0.0, lo), np.where(faint, np.abs(hi) * 2.0**-50 + TINY, 0.0))
+
+
+def _halves(a: Any) -> tuple[Any, Any]:
+    """A float as the sum of two of 26 bits."""
+    c = 134217729.0 * a
+    first = c - (c - a)
+    return first, a - first
+
+
+class _Split(NamedTuple):
+    """A factor as a sum of slices and a rest.
+
+    Attributes
+    ----------
+    slices : list of ndarray
+        Their sum is ``hi + lo`` but for the rest.
+    sizes : list of ndarray
+        The largest absolute value of each slice along an axis, which is kept.
+    rest : ndarray
+        A bound of what is left, along that axis.
+    """
+
+    slices: list[Array]
+    sizes: list[Array]
+    rest: Array
+
+
+def _split(A: Known, axis: int, bits: int, number: int) -> _Split:
+    """A factor in a number of slices of so many bits, relative to the largest entry along `axis`."""
     largest = np.abs(A.hi).max(axis=axis, keepdims=True)
     exponent = np.frexp(largest)[1]
     if exponent.max() > HIGHEST:
         raise OutOfRange
     small = exponent < LOWEST  # their slices would underflow: all of them is left
-    hi, lo = np.where(small, 0.0, A.hi), np.where(small, 0.0, A.lo)
-    slices, sizes = [], []
-    for number in range(1, SLICES + 1):
-        grid = np.ldexp(
-            1.5, exponent - number * bits + 52
-        )  # rounds what is added to multiples of 2^(its exponent - 52)
+    hi, lo = (np.where(small, 0.0, A.hi), np.where(small, 0.0, A.lo)) if small.any() else (A.hi, A.lo)
+    slices, sizes, single = [], [], not lo.any()
+    for s in range(1, number + 1):
+        grid = np.ldexp(1.5, exponent - s * bits + 52)  # adding it rounds to multiples of 2^(exponent - s bits)
         part = (hi + grid) - grid
-        hi, lo = two_sum(hi - part, lo)
+        hi = hi - part
+        if not single:
+            hi, lo = two_sum(hi, lo)
         slices.append(part)
         sizes.append(np.abs(part).max(axis=axis, keepdims=True))
     rest = ((np.abs(hi) + np.abs(lo)) * UP).max(axis=axis, keepdims=True) + np.where(small, 2 * largest, 0.0)
-    return slices, np.stack(sizes), rest
+    return _Split(slices, sizes, rest)
 
 
 def _normal(hi: Array, lo: Array, radius: Array) -> Known:

@@ -12,7 +12,7 @@ from audit.catalogue import case_of, cases
 from reference.acceptance import LARGE, Acceptance, accept, is_sharp
 from reference.certified import CertifiedValues, certify, certify_by_splitting
 from reference.problem import TENSORS, Problem
-from reference.products import Known, OutOfRange, product, two_sum
+from reference.products import Known, OutOfRange, product, times, two_sum
 from reference.rounding import bound
 from tests.problems import random_problem
 
@@ -86,6 +86,15 @@ def test_radii_are_small() -> None:
     A, B = rng.standard_normal((30, 100)), rng.standard_normal((100, 30))
     found = product(Known.exactly(A), Known.exactly(B))
     assert (found.radius <= 2.0**-80 * (np.abs(A) @ np.abs(B))).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_multiple_is_within_its_radius_of_the_exact_one(kind: str) -> None:
+    rng = np.random.default_rng(KINDS.index(kind))
+    for factor_of in (0.0, 0.2, 1e-8, 2e3, -1 / 3, 2.0**-340, 3e-300):
+        A = factor(rng, "normal" if kind == "huge" else kind, 4, 5)
+        with ctx.workprec(4000):
+            assert holds(times(A, factor_of), balls(Known.exactly(A)) * arb(factor_of))
 
 
 def test_numbers_that_are_too_large_are_refused() -> None:
