@@ -25,6 +25,10 @@ def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
         runs.setdefault(one.run["plan"], []).append(one)
     first = records[0].run["settings"]
     for one in records:
+        if one.run["settings"].get("cases") == "sweep":
+            raise RecordError(
+                f"{one.folder} is a sweep's, which keeps no passes to merge; use its --workers or --engine"
+            )
         differing = [key for key in first if key != "who" and one.run["settings"][key] != first[key]]
         if differing:
             folders = f"{one.folder} is of another run than {records[0].folder}"

@@ -82,6 +82,11 @@ def test_two_shards_are_the_whole(whole: Path, tmp_path: Path) -> None:
     assert not lines[0] & lines[1]
 
 
+def test_sweeps_are_not_merged(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["merge", str(whole), "--out", str(tmp_path)]) == 2
+    assert "is a sweep's, which keeps no passes to merge" in capsys.readouterr().err
+
+
 def interrupted(out: Path, batches: int) -> Path:
     """A sweep that was left after so many batches."""
     kept = Progress.begun(out, Sweep(COUNT, 0, (("numpy", "reference"),)))
