@@ -118,11 +118,15 @@ class Arithmetic:
 
 def product(A: Array, B: Array) -> Array:
     """``A . B`` of non-negative factors, where 0 times infinity counts as infinite."""
+    if (not A.any() and np.isfinite(B).all()) or (not B.any() and np.isfinite(A).all()):
+        return np.zeros((A.shape[0], B.shape[1]))
     return certainly(A @ B)
 
 
 def count(A: Array, B: Array) -> Array:
     """How many products of two non-zero factors each entry of ``A . B`` adds."""
+    if A.all() and B.all():
+        return np.full((A.shape[0], B.shape[1]), float(A.shape[1]))
     return np.asarray((A != 0).astype(np.float64) @ (B != 0).astype(np.float64))
 
 
