@@ -203,18 +203,18 @@ def show_table(console: Console, content: Mapping[str, Any]) -> None:
         columns = [columns[0], *letters, columns[-1]]
     written = [[str(row[0]), *map(_written, row[1:])] for row in rows]
     widths = [max(_wide(columns[n]), *(len(row[n]) for row in written), 1) for n in range(len(columns))]
-    first = min(max((len(row[0]) for row in written), default=0), console.width // 2)
+    first = min(max([_wide(columns[0]), *(len(row[0]) for row in written)]), console.width // 2)
     parts = _parts(widths, console.width - first - 3)
+    console.print(escape(content["title"]), style="bold", highlight=False)
     for part in parts:
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, title_justify="left")
-        table.title = content["title"] if part is parts[0] else None
-        table.caption, table.caption_justify = (escape(note), "left") if part is parts[-1] else (None, "left")
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
         table.add_column(escape(columns[0]), width=first + 1)
         for number in part:
             table.add_column(escape(columns[number]), justify="right", width=widths[number] + 1)
         for row in written:
             table.add_row(escape(row[0]), *(escape(row[number]) for number in part))
         console.print(table)
+    console.print(escape(note), style="dim", highlight=False)
 
 
 def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
