@@ -64,8 +64,9 @@ class Arithmetic:
 
     def gamma(self, n: Any) -> Any:
         """The relative error of n roundings, n u / (1 - n u); infinite where n u >= 1 (Higham 2002, lemma 3.1)."""
-        nu = np.asarray(n, dtype=np.float64) * self.u
-        return np.where(nu < 1, nu / np.where(nu < 1, 1 - nu, 1), np.inf)
+        nu = np.multiply(n, self.u)
+        with np.errstate(divide="ignore"):
+            return nu / np.maximum(1 - nu, 0)
 
     def sub(self, A: Any) -> Any:
         """|A| where it is subnormal, so that a program may flush it to zero; else 0."""
@@ -101,10 +102,13 @@ class Arithmetic:
 
     def _exact(self, A: Array, E_A: Array, B: Array, b: Array, size: Array) -> NDArray[np.bool_]:
         """Where every partial sum of ``A . B + b`` is representable, so that nothing is rounded (ROUNDING.md, 3)."""
+        known: NDArray[np.bool_] = (E_A == 0).all(axis=1, keepdims=True)
+        if not known.any():
+            return known
         grid = np.minimum(lowest_bit(A, 1)[:, None] + lowest_bit(B, 0)[None, :], lowest_bit(b[None, :], 0)[None, :])
         low, high = self.exponents
         limit = np.ldexp(1.0, np.clip(grid + self.precision, low, high))
-        exact: NDArray[np.bool_] = (grid >= low) & (size * OF_OVERFLOW <= limit) & (E_A == 0).all(axis=1, keepdims=True)
+        exact: NDArray[np.bool_] = (grid >= low) & (size * OF_OVERFLOW <= limit) & known
         return exact
 
     def transposed_product(self, A: Array, E_A: Array, B: Array, E_B: Array) -> tuple[Array, Array]:

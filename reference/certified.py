@@ -101,7 +101,9 @@ def _certify(problem: Problem, bits: int) -> CertifiedValues | None:
     h = arb_mat(N, H, [ball if sign > 0 else zero for ball, sign in zip(balls, signs, strict=True)])
     s = h * W2 + arb_mat([problem.b2.tolist()] * N)
 
-    z, p, ds, log_Z, losses = _softmax(s.entries(), problem.y.tolist(), N, C)
+    s_balls = s.entries()
+    s_rounded = _rounded(s_balls, (N, C))
+    z, p, ds, log_Z, losses = _softmax(s_balls, s_rounded, problem.y)
     ds_mat = arb_mat(N, C, ds)
     dh = ds_mat * W2.transpose()
     dh_balls = dh.entries()
@@ -127,7 +129,7 @@ def _certify(problem: Problem, bits: int) -> CertifiedValues | None:
         a=a_rounded,
         sign=sign,
         h=np.where(sign > 0, a_rounded, 0.0),
-        s=_rounded(s.entries(), (N, C)),
+        s=s_rounded,
         z=_rounded(z, (N, C)),
         p=_rounded(p, (N, C)),
         log_Z=_rounded(log_Z, (N,)),
@@ -170,19 +172,20 @@ def _certify_by_splitting(problem: Problem) -> CertifiedValues | None:
         return None
     h = a.where(sign > 0)
     s = product(h, W2) + b2
-    z, p, ds_balls, log_Z, losses = _softmax(_balls(s), problem.y.tolist(), N, C)
+    z, p, ds_balls, log_Z, losses = _softmax(_balls(s), s.hi, problem.y)
     ds = _known(ds_balls, (N, C))
     dh = product(ds, W2.transposed())
     da = dh.where(sign > 0)
-    ones = Known.exactly(np.ones((1, N)))
     weights = Known.exactly(np.concatenate([problem.W1.ravel(), problem.W2.ravel()])[None, :])
     (squares,) = _balls(product(weights, weights.transposed(), MORE))
     loss = sum(losses, arb(0)) / N + arb(problem.reg) * squares
+    dW1, db1 = product(X.with_ones().transposed(), da).without_last_row()
+    dW2, db2 = product(h.with_ones().transposed(), ds, MORE).without_last_row()
     tensors = {
-        "W1": product(X.transposed(), da) + times(problem.W1, 2 * problem.reg),
-        "b1": _row(product(ones, da)),
-        "W2": product(h.transposed(), ds, MORE) + times(problem.W2, 2 * problem.reg),
-        "b2": _row(product(ones, ds)),
+        "W1": dW1 + times(problem.W1, 2 * problem.reg),
+        "b1": db1,
+        "W2": dW2 + times(problem.W2, 2 * problem.reg),
+        "b2": db2,
     }
     return CertifiedValues(
         tensors={
@@ -204,15 +207,10 @@ def _certify_by_splitting(problem: Problem) -> CertifiedValues | None:
     )
 
 
-def _row(A: Known) -> Known:
-    """The only row of a matrix."""
-    return Known(A.hi[0], A.lo[0], A.radius[0])
-
-
 def _balls(A: Known) -> list[arb]:
     """Numbers as balls, row by row."""
     parts = (part.ravel().tolist() for part in (A.hi, A.lo, A.radius))
-    return [arb(hi) + arb(lo, radius) for hi, lo, radius in zip(*parts, strict=True)]
+    return [arb(lo, radius) + hi for hi, lo, radius in zip(*parts, strict=True)]
 
 
 def _known(balls: list[arb], shape: tuple[int, ...]) -> Known:
@@ -222,21 +220,21 @@ def _known(balls: list[arb], shape: tuple[int, ...]) -> Known:
 
 
 def _softmax(
-    s: list[arb], y: list[int], N: int, C: int
+    s: list[arb], s_rounded: NDArray[np.float64], y: NDArray[np.int64]
 ) -> tuple[list[arb], list[arb], list[arb], list[arb], list[arb]]:
     """z, p and ds (row by row), log Z and -log p[i, y_i] (one a row) of the logits `s`.
 
     At the label, ``p - 1`` is computed as minus the sum of the other p, which loses nothing when p is close to 1.
     """
+    N, C = s_rounded.shape
     z: list[arb] = []
     p: list[arb] = []
     ds: list[arb] = []
     log_Z: list[arb] = []
     losses: list[arb] = []
     zero, one = arb(0), arb(1)
-    for i, label in enumerate(y):
+    for i, (top, label) in enumerate(zip(s_rounded.argmax(axis=1).tolist(), y.tolist(), strict=True)):
         row = s[i * C : (i + 1) * C]
-        top = max(range(C), key=lambda j: float(row[j]))
         z_row = [ball - row[top] for ball in row]
         z_row[top] = zero
         e = [ball.exp() for ball in z_row]

@@ -51,6 +51,16 @@ class Known:
         """The transpose."""
         return Known(self.hi.T, self.lo.T, self.radius.T)
 
+    def with_ones(self) -> Known:
+        """The matrix and a last column of ones, which in ``A' . B`` adds a last row: the sums of the columns of B."""
+        parts = ((self.hi, 1.0), (self.lo, 0.0), (self.radius, 0.0))
+        return Known(*(np.column_stack((part, np.full(len(part), last))) for part, last in parts))
+
+    def without_last_row(self) -> tuple[Known, Known]:
+        """The other rows, and the last one as a vector."""
+        parts = (self.hi, self.lo, self.radius)
+        return Known(*(part[:-1] for part in parts)), Known(*(part[-1] for part in parts))
+
     def where(self, mask: NDArray[np.bool_]) -> Known:
         """The numbers where the mask holds, else exactly 0."""
         return Known(*(np.where(mask, part, 0.0) for part in (self.hi, self.lo, self.radius)))
@@ -85,23 +95,19 @@ def product(A: Known, B: Known, number: int = SLICES) -> Known:
     (n, k), m = A.hi.shape, B.hi.shape[1]
     bits = (53 - int(k * number - 1).bit_length()) // 2
     left, right = _split(A, 1, bits, number), _split(B, 0, bits, number)
-    along, across = np.hstack(left.slices), np.vstack(right.slices[::-1])
-    hi, lo, adds = np.zeros((n, m)), np.zeros((n, m)), 0
-    for d in range(number):  # the products of slices s and d - s, side by side in one exact sum
-        if any(left.sizes[s].any() and right.sizes[d - s].any() for s in range(d + 1)):
-            hi, error = two_sum(hi, along[:, : (d + 1) * k] @ across[(number - 1 - d) * k :])
-            lo = lo + error
-            adds += 1
-    sizes = np.hstack([*left.sizes, left.rest, sum(left.sizes)])
-    later = [sum(right.sizes[number - s :], np.zeros((1, m))) for s in range(number)]
-    omitted = sizes @ np.vstack([*later, sum(right.sizes) + right.rest, right.rest])
-    radius = k * omitted
+    along, across = left.parts.reshape(n, -1), right.parts.reshape(-1, m)
+    hi, lo, sums = along[:, :k] @ across[-k:], np.zeros((n, m)), min(number, left.used + right.used - 1)
+    for width in range(2 * k, (sums + 1) * k, k):  # products of slices whose numbers have one sum, side by side
+        hi, error = two_sum(hi, along[:, :width] @ across[-width:])
+        lo = lo + error
+    reach = np.cumsum(right.sizes, axis=0)  # of what is left and of ever more slices: a slice's omitted partners
+    radius = k * (left.sizes @ reach)
     if lo.any():
-        radius = radius + (adds * U) ** 2 * k * (sum(left.sizes) * sum(right.sizes))
-    if left.rest.any() or right.rest.any() or A.radius.any() or B.radius.any():
+        radius = radius + (sums * U) ** 2 * k * (left.sizes.sum(axis=1, keepdims=True) * reach[-1])
+    if left.sizes[:, -1].any() or right.sizes[0].any() or A.radius.any() or B.radius.any():
         size_A, size_B = A.size(), B.size()
         radius = radius + A.radius @ size_B + size_A @ B.radius + k * TINY
-        radius = np.where((size_A != 0).astype(np.float64) @ (size_B != 0).astype(np.float64), radius, 0.0)
+        radius = np.where((size_A != 0).astype(np.float32) @ (size_B != 0).astype(np.float32), radius, 0.0)
     return _normal(hi, lo, radius * UP)
 
 
@@ -131,42 +137,50 @@ def _halves(a: Any) -> tuple[Any, Any]:
 
 
 class _Split(NamedTuple):
-    """A factor as a sum of slices and a rest.
+    """A factor as a sum of slices and what is left of it.
 
     Attributes
     ----------
-    slices : list of ndarray
-        Their sum is ``hi + lo`` but for the rest.
-    sizes : list of ndarray
-        The largest absolute value of each slice along an axis, which is kept.
-    rest : ndarray
-        A bound of what is left, along that axis.
+    parts : ndarray
+        Slices beside each other and then what is left (its absolute values), along a new axis before `axis`; in the
+        order of a left factor, and the other way round for a right one.
+    sizes : ndarray
+        The largest absolute value of each along `axis`, which is gone.
+    used : int
+        As many slices are not all 0.
     """
 
-    slices: list[Array]
-    sizes: list[Array]
-    rest: Array
+    parts: Array
+    sizes: Array
+    used: int
 
 
 def _split(A: Known, axis: int, bits: int, number: int) -> _Split:
-    """A factor in a number of slices of so many bits, relative to the largest entry along `axis`."""
+    """A left factor (axis 1) or a right one (0) in slices of so many bits, relative to the largest along `axis`."""
     largest = np.abs(A.hi).max(axis=axis, keepdims=True)
     exponent = np.frexp(largest)[1]
     if exponent.max() > HIGHEST:
         raise OutOfRange
-    small = exponent < LOWEST  # their slices would underflow: all of them is left
-    hi, lo = (np.where(small, 0.0, A.hi), np.where(small, 0.0, A.lo)) if small.any() else (A.hi, A.lo)
-    slices, sizes, single = [], [], not lo.any()
-    for s in range(1, number + 1):
-        grid = np.ldexp(1.5, exponent - s * bits + 52)  # adding it rounds to multiples of 2^(exponent - s bits)
-        part = (hi + grid) - grid
-        hi = hi - part
-        if not single:
+    shape, forth = A.hi.shape, 1 if axis else -1
+    parts = np.empty((*shape[:axis], number + 1, *shape[axis:]))
+    *slices, left = parts.swapaxes(0, axis)[::forth]
+    hi, lo, single = A.hi, A.lo, not A.lo.any()
+    small = exponent < LOWEST  # slices would underflow: all is left
+    if small.any():
+        hi, lo = np.where(small, 0.0, hi), np.where(small, 0.0, lo)
+    grid = np.ldexp(1.5, exponent + 52 - bits)  # adding 1.5 * 2^e rounds to multiples of 2^(e - 52)
+    for s, part in enumerate(slices, start=1):
+        if s * bits > 52 and not single:  # the slice is fine enough for lo to be seen in it
             hi, lo = two_sum(hi, lo)
-        slices.append(part)
-        sizes.append(np.abs(part).max(axis=axis, keepdims=True))
-    rest = ((np.abs(hi) + np.abs(lo)) * UP).max(axis=axis, keepdims=True) + np.where(small, 2 * largest, 0.0)
-    return _Split(slices, sizes, rest)
+        np.subtract(hi + grid, grid, out=part)
+        hi = hi - part
+        grid *= 2.0**-bits
+    np.add(np.abs(hi), np.abs(lo), out=left)
+    if small.any():
+        np.add(left, np.where(small, 2 * largest, 0.0), out=left)
+    sizes = np.abs(parts).max(axis=axis + 1)
+    present = sizes.any(axis=1 - axis)[::forth][:number]
+    return _Split(parts, sizes, number - int(present[::-1].argmax()))
 
 
 def _normal(hi: Array, lo: Array, radius: Array) -> Known:

@@ -105,17 +105,14 @@ def _bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, offset: Offset)
     E_dh, size = fp.transposed_product(ds.T, E_ds.T, W2.T, fp.sub(W2).T)
     E_dh = fp.unless_overflow(certainly(E_dh), N * size)
     E_da = np.where(kinks, dh + E_dh, np.where(v.sign > 0, E_dh, 0))
-    ones, exact_ones = np.ones((N, 1)), np.zeros((N, 1))
-    E_dW1, size_W1 = fp.transposed_product(X, fp.sub(X), da, E_da)
-    E_dW2, size_W2 = fp.transposed_product(v.h, E_h, ds, E_ds)
-    E_db1, size_b1 = fp.transposed_product(ones, exact_ones, da, E_da)
-    E_db2, size_b2 = fp.transposed_product(ones, exact_ones, ds, E_ds)
+    E_dW1, E_db1 = _batch_sums(fp, X, fp.sub(X), da, E_da)
+    E_dW2, E_db2 = _batch_sums(fp, v.h, E_h, ds, E_ds)
     tensors = {
         "loss": _loss_bound(fp, problem, v, E_losses),
-        "W1": _regularised(fp, problem.reg, problem.W1, v.tensors["W1"].hi, fp.unless_overflow(E_dW1, N * size_W1)),
-        "b1": fp.unless_overflow(E_db1, N * size_b1)[0],
-        "W2": _regularised(fp, problem.reg, problem.W2, v.tensors["W2"].hi, fp.unless_overflow(E_dW2, N * size_W2)),
-        "b2": fp.unless_overflow(E_db2, N * size_b2)[0],
+        "W1": _regularised(fp, problem.reg, problem.W1, v.tensors["W1"].hi, E_dW1),
+        "b1": E_db1,
+        "W2": _regularised(fp, problem.reg, problem.W2, v.tensors["W2"].hi, E_dW2),
+        "b2": E_db2,
     }
     return Bound(
         tensors={name: certainly(E) * OF_EVALUATION for name, E in tensors.items()},
@@ -179,6 +176,14 @@ def _softmax_bound(
     return certainly(E_ds), certainly(E_losses)
 
 
+def _batch_sums(fp: Arithmetic, A: Array, E_A: Array, B: Array, E_B: Array) -> tuple[Array, Array]:
+    """The bounds of ``A' . B`` and of the sums of the columns of B, which are its products with ones."""
+    N = len(A)
+    E, size = fp.transposed_product(np.column_stack((A, np.ones(N))), np.column_stack((E_A, np.zeros(N))), B, E_B)
+    E = fp.unless_overflow(E, N * size)
+    return E[:-1], E[-1]
+
+
 def _loss_bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, E_losses: Array) -> Array:
     """The bound of the loss, shape (); ROUNDING.md, section 6."""
     N, D, H, C = problem.shape
@@ -234,9 +239,10 @@ def _onehot(y: NDArray[np.int64], C: int) -> NDArray[np.bool_]:
 
 def others(combine: np.ufunc, A: Array, empty: float) -> Array:
     """`combine` over all the other columns of the row, for each column; shape of `A`."""
-    edge = np.full((A.shape[0], 1), empty)
-    left = np.hstack([edge, combine.accumulate(A, axis=1)[:, :-1]])
-    right = np.hstack([combine.accumulate(A[:, ::-1], axis=1)[:, -2::-1], edge]) if A.shape[1] > 1 else edge
+    left, right = np.full_like(A, empty), np.full_like(A, empty)
+    if A.shape[1] > 1:
+        combine.accumulate(A[:, :-1], axis=1, out=left[:, 1:])
+        combine.accumulate(A[:, :0:-1], axis=1, out=right[:, -2::-1])
     return np.asarray(combine(left, right))
 
 
