@@ -2,55 +2,73 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from audit.catalogue import case_of
-from audit.sweep import BATCH, Sweep, batches, work
+from audit.engine import Here, Lost, Name, Names, Workers, ordered
+from audit.sweep import Sweep, batches, work
 from reference.acceptance import accept
+from tests.benchmarks.commands import audit
 
-ROOT = Path(__file__).parents[2]
 WHO = (("numpy", "reference"), ("torch", "autograd"), ("jax", "jit"))
+FRAMEWORKS = ("--frameworks", "numpy,torch,jax")
+COUNT = 12_000
 BASE = {"N": 64, "D": 32, "H": 48, "C": 10}
-
-
-def audit(*options: str) -> None:
-    command = [sys.executable, "-m", "audit", *options]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def bench_first_verdict(benchmark: Any, tmp_path: Path) -> None:
     benchmark.group = "whole commands"
-    options = ["-k", "torch 5x4x10x3-reg_0.1-random-float64", "--out", str(tmp_path), "--frameworks", "numpy,torch,jax"]
+    options = ["-k", "torch 5x4x10x3-reg_0.1-random-float64", "--out", str(tmp_path), *FRAMEWORKS]
     benchmark.pedantic(audit, args=options, rounds=3, warmup_rounds=1)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def bench_standard_audit(benchmark: Any, tmp_path: Path, workers: str) -> None:
     benchmark.group = "whole commands"
-    options = ["--frameworks", "numpy,torch,jax", "--workers", workers, "--out", str(tmp_path)]
+    options = [*FRAMEWORKS, "--workers", workers, "--out", str(tmp_path)]
     benchmark.pedantic(audit, args=options, rounds=1, warmup_rounds=1)
 
 
+def say(benchmark: Any, verdicts: int) -> None:
+    """Put the speed beside the time."""
+    benchmark.extra_info["verdicts a second"] = round(verdicts / benchmark.stats.stats.min)
+
+
 @pytest.mark.parametrize("workers", ["1_baseline", "2"])
-def bench_sweep(benchmark: Any, tmp_path: Path, workers: str) -> None:
-    benchmark.group = "a sweep of 12,000 problems, imports and compilation included"
-    options = ["--frameworks", "numpy,torch,jax", "--count", "12000", "--out", str(tmp_path)]
-    benchmark.pedantic(audit, args=["sweep", *options, "--workers", workers[0]], rounds=1)
+def bench_verdicts_cold(benchmark: Any, tmp_path: Path, workers: str) -> None:
+    """A whole sweep, with nothing compiled before."""
+    benchmark.group = "verdicts on small shapes, three frameworks, cold: start, imports and compilation included"
+    options = [*FRAMEWORKS, "--count", str(COUNT), "--out", str(tmp_path / "sweep"), "--workers", workers[0]]
+    benchmark.pedantic(audit, args=["sweep", *options], kwargs={"cache": tmp_path}, rounds=1)
+    record = json.loads((tmp_path / "sweep" / "run.json").read_text())
+    say(benchmark, sum(record["counts"]["verdicts"].values()))
 
 
-def bench_verdicts_warm(benchmark: Any) -> None:
-    benchmark.group = "verdicts on small shapes, three frameworks, one process, warm"
-    taken = [names for names, _ in zip(batches(Sweep(40 * BATCH, 0, WHO)), range(40), strict=False)]
-    for names in taken:
-        work(names)
-    benchmark.pedantic(lambda: [work(names) for names in taken], rounds=3)
-    number = sum(map(len, taken))
-    benchmark.extra_info["verdicts a second"] = round(number / benchmark.stats.stats.min)
+@pytest.mark.parametrize("workers", ["1_baseline", "2"])
+def bench_verdicts_warm(benchmark: Any, workers: str) -> None:
+    """The same in processes that have done it once."""
+    benchmark.group = "verdicts on small shapes, three frameworks, warm"
+    taken: list[Names] = list(batches(Sweep(COUNT // 4, 0, WHO)))
+    engine = Workers(2) if workers == "2" else Here()
+
+    def judge_all() -> None:
+        for _ in ordered(engine, work, taken, fail):
+            pass
+
+    try:
+        benchmark.pedantic(judge_all, rounds=3, warmup_rounds=2)
+    finally:
+        engine.close()
+    say(benchmark, sum(map(len, taken)))
+
+
+def fail(name: Name, lost: Lost) -> None:
+    """Nothing may be lost while time is taken."""
+    raise AssertionError(name, lost)
 
 
 @pytest.mark.parametrize("letter", ["", "N", "D", "H", "C"])

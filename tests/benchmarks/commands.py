@@ -1,0 +1,17 @@
+"""Whole commands, as a user calls them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def audit(*options: str, cache: Path | None = None) -> None:
+    """Call ``python -m audit``; with a folder in place of the one where compiled code is kept, if given."""
+    environment = os.environ | ({"XDG_CACHE_HOME": str(cache)} if cache else {})
+    command = [sys.executable, "-m", "audit", *options]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
