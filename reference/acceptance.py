@@ -15,7 +15,7 @@ FIRST_BITS = 128
 #: Working precision to give up beyond, in bits. A sum of products of float64 needs no more than 4,300.
 LAST_BITS = 16_384
 #: From so many multiplications in the forward pass on, splitting is tried before ball arithmetic: it is quicker there.
-LARGE = 60_000
+LARGE = 16_000
 #: A certified value is known to this part of its bound.
 SHARP = 2.0**-20
 

@@ -1,8 +1,8 @@
 """The canonical gradient beside PyTorch, JAX and its five matrix products alone (the limit), on one thread and on all.
 
-How many threads a library takes is settled when it is imported: the measuring is done in processes of their own. There
-every gradient is judged before it is timed. (That also leaves the allocator as it is in an audit. In a process that never
-had larger arrays than these, glibc gives them back to the system after each call, and page faults are timed too.)
+How many threads a library takes is settled when it is imported: the measuring is done in processes of their own.
+There, every gradient is judged before it is timed. (That also leaves the allocator as it is in an audit. In a process
+that never had larger arrays, glibc gives these back to the system after each call, and page faults are timed too.)
 """
 
 from __future__ import annotations
