@@ -71,6 +71,20 @@ def test_a_product_is_within_its_radius_of_the_exact_one(left: str, right: str) 
             assert holds(product(A, B), balls(A) * balls(B))
 
 
+@pytest.mark.parametrize("k", [2**n for n in range(11)])
+def test_slices_filled_to_the_last_bit_are_added_exactly(k: int) -> None:
+    """The largest sums that may occur: every slice at its largest, k and the number of slices powers of two."""
+    rng = np.random.default_rng(k)
+    for number in (2, 4, 5):
+        bits = (53 - int(k * number - 1).bit_length()) // 2
+        digits = sum(2.0 ** -(s * bits + 1) for s in range(1, 6))  # half a unit of every slice is left to the next
+        for jitter in (0.0, 2.0**-52, 2.0**-50):
+            hi = (1 - digits) * (1 + jitter * rng.integers(-1, 2, (2, 3, k)))
+            A, B = (Known(*two_sum(one, one * 2.0**-53 * (1 - 2.0**-52)), np.zeros_like(one)) for one in hi)
+            with ctx.workprec(4000):
+                assert holds(product(A, B.transposed(), number), balls(A) * balls(B.transposed()))
+
+
 def test_a_product_of_small_integers_is_exact() -> None:
     rng = np.random.default_rng(0)
     A, B = (factor(rng, "integer", 20, 20) for _ in range(2))
@@ -80,12 +94,13 @@ def test_a_product_of_small_integers_is_exact() -> None:
     assert not found.radius.any()
 
 
-def test_radii_are_small() -> None:
-    """Else nothing would be decided; 2^-80 of the sum of absolute values is a hundred million times float64's u."""
+@pytest.mark.parametrize("pairs", [False, True])
+def test_radii_are_small(pairs: bool) -> None:
+    """Else nothing would be decided; 2^-80 of the sum of absolute values is a hundred million times less than u."""
     rng = np.random.default_rng(0)
     A, B = rng.standard_normal((30, 100)), rng.standard_normal((100, 30))
-    found = product(Known.exactly(A), Known.exactly(B))
-    assert (found.radius <= 2.0**-80 * (np.abs(A) @ np.abs(B))).all()
+    left, right = (Known(*two_sum(F, pairs * 2.0**-54 * F), np.zeros_like(F)) for F in (A, B))
+    assert (product(left, right).radius <= 2.0**-80 * (np.abs(A) @ np.abs(B))).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
