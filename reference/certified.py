@@ -16,10 +16,12 @@ from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
 from reference.problem import Problem
-from reference.products import MORE, TINY, UP, Known, OutOfRange, U, product, times
+from reference.products import MORE, UP, Known, OutOfRange, U, product, times
 
 #: The precision of exponentials and logarithms between products of float64, in bits.
 SPLITTING_BITS = 106
+#: More than rounding a number and a radius to float64 may lose by underflow.
+SMALLEST = 2.0**-1073
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,8 @@ class CertifiedValues:
         Logits, logits minus their maximum, probabilities, derivatives of the loss by the logits, each rounded once.
     log_Z, losses : ndarray, shape (N,), float64
         log sum exp z, and -log p[i, y_i], each rounded once.
+    radii : dict of str to ndarray
+        Of a, s, ds and dh: how far the exact one may be from what was rounded.
     bits : int
         The precision at which all this was found, in bits.
     """
@@ -63,6 +67,7 @@ class CertifiedValues:
     ds: NDArray[np.float64]
     dh: NDArray[np.float64]
     da: NDArray[np.float64]
+    radii: dict[str, NDArray[np.float64]]
     bits: int
 
 
@@ -137,6 +142,12 @@ def _certify(problem: Problem, bits: int) -> CertifiedValues | None:
         ds=_rounded(ds, (N, C)),
         dh=dh_rounded,
         da=np.where(sign > 0, dh_rounded, 0.0),
+        radii={
+            "a": _radii(balls, (N, H)),
+            "s": _radii(s_balls, (N, C)),
+            "ds": _radii(ds, (N, C)),
+            "dh": _radii(dh_balls, (N, H)),
+        },
         bits=bits,
     )
 
@@ -173,7 +184,8 @@ def _certify_by_splitting(problem: Problem) -> CertifiedValues | None:
     h = a.where(sign > 0)
     s = product(h, W2) + b2
     z, p, ds_balls, log_Z, losses = _softmax(_balls(s), s.hi, problem.y)
-    ds = _known(ds_balls, (N, C))
+    e = _enclosure(ds_balls, (N, C))
+    ds = Known(e.hi, e.lo, e.radius)
     dh = product(ds, W2.transposed())
     da = dh.where(sign > 0)
     weights = Known.exactly(np.concatenate([problem.W1.ravel(), problem.W2.ravel()])[None, :])
@@ -203,6 +215,7 @@ def _certify_by_splitting(problem: Problem) -> CertifiedValues | None:
         ds=ds.hi,
         dh=dh.hi,
         da=da.hi,
+        radii={"a": a.radius, "s": s.radius, "ds": ds.radius, "dh": dh.radius},
         bits=SPLITTING_BITS,
     )
 
@@ -213,18 +226,12 @@ def _balls(A: Known) -> list[arb]:
     return [arb(lo, radius) + hi for hi, lo, radius in zip(*parts, strict=True)]
 
 
-def _known(balls: list[arb], shape: tuple[int, ...]) -> Known:
-    """Balls as numbers known within a radius, what rounding the midpoint took away in it."""
-    e = _enclosure(balls, shape)
-    return Known(e.hi, e.lo, (e.radius + 2 * U * np.abs(e.lo)) * UP + np.where(e.hi != 0, TINY, 0))
-
-
 def _softmax(
     s: list[arb], s_rounded: NDArray[np.float64], y: NDArray[np.int64]
 ) -> tuple[list[arb], list[arb], list[arb], list[arb], list[arb]]:
     """z, p and ds (row by row), log Z and -log p[i, y_i] (one a row) of the logits `s`.
 
-    At the label, ``p - 1`` is computed as minus the sum of the other p, which loses nothing when p is close to 1.
+    At a label with the largest logit, ``p - 1`` is minus the sum of the other p: nothing is lost when p is close to 1.
     """
     N, C = s_rounded.shape
     z: list[arb] = []
@@ -243,7 +250,7 @@ def _softmax(
         Z = rest + one
         p_row = [ball / Z for ball in e]
         ds_row = [ball / N for ball in p_row]
-        ds_row[label] = -sum(e[:label] + e[label + 1 :], zero) / Z / N
+        ds_row[label] = (-rest / Z if label == top else p_row[label] - 1) / N
         z += z_row
         p += p_row
         ds += ds_row
@@ -266,9 +273,16 @@ def _rounded(balls: Iterable[arb], shape: tuple[int, ...]) -> NDArray[np.float64
     return np.array([float(ball) for ball in balls], dtype=np.float64).reshape(shape)
 
 
+def _radii(balls: Iterable[arb], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """The radii of the balls."""
+    return np.array([float(ball.rad()) for ball in balls], dtype=np.float64).reshape(shape)
+
+
 def _enclosure(balls: list[arb], shape: tuple[int, ...]) -> Enclosure:
-    """The balls as pairs of float64 and the radii that are left."""
+    """The balls as pairs of float64 and the radii that are left, what rounding the pairs took away in them."""
     hi = [float(ball) for ball in balls]
-    lo = [float(ball - value) for ball, value in zip(balls, hi, strict=True)]
-    radius = [float(ball.rad()) for ball in balls]
-    return Enclosure(*(np.array(values, dtype=np.float64).reshape(shape) for values in (hi, lo, radius)))
+    rests = [ball - value for ball, value in zip(balls, hi, strict=True)]
+    lo = np.array([float(rest) for rest in rests])
+    inexact = np.array([not rest.is_zero() for rest in rests])
+    radius = np.where(inexact, (_radii(rests, lo.shape) + 2 * U * np.abs(lo)) * UP + SMALLEST, 0.0)
+    return Enclosure(*(np.asarray(part).reshape(shape) for part in (hi, lo, radius)))
