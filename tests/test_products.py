@@ -149,7 +149,7 @@ def test_splitting_agrees_with_ball_arithmetic_on_random_problems(part: int) -> 
 def test_intermediates_too_coarse_for_the_bound_do_not_count(seed: int) -> None:
     """30,000 random problems found them.
 
-    A derivative of 4e-34 at a kink was known to 1e-31 only, so that the bound was too small by twelve powers of ten; and
+    A derivative of 4e-34 at a kink was known to 1e-31 only: the bound was too small by twelve powers of ten. And
     probabilities below 2^-1074 were taken for 0.
     """
     compared(random_problem(seed))
