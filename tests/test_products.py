@@ -14,7 +14,7 @@ from reference.certified import CertifiedValues, certify, certify_by_splitting
 from reference.problem import TENSORS, Problem
 from reference.products import Known, OutOfRange, product, times, two_sum
 from reference.rounding import bound
-from tests.problems import random_problem
+from tests.problems import random_problem, wide_problem
 
 Array = NDArray[np.float64]
 #: Kinds of factors, the last ones those that break splittings: wide ranges, tiny and huge numbers, zeros.
@@ -153,6 +153,19 @@ def test_intermediates_too_coarse_for_the_bound_do_not_count(seed: int) -> None:
     probabilities below 2^-1074 were taken for 0.
     """
     compared(random_problem(seed))
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_what_is_accepted_is_what_more_bits_say_when_sizes_differ_much(part: int) -> None:
+    """Whichever way found the exact values: the signs, the values and the bound are those at 4,096 bits."""
+    found = set()
+    for seed in range(part * 30, (part + 1) * 30):
+        problem = wide_problem(seed)
+        accepted, slow = accept(problem), certify(problem, 4096)
+        assert slow is not None
+        assert agree(problem, accepted.exact, slow), seed
+        found.add(accepted.exact.bits)
+    assert len(found) > 1
 
 
 def test_splitting_agrees_with_ball_arithmetic_on_every_edge_case() -> None:
