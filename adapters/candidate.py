@@ -99,13 +99,13 @@ def _four(grads: Any) -> list[Any]:
 
 
 def _array(name: str, value: Any) -> NDArray[Any]:
-    """A tensor of NumPy, PyTorch or JAX, or a number, as an array of its own."""
+    """A tensor of NumPy, PyTorch or JAX, or a number, as an array; the memory is the candidate's where it can be."""
     if value is None:
         raise TypeError(f"{name} is None; expected an array")
     if hasattr(value, "detach"):  # PyTorch
         value = value.detach().cpu().numpy()
     try:
-        return np.array(value, copy=True, subok=False)
+        return np.asarray(value)
     except ValueError as error:
         raise TypeError(f"{name} is no array: {error}") from error
 

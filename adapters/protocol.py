@@ -5,13 +5,12 @@ An adapter is a module with the members of `Adapter`. It knows no tolerance, no 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.problem import Gradients, Problem
+from reference.problem import Gradients
 
 
 class Inputs(NamedTuple):
@@ -82,48 +81,6 @@ class Narrow(Adapter, Protocol):
 
     @property
     def narrow(self) -> tuple[str, ...]: ...
-
-
-def _strided(array: NDArray[Any]) -> NDArray[Any]:
-    wide = np.zeros(tuple(2 * n for n in array.shape), dtype=array.dtype)
-    view = wide[tuple(slice(None, None, 2) for _ in array.shape)]
-    view[...] = array
-    return view
-
-
-def _reversed(array: NDArray[Any]) -> NDArray[Any]:
-    flip = (slice(None, None, -1),) * array.ndim
-    return np.array(array[flip], order="C")[flip]
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    copy = np.array(array, order="C")
-    copy.flags.writeable = False
-    return copy
-
-
-#: How the same values can lie in memory.
-LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
-    "C": lambda array: np.array(array, order="C"),
-    "fortran": lambda array: np.array(array, order="F"),
-    "strided": _strided,
-    "reversed": _reversed,
-    "read_only": _read_only,
-}
-
-
-def hand_over(problem: Problem, layout: str = "C", labels: str = "int64") -> Inputs:
-    """Fresh copies of a problem's arrays for one call: in a layout of LAYOUTS, the labels in the dtype `labels`."""
-    lay = LAYOUTS[layout]
-    return Inputs(
-        X=lay(problem.X),
-        y=lay(problem.y.astype(labels)),
-        W1=lay(problem.W1),
-        b1=lay(problem.b1),
-        W2=lay(problem.W2),
-        b2=lay(problem.b2),
-        reg=problem.reg,
-    )
 
 
 def normalised(inputs: Inputs) -> Inputs:

@@ -24,8 +24,8 @@ from audit.expected import known, reproduced
 from audit.implementation import Report, audit_implementation, settings_for
 from audit.isolation import Isolated
 from audit.judge import Finding
-from audit.matrix import matrix, uncaught
 from audit.mistakes import MISTAKES
+from audit.mistakes.matrix import matrix, uncaught
 from audit.replay import replay as replayed
 from audit.replay import replay_problem
 from audit.report import FORMATS, console, rendered

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.protocol import hand_over
 from audit.catalogue import Case
 from audit.judge import Finding, compare, describe
-from audit.mistakes import MISTAKES, Implementation
+from audit.mistakes import MISTAKES
 from reference.acceptance import Acceptance
-from reference.problem import PARAMETERS, TENSORS, Gradients
+from reference.problem import TENSORS, Gradients
 
 #: Only cases whose bound sees errors of this part of a tensor's natural size take part in a diagnosis.
 SHARP_ENOUGH = 1e-6
@@ -135,11 +134,11 @@ def _likeness(name: str, observations: Sequence[Observation], used: Sequence[Obs
     A tensor in which neither is ever wrong says nothing; neither does a case in which both raise.
     """
     mistake = MISTAKES[name]
-    implementation = mistake.implementation()
+    caller = mistake.caller()
     equal, telling, missed, changing = dict.fromkeys(TENSORS, True), set(), set(), False
     members, alike = {id(o) for o in used}, True
     for o in observations:  # also those not used: some mistakes keep state
-        mistaken, changed = _answer(implementation, o)
+        mistaken, _, changed = caller(o.acceptance.problem, o.case.edge.layout, o.case.edge.labels)
         if id(o) not in members:
             continue
         alike &= changed == o.changed and (mistaken is None) == (o.gradients is None)
@@ -171,19 +170,6 @@ def _equal(o: Observation, mistaken: Gradients, tensor: str) -> bool:
         larger = max(1.0, float(np.abs(other[finite]).max(initial=0.0)) / size) if size else 1.0
         near = np.abs(one - other) <= 2 * larger * o.acceptance.bound.tensors[tensor]
     return bool(np.where(finite, near, ~np.isfinite(one)).all())
-
-
-def _answer(implementation: Implementation, o: Observation) -> tuple[Gradients | None, tuple[str, ...]]:
-    """What a mistake answers on a case (None where it raises), and the inputs that it changes."""
-    problem, edge = o.acceptance.problem, o.case.edge
-    inputs = hand_over(problem, edge.layout, edge.labels)
-    try:
-        loss, grads = implementation(*inputs)
-        gradients = Gradients(np.asarray(loss), **grads)
-    except Exception:  # that it raises is all there is to know
-        gradients = None
-    names = ("X", "y", *PARAMETERS)
-    return gradients, tuple(n for n in names if not np.array_equal(getattr(inputs, n), getattr(problem, n)))
 
 
 def is_right(o: Observation, tensor: str) -> bool:

@@ -7,10 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
+from adapters.calls import Caller, in_words
 from adapters.candidate import call
-from adapters.protocol import hand_over
 from audit import noticed
 from audit.catalogue import Case
 from audit.catalogue import cases as catalogue_cases
@@ -21,7 +19,7 @@ from audit.judge import Finding, Subject, describe, judge
 from audit.run import CANDIDATE, Settings, plan
 from audit.shards import belongs
 from reference.acceptance import accept
-from reference.problem import DTYPES, PARAMETERS, TENSORS, Problem
+from reference.problem import DTYPES, TENSORS, Problem
 
 #: What is said of the cases that were left when Ctrl-C ended an audit.
 INTERRUPTED = "interrupted before its turn"
@@ -80,14 +78,10 @@ def check(function: Callable[..., Any], problem: Problem) -> Finding:
     """
     name = getattr(function, "__name__", type(function).__name__)
     subject = Subject("", "", CANDIDATE, name, str(problem.dtype))
-    acceptance, inputs = accept(problem), hand_over(problem)
-    try:
-        gradients = call(function, inputs)
-    except Exception as error:  # whatever it raises is what there is to report
-        return Finding(*subject, verdict="error", expected=False, message=f"{type(error).__name__}: {error}")
-    names = ("X", "y", *PARAMETERS)
-    changed = tuple(n for n in names if not np.array_equal(getattr(inputs, n), getattr(problem, n)))
-    return judge(subject, gradients, acceptance, changed)
+    outcome = Caller(lambda inputs: call(function, inputs))(problem)
+    if outcome.gradients is None:
+        return Finding(*subject, verdict="error", expected=False, message=in_words(outcome.error))
+    return judge(subject, outcome.gradients, accept(problem), outcome.changed)
 
 
 def audit_implementation(

@@ -23,8 +23,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.calls import Caller, Outcome, in_words
 from adapters.candidate import CandidateError, call, load
-from adapters.protocol import hand_over
 from reference.problem import TENSORS, Gradients, Problem
 
 ROOT = Path(__file__).parent.parent
@@ -236,6 +236,7 @@ def _serve(target: str, hears: int, answers: int, memory: int) -> None:
     except CandidateError as error:
         _write(answers, {"message": " ".join(str(error).split())}, {})
         return
+    caller = Caller(lambda inputs: call(candidate, inputs))
     _limit_memory(memory)
     _write(answers, {"message": ""}, {})
     while True:
@@ -243,29 +244,29 @@ def _serve(target: str, hears: int, answers: int, memory: int) -> None:
             header, arrays = _read(hears, None)
         except EOFError:
             return
-        _write(answers, *_answer(candidate, header, arrays))
+        _write(answers, *_answer(caller, header, arrays))
 
 
 def _answer(
-    candidate: Any, header: dict[str, Any], arrays: dict[str, NDArray[Any]]
+    caller: Caller, header: dict[str, Any], arrays: dict[str, NDArray[Any]]
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Call the candidate once, and say what came of it."""
-    problem = Problem(**arrays, reg=0.0)
-    inputs = hand_over(problem, header["layout"], header["labels"])._replace(reg=header["reg"])
     results: dict[str, NDArray[Any]] = {}
     message = ""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            gradients = call(candidate, inputs)
-            results = {name: getattr(gradients, name) for name in TENSORS}
-        except MemoryError:
-            message = "MemoryError: it took more memory than it may"
-        except BaseException as error:  # sys.exit among them
-            message = " ".join(f"{type(error).__name__}: {error}".split())[:1000]
-    changed = [name for name, array in arrays.items() if not np.array_equal(getattr(inputs, name), array)]
+            outcome = caller(Problem(**arrays, reg=0.0), header["layout"], header["labels"], header["reg"])
+        except KeyboardInterrupt as error:  # the candidate's own: Ctrl-C is the parent's
+            outcome = Outcome(None, error, ())
+    if outcome.gradients is not None:
+        results = {name: getattr(outcome.gradients, name) for name in TENSORS}
+    elif isinstance(outcome.error, MemoryError):
+        message = "MemoryError: it took more memory than it may"
+    else:
+        message = in_words(outcome.error)[:1000]
     warned = sorted({" ".join(f"{w.category.__name__}: {w.message}".split())[:200] for w in caught})[:5]
-    return {"message": message, "changed": changed, "warned": warned}, results
+    return {"message": message, "changed": outcome.changed, "warned": warned}, results
 
 
 def _limit_memory(mib: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.calls import EARLIER
 from reference.acceptance import Acceptance
 from reference.problem import TENSORS, Gradients
 from reference.rounding import USEFUL
@@ -113,7 +114,7 @@ def judge(subject: Subject, gradients: Gradients, acceptance: Acceptance, change
     acceptance : Acceptance
         The exact values of the problem, and the bound around them.
     changed : tuple of str
-        The inputs that the call changed; any makes the gradient wrong.
+        The arrays that the call changed and should not have; any makes the gradient wrong.
     """
     misfit = _misfit(gradients, acceptance)
     if misfit:
@@ -168,7 +169,7 @@ def _verdict(
 ) -> tuple[Verdict, str]:
     """The verdict on gradients of the right shapes, and its reason where the numbers do not say it."""
     if changed:
-        return "wrong", f"the call changed its inputs: {', '.join(changed)}"
+        return "wrong", f"the call changed {'its inputs: ' * (changed != (EARLIER,))}{', '.join(changed)}"
     if any((c.ratio > 1).any() for c in compared.values()):
         if _lost_to_an_offset(gradients, compared, acceptance):
             return "undecided", "digits lost to a common offset of the logits"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adapters import adapter
-from adapters.protocol import hand_over
+from adapters.calls import hand_over
 from audit.judge import Comparison, Finding, Subject, compare, judge
 from audit.run import Item, finding, problem
 from reference.acceptance import Acceptance, accept

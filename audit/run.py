@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from adapters import adapter
-from adapters.protocol import Inputs, hand_over
+from adapters.calls import Caller, in_words
 from audit import comparison
 from audit.catalogue import STEPS, Case, case_of, cases
 from audit.engine import Lost, Name, Names, Workers, ordered
 from audit.expected import Judged, Known, explained, stale
 from audit.judge import Finding, Subject, judge
-from audit.matrix import matrix
+from audit.mistakes.matrix import matrix
 from audit.training import table as training_table
 from audit.training import trajectory
 from reference.acceptance import Acceptance, PrecisionExhausted, accept
@@ -236,19 +233,17 @@ def gone_table(gone: Sequence[tuple[Known, str, str]]) -> dict[str, Any]:
 
 def finding(item: Item, acceptance: Acceptance) -> Finding:
     """Let one variant of a framework compute the gradients of a case, and judge them."""
-    framework, case = adapter(item.framework), item.case
-    inputs = hand_over(acceptance.problem, case.edge.layout, case.edge.labels)
-    try:
-        gradients = framework.gradients(inputs, item.variant)
-    except Exception as error:  # whatever it raises is what there is to report
-        return _raised(item, error)
-    return explained(judge(_subject(item), gradients, acceptance, _changed(inputs, acceptance)))
+    framework, edge = adapter(item.framework), item.case.edge
+    caller = Caller(lambda inputs: framework.gradients(inputs, item.variant))
+    outcome = caller(acceptance.problem, edge.layout, edge.labels)
+    if outcome.gradients is None:
+        return _raised(item, outcome.error)
+    return explained(judge(_subject(item), outcome.gradients, acceptance, outcome.changed))
 
 
-def _raised(item: Item, error: Exception) -> Finding:
+def _raised(item: Item, error: BaseException | None) -> Finding:
     """The finding on a call that raised an exception."""
-    message = " ".join(traceback.format_exception_only(error)[-1].split())
-    return explained(Finding(*_subject(item), verdict="error", expected=False, message=message))
+    return explained(Finding(*_subject(item), verdict="error", expected=False, message=in_words(error)))
 
 
 def judged_of(item: Item) -> Judged:
@@ -259,9 +254,3 @@ def judged_of(item: Item) -> Judged:
 def _subject(item: Item) -> Subject:
     case = item.case
     return Subject(case.id, case.family, item.framework, item.variant, case.dtype)
-
-
-def _changed(inputs: Inputs, acceptance: Acceptance) -> tuple[str, ...]:
-    """The inputs that are no longer what was handed over."""
-    names = ("X", "y", "W1", "b1", "W2", "b2")
-    return tuple(n for n in names if not np.array_equal(getattr(inputs, n), getattr(acceptance.problem, n)))

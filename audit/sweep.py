@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from adapters import adapter
-from adapters.protocol import hand_over
+from adapters.calls import hand_over
 from audit import record
 from audit.catalogue import REGS, Case, case_of
 from audit.edge_cases import EDGE_CASES

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters import adapter
-from adapters.protocol import hand_over
+from adapters.calls import hand_over
 from audit import digits
 from audit.catalogue import Case
 from reference import network

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from adapters import adapter
-from adapters.protocol import hand_over
+from adapters.calls import hand_over
 from audit.catalogue import Case
 from reference.acceptance import Acceptance, accept
 from reference.problem import Gradients, Problem

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adapters.calls import hand_over
 from adapters.candidate import CandidateError, call, load
-from adapters.protocol import hand_over
 from audit import WrongGradientError, audit_implementation, check, parametrize_with_cases
 from audit import __main__ as command_line
 from audit.catalogue import case_of

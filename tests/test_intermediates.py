@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.protocol import hand_over
+from adapters.calls import hand_over
 from audit.catalogue import case_of
 from reference import network
 from reference.problem import Problem

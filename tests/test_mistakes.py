@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.protocol import hand_over
+from adapters.calls import hand_over
 from audit import __main__ as command_line
 from audit.catalogue import Case, case_of, cases
-from audit.matrix import gradcheck, matrix, uncaught, verdict_on
 from audit.mistakes import MISTAKES, Mistake, evaluate
+from audit.mistakes.matrix import gradcheck, matrix, uncaught, verdict_on
 from reference import network
 from reference.problem import Problem
 from tests.answers import acceptance_of
@@ -52,7 +52,7 @@ def test_every_mistake_is_caught_by_the_quick_cases(table: dict[str, Any]) -> No
 def test_mistakes_are_wrong_not_broken() -> None:
     """A mistake that only raises would prove nothing of the judge."""
     case = case_of("5x4x10x3-reg_0.1-random-float64-s0")
-    verdicts = {n: verdict_on(m.implementation(), case, acceptance_of(case)).verdict for n, m in MISTAKES.items()}
+    verdicts = {n: verdict_on(m.caller(), case, acceptance_of(case)).verdict for n, m in MISTAKES.items()}
     assert {name for name, verdict in verdicts.items() if verdict == "error"} == RAISING
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from adapters import adapter
+from adapters.calls import hand_over
 from adapters.idioms import LOSSES, RELUS, spellings
-from adapters.protocol import hand_over
 from audit.catalogue import case_of, cases
 from audit.expected import known
 from audit.judge import describe

@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 
 from adapters import adapter
-from adapters.protocol import hand_over
+from adapters.calls import hand_over
 from audit.catalogue import case_of
 from audit.judge import Subject, judge
 from reference.acceptance import Acceptance, PrecisionExhausted, accept

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters import adapter
-from adapters.protocol import Inputs, hand_over
+from adapters.calls import hand_over
+from adapters.protocol import Inputs
 from audit.catalogue import case_of
 from audit.judge import compare
 from reference.acceptance import Acceptance, accept

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from adapters import adapter
-from adapters.protocol import hand_over
+from adapters.calls import hand_over
 from audit.catalogue import case_of
 from audit.judge import Subject, judge
 from audit.threads import THREADS

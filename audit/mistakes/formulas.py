@@ -1,118 +1,21 @@
-"""The known ways to get this gradient wrong, each a small change of the canonical network.
-
-The network is written as steps, in the order of DERIVATION.md; a mistake replaces some of them. Shapes are those of
-reference/problem.py. Without a replacement the steps compute what reference/network.py computes, bit for bit.
-"""
+"""Mistakes in the formulas: each replaces steps of the canonical network, or wraps the whole of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-#: What a step sees: the inputs, and the results of the steps before it, by name.
-Values = SimpleNamespace
-Step = Callable[[Any], Any]
-#: (X, y, W1, b1, W2, b2, reg) -> (loss, gradients by parameter name).
-Implementation = Callable[..., tuple[Any, dict[str, Any]]]
-
-
-def _unshifted_softmax(z: Array, epsilon: float = 0.0) -> Array:
-    e = np.exp(z)
-    return np.asarray(e / (e.sum(axis=1, keepdims=True) + epsilon))
-
-
-def _unshifted_log_softmax(z: Array) -> Array:
-    return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
-
-
-def _softmax(s: Array) -> Array:
-    return _unshifted_softmax(s - s.max(axis=1, keepdims=True))
-
-
-def _log_softmax(s: Array) -> Array:
-    return _unshifted_log_softmax(s - s.max(axis=1, keepdims=True))
-
-
-def _onehot(y: Array, like: Array) -> Array:
-    onehot = np.zeros_like(like)
-    onehot[np.arange(len(y)), y] = 1
-    return onehot
-
-
-#: The canonical network.
-STEPS: dict[str, Step] = {
-    "a": lambda v: v.X @ v.W1 + v.b1,
-    "h": lambda v: np.maximum(v.a, 0),
-    "s": lambda v: v.h @ v.W2 + v.b2,
-    "p": lambda v: _softmax(v.s),
-    "log_p": lambda v: _log_softmax(v.s),
-    "data_loss": lambda v: -v.log_p[np.arange(v.N), v.y].sum() / v.N,
-    "penalty": lambda v: v.reg * ((v.W1**2).sum() + (v.W2**2).sum()),
-    "loss": lambda v: v.data_loss + v.penalty,
-    "onehot": lambda v: _onehot(v.y, v.p),
-    "ds": lambda v: (v.p - v.onehot) / v.N,
-    "dh": lambda v: v.ds @ v.W2.T,
-    "da": lambda v: np.where(v.a > 0, v.dh, 0),
-    "dW1": lambda v: v.X.T @ v.da + 2 * v.reg * v.W1,
-    "db1": lambda v: v.da.sum(axis=0),
-    "dW2": lambda v: v.h.T @ v.ds + 2 * v.reg * v.W2,
-    "db2": lambda v: v.ds.sum(axis=0),
-}
-
-
-def evaluate(changes: Mapping[str, Step], **inputs: Any) -> tuple[Any, dict[str, Any]]:
-    """The loss and its gradients, by the canonical steps with some of them replaced."""
-    v = Values(**inputs, N=inputs["X"].shape[0])
-    with np.errstate(all="ignore"):
-        for name, step in STEPS.items():
-            setattr(v, name, changes.get(name, step)(v))
-    return v.loss, {"W1": v.dW1, "b1": v.db1, "W2": v.dW2, "b2": v.db2}
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One known mistake.
-
-    Attributes
-    ----------
-    name, sentence : str
-        What it is called, and what is wrong.
-    seen : str
-        Where it was seen.
-    instead : str
-        The formula that should stand there.
-    changes : mapping of str to step
-        The steps that it replaces.
-    signature : callable, optional
-        What gives it away in a tensor, where its values depend on the order of roundings.
-    wrap : callable, optional
-        What it does around the whole computation, where it is not a step that is wrong: an implementation in, another
-        out; called anew for every use, so that what it keeps between calls is its own.
-    """
-
-    name: str
-    sentence: str
-    seen: str
-    instead: str
-    changes: Mapping[str, Step] = field(default_factory=dict)
-    signature: Callable[[Array], bool] | None = None
-    wrap: Callable[[Implementation], Implementation] | None = None
-
-    def implementation(self) -> Implementation:
-        """The wrong implementation, without any state yet."""
-
-        def mistaken(
-            X: Array, y: Array, W1: Array, b1: Array, W2: Array, b2: Array, reg: float
-        ) -> tuple[Any, dict[str, Any]]:
-            return evaluate(self.changes, X=X, y=y, W1=W1, b1=b1, W2=W2, b2=b2, reg=reg)
-
-        return self.wrap(mistaken) if self.wrap else mistaken
+from audit.mistakes.network import (
+    Array,
+    Implementation,
+    Mistake,
+    log_softmax,
+    onehot,
+    softmax,
+    unshifted_log_softmax,
+    unshifted_softmax,
+)
 
 
 def _norm(W: Array) -> Any:
@@ -180,7 +83,8 @@ _H = "h = max(a, 0), s = h.W2 + b2"
 _NOTE = "the note that reference/DERIVATION.md corrects"
 _COURSE = "course code"
 
-_ALL = [
+#: In the order in which a diagnosis tries them.
+FORMULAS = [
     Mistake("mean_missing", "1/N is missing", _NOTE, _DS, {"ds": lambda v: v.p - v.onehot}),
     Mistake("mean_twice", "1/N is there twice", "loops that average, then average again", _DS,
             {"ds": lambda v: (v.p - v.onehot) / v.N / v.N}),
@@ -191,7 +95,7 @@ _ALL = [
     Mistake("sign", "the data gradient has the wrong sign", _COURSE, _DS, {"ds": lambda v: (v.onehot - v.p) / v.N}),
     Mistake("onehot_omitted", "1 is not subtracted at the label", _COURSE, _DS, {"ds": lambda v: v.p / v.N}),
     Mistake("labels_shifted", "the labels are off by one", "labels that count from 1", _DS,
-            {"onehot": lambda v: _onehot((v.y - 1) % v.p.shape[1], v.p)}),
+            {"onehot": lambda v: onehot((v.y - 1) % v.p.shape[1], v.p)}),
     Mistake("last_sample_only", "only the last sample's gradient is kept", "a loop that assigns instead of adding", _DS,
             {"ds": lambda v: _last_sample((v.p - v.onehot) / v.N)}),
     Mistake("bias_averaged", "the biases' gradients are averaged over samples, not added", _COURSE, _DB,
@@ -249,18 +153,18 @@ _ALL = [
     Mistake("w2_not_transposed", "W2 is not transposed: unnoticed where it is square", _COURSE, "dh = ds.W2'",
             {"dh": lambda v: v.ds @ v.W2}),
     Mistake("softmax_over_samples", "the softmax runs over samples instead of classes", "axis=0", _P,
-            {"p": lambda v: _softmax(v.s.T).T, "log_p": lambda v: _log_softmax(v.s.T).T}),
+            {"p": lambda v: softmax(v.s.T).T, "log_p": lambda v: log_softmax(v.s.T).T}),
     Mistake("global_maximum", "the maximum of the whole batch is subtracted, not that of the row", "crysx_nn #7", _P,
-            {"p": lambda v: _unshifted_softmax(v.s - v.s.max()),
-             "log_p": lambda v: _unshifted_log_softmax(v.s - v.s.max())}),
+            {"p": lambda v: unshifted_softmax(v.s - v.s.max()),
+             "log_p": lambda v: unshifted_log_softmax(v.s - v.s.max())}),
     Mistake("no_shift", "no maximum is subtracted before the exponential", _COURSE, _P,
-            {"p": lambda v: _unshifted_softmax(v.s), "log_p": lambda v: _unshifted_log_softmax(v.s)}),
+            {"p": lambda v: unshifted_softmax(v.s), "log_p": lambda v: unshifted_log_softmax(v.s)}),
     Mistake("log_of_p_plus_1e-7", "the loss is -log(p + 1e-7)", _COURSE, _L,
             {"log_p": lambda v: np.log(v.p + v.p.dtype.type(1e-7))}),
     Mistake("p_clipped", "p is clipped to 1e-7..1 - 1e-7", "a loss that stops growing", _P,
-            {"p": lambda v: np.clip(_softmax(v.s), 1e-7, 1 - 1e-7), "log_p": lambda v: np.log(v.p)}),
+            {"p": lambda v: np.clip(softmax(v.s), 1e-7, 1 - 1e-7), "log_p": lambda v: np.log(v.p)}),
     Mistake("epsilon_in_softmax", "1e-8 is added to the softmax's denominator", _COURSE, _P,
-            {"p": lambda v: _unshifted_softmax(v.s - v.s.max(axis=1, keepdims=True), 1e-8)}),
+            {"p": lambda v: unshifted_softmax(v.s - v.s.max(axis=1, keepdims=True), 1e-8)}),
     Mistake("float32_inside", "float64 goes through float32", "an array made without a dtype", "float64 throughout",
             signature=_fits_float32, wrap=_in_float32),
     Mistake("accumulated", "the gradient is added to the last call's", "a missing zero_grad", "a fresh gradient a call",
@@ -268,6 +172,3 @@ _ALL = [
     Mistake("parameters_updated", "the parameters are updated in place", "a training step in the gradient",
             "inputs as they were", wrap=_stepping),
 ]  # fmt: skip
-
-#: Every known mistake by its name.
-MISTAKES = {mistake.name: mistake for mistake in _ALL}

@@ -9,29 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from adapters.protocol import hand_over
+from adapters.calls import Caller, in_words
 from audit.catalogue import Case
 from audit.judge import Finding, Subject, judge
 from audit.mistakes import MISTAKES, Implementation
 from reference.acceptance import Acceptance, accept
-from reference.problem import Gradients, Problem
+from reference.problem import Problem
 
 #: The problem on which the common checker is asked.
 ASKED = "5x4x10x3-reg_0.1-random-float64-s0"
 
 
-def verdict_on(implementation: Implementation, case: Case, acceptance: Acceptance, name: str = "") -> Finding:
+def verdict_on(caller: Caller, case: Case, acceptance: Acceptance, name: str = "") -> Finding:
     """The finding on a known mistake, called in this process."""
     subject = Subject(case.id, case.family, "mistake", name, case.dtype)
-    inputs = hand_over(acceptance.problem, labels=case.edge.labels)
-    try:
-        loss, grads = implementation(*inputs)
-        gradients = Gradients(np.asarray(loss), **grads)
-    except Exception as error:  # a mistake may well raise, which is how it is caught then
-        return Finding(*subject, verdict="error", expected=False, message=f"{type(error).__name__}: {error}")
-    parameters = ("X", "W1", "b1", "W2", "b2")
-    changed = [n for n in parameters if not np.array_equal(getattr(inputs, n), getattr(acceptance.problem, n))]
-    return judge(subject, gradients, acceptance, tuple(changed))
+    outcome = caller(acceptance.problem, case.edge.layout, case.edge.labels)
+    if outcome.gradients is None:  # a mistake may well raise, which is how it is caught then
+        return Finding(*subject, verdict="error", expected=False, message=in_words(outcome.error))
+    return judge(subject, outcome.gradients, acceptance, outcome.changed)
 
 
 @lru_cache(maxsize=4)
@@ -52,12 +47,12 @@ def matrix(cases: tuple[Case, ...]) -> dict[str, Any]:
     families = list(dict.fromkeys(case.family for case in posed))
     caught = {name: dict.fromkeys(families, 0) for name in MISTAKES}
     edges = dict.fromkeys(case.edge.name for case in posed)
-    implementations = {name: mistake.implementation() for name, mistake in MISTAKES.items()}
+    callers = {name: mistake.caller() for name, mistake in MISTAKES.items()}
     useless = set(edges)
     for case in posed:
         acceptance = accept(case.problem())
-        for name, implementation in implementations.items():
-            if verdict_on(implementation, case, acceptance, name).verdict in ("wrong", "error"):
+        for name, caller in callers.items():
+            if verdict_on(caller, case, acceptance, name).verdict in ("wrong", "error"):
                 caught[name][case.family] += 1
                 useless.discard(case.edge.name)
     said = {name: gradcheck(name) for name in MISTAKES}

@@ -1,0 +1,125 @@
+"""A call: a case's arrays are handed over, fresh and in its layout; what came of it, and which arrays it changed.
+
+Whoever calls an implementation, a framework or a mistake, does so through here, so that all are treated alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.protocol import Inputs
+from reference.problem import PARAMETERS, TENSORS, Gradients, Problem
+
+#: The arrays that are handed over.
+ARRAYS = ("X", "y", *PARAMETERS)
+#: How the gradients that the call before had returned are named among what a call changed.
+EARLIER = "the gradients that it had returned before"
+
+
+def _strided(array: NDArray[Any]) -> NDArray[Any]:
+    wide = np.zeros(tuple(2 * n for n in array.shape), dtype=array.dtype)
+    view = wide[tuple(slice(None, None, 2) for _ in array.shape)]
+    view[...] = array
+    return view
+
+
+def _reversed(array: NDArray[Any]) -> NDArray[Any]:
+    flip = (slice(None, None, -1),) * array.ndim
+    return np.array(array[flip], order="C")[flip]
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    copy = np.array(array, order="C")
+    copy.flags.writeable = False
+    return copy
+
+
+#: How the same values can lie in memory.
+LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "C": lambda array: np.array(array, order="C"),
+    "fortran": lambda array: np.array(array, order="F"),
+    "strided": _strided,
+    "reversed": _reversed,
+    "read_only": _read_only,
+}
+
+
+def hand_over(problem: Problem, layout: str = "C", labels: str = "int64", reg: float | None = None) -> Inputs:
+    """Fresh copies of a problem's arrays for one call: in a layout of LAYOUTS, the labels in the dtype `labels`.
+
+    Where `reg` is given, it stands in place of the problem's.
+    """
+    lay = LAYOUTS[layout]
+    return Inputs(
+        X=lay(problem.X),
+        y=lay(problem.y.astype(labels)),
+        W1=lay(problem.W1),
+        b1=lay(problem.b1),
+        W2=lay(problem.W2),
+        b2=lay(problem.b2),
+        reg=problem.reg if reg is None else reg,
+    )
+
+
+class Outcome(NamedTuple):
+    """What came of one call.
+
+    Attributes
+    ----------
+    gradients : Gradients or None
+        Copies of what it returned; None where it raised.
+    error : Exception, SystemExit or None
+        What it raised.
+    changed : tuple of str
+        The inputs that are no longer what was handed over, and EARLIER where the call before is affected.
+    """
+
+    gradients: Gradients | None
+    error: BaseException | None
+    changed: tuple[str, ...]
+
+
+class Caller:
+    """An implementation that is called again and again; what it returned last is watched.
+
+    Parameters
+    ----------
+    function : callable
+        Inputs -> Gradients, whose arrays may be the implementation's own.
+    """
+
+    def __init__(self, function: Callable[[Inputs], Gradients]) -> None:
+        self._function = function
+        self._earlier: tuple[Gradients, Gradients] | None = None
+
+    def __call__(self, problem: Problem, layout: str = "C", labels: str = "int64", reg: float | None = None) -> Outcome:
+        """Call it once on a problem; Ctrl-C alone is raised."""
+        inputs = hand_over(problem, layout, labels, reg)
+        gradients = error = None
+        try:
+            gradients = self._function(inputs)
+        except (Exception, SystemExit) as raised:  # whatever it raises is what there is to report
+            error = raised
+        changed = tuple(n for n in ARRAYS if not np.array_equal(getattr(inputs, n), getattr(problem, n)))
+        if self._earlier is not None and not _same(*self._earlier):
+            changed += (EARLIER,)
+        self._earlier = None
+        if gradients is None:
+            return Outcome(None, error, changed)
+        copies = Gradients(**{name: np.array(getattr(gradients, name)) for name in TENSORS})
+        self._earlier = gradients, copies
+        return Outcome(copies, None, changed)
+
+
+def _same(gradients: Gradients, copies: Gradients) -> bool:
+    """Whether gradients still are what they were when they were copied."""
+    return all(np.array_equal(getattr(gradients, name), getattr(copies, name), equal_nan=True) for name in TENSORS)
+
+
+def in_words(error: BaseException | None) -> str:
+    """An exception as one line: its type and its message."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

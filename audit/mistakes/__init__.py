@@ -1,0 +1,11 @@
+"""The known ways to get this gradient wrong."""
+
+from __future__ import annotations
+
+from audit.mistakes.formulas import FORMULAS
+from audit.mistakes.network import STEPS, Implementation, Mistake, evaluate
+
+#: Every known mistake by its name.
+MISTAKES = {mistake.name: mistake for mistake in FORMULAS}
+
+__all__ = ["MISTAKES", "STEPS", "Implementation", "Mistake", "evaluate"]
