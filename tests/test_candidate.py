@@ -252,7 +252,7 @@ def test_what_cannot_be_imported_exits_2(
     assert printed.count("\n") == 1
 
 
-@pytest.mark.parametrize("option", [["--timeout", "0"], ["--timeout", "soon"], ["--memory", "0"], ["--l2", "none"]])
+@pytest.mark.parametrize("option", [["--timeout", "0"], ["--timeout", "soon"], ["--memory", "0"], ["--l2", "quarter"]])
 def test_an_option_that_makes_no_sense_exits_2(option: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         command_line.main(["candidate", f"{FILES / 'correct.py'}:textbook", *option])
