@@ -129,6 +129,7 @@ def test_check_judges_other_ways_too_and_is_silent() -> None:
 
 
 NETWORK = (FILES / "correct.py").read_text()
+CALLS = "\ndef f(*arguments):\n    return textbook(*arguments)\n"
 
 
 def written(folder: Path, files: dict[str, str]) -> Path:
@@ -147,12 +148,12 @@ def test_a_file_of_a_package_is_imported_as_part_of_it(tmp_path: Path) -> None:
             "course/__init__.py": "",
             "course/layers.py": NETWORK,
             "course/nets/__init__.py": "",
-            "course/nets/relative.py": "from ..layers import textbook\n\ndef network(*a): return textbook(*a)\n",
-            "course/nets/absolute.py": "from course.layers import *\n\ndef network(*a): return textbook(*a)\n",
+            "course/nets/relative.py": f"from ..layers import textbook\n{CALLS}",
+            "course/nets/absolute.py": f"from course.layers import *\n{CALLS}",
         },
     )
     for name in ("relative", "absolute"):
-        assert audit_implementation(f"{folder}/course/nets/{name}.py:network", cases="quick", words=TOY).ok
+        assert audit_implementation(f"{folder}/course/nets/{name}.py:f", cases="quick", words=TOY).ok
 
 
 def test_a_package_called_like_one_of_ours_is_imported_on_its_own(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_what_a_file_imports_may_be_elsewhere(tmp_path: Path) -> None:
         tmp_path / "homework",
         {
             "lib/layers.py": NETWORK,
-            "lib/nets/net.py": "from lib.layers import textbook\n\ndef f(*a): return textbook(*a)\n",
+            "lib/nets/net.py": f"from lib.layers import textbook\n{CALLS}",
         },
     )
     target = f"{folder}/lib/nets/net.py:f"
@@ -176,7 +177,7 @@ def test_what_a_file_imports_may_be_elsewhere(tmp_path: Path) -> None:
 
 
 def test_the_parent_folder_may_be_added_by_the_file_itself(tmp_path: Path) -> None:
-    code = "import os, sys\nsys.path.append(os.pardir)\nfrom common.layers import textbook\n\ndef f(*a): return textbook(*a)\n"
+    code = f"import os, sys\nsys.path.append(os.pardir)\nfrom common.layers import textbook\n{CALLS}"
     folder = written(tmp_path, {"common/__init__.py": "", "common/layers.py": NETWORK, "ch05/net.py": code})
     assert audit_implementation(f"{folder}/ch05/net.py:f", cases="quick", words=TOY).ok
 
