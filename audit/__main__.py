@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
 
     candidate = commands.add_parser("candidate", help="judge an implementation of yours, in a process of its own")
-    candidate.add_argument("target", metavar="FILE.py:NAME", help="a function or a class; see the README")
+    candidate.add_argument(
+        "target", metavar="FILE.py:NAME", help="a function or a class; or many, as FOLDER:NAME or 'FOLDER/*.py:NAME'"
+    )
     candidate.add_argument(
         "--l2",
         choices=("full", "half", "half-mean", "none"),

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 
 import numpy as np
 
+from audit.catalogue import Case
 from audit.isolation import Answer
 from audit.judge import Finding, Subject, judge
 from reference.acceptance import Acceptance, accept
@@ -93,6 +95,32 @@ class Convention:
             less["loss"] = gradients.loss - problem.reg * sum((b**2).sum() for b in biases.values())
         canonical = accept(problem)
         return replace(canonical, bound=acceptance.bound), replace(gradients, **less)
+
+
+class Posed:
+    """The cases as a convention poses them.
+
+    Parameters
+    ----------
+    convention : Convention
+        The convention.
+    kept : bool
+        Whether problems and exact values are kept, for those who judge many implementations.
+    """
+
+    def __init__(self, convention: Convention, kept: bool = False) -> None:
+        self.convention = convention
+        if kept:
+            self.problem = cache(self.problem)  # type: ignore[method-assign]
+            self.acceptance = cache(self.acceptance)  # type: ignore[method-assign]
+
+    def problem(self, case: Case) -> tuple[Problem, float]:
+        """The problem, and the `reg` to call an implementation with."""
+        return self.convention.posed(case.problem())
+
+    def acceptance(self, case: Case) -> Acceptance:
+        """Its exact values, and the bound around them."""
+        return self.convention.accept(self.problem(case)[0])
 
 
 #: Every convention, the canonical one first; without a regulariser it does not matter what decays.

@@ -15,13 +15,13 @@ from adapters.candidate import Adaptation, CandidateError, Implementation, call
 from audit import noticed
 from audit.catalogue import Case
 from audit.catalogue import cases as catalogue_cases
-from audit.conventions import Convention
+from audit.conventions import Convention, Posed
 from audit.diagnosis import Diagnosis, Observation, diagnose, is_right
 from audit.isolation import Answer, Isolated
 from audit.judge import Finding, Subject, describe, judge
 from audit.run import CANDIDATE, Settings, plan
 from audit.shards import belongs
-from reference.acceptance import Acceptance, accept
+from reference.acceptance import accept
 from reference.problem import DTYPES, TENSORS, Problem
 
 #: What is said of the cases that were left when Ctrl-C ended an audit.
@@ -30,8 +30,6 @@ INTERRUPTED = "interrupted before its turn"
 PATIENCE = 3
 #: How the message of a call in no known way begins, and the warning of what was inferred.
 _NOT_CALLED, _ADAPTED = f"{CallError.__name__}: ", f"{Adaptation.__name__}: "
-#: Finds what may be accepted of a problem.
-Accept = Callable[[Problem], Acceptance]
 
 
 class WrongGradientError(AssertionError):
@@ -109,7 +107,7 @@ def audit_implementation(
     timeout: float = 10.0,
     memory: int = 4096,
     strict: bool = False,
-    accepting: Accept | None = None,
+    posed: Posed | None = None,
 ) -> Report:
     """Judge an implementation on the catalogue, in a process of its own.
 
@@ -131,8 +129,8 @@ def audit_implementation(
         The limit of a call, in seconds.
     memory : int
         The limit of what calls allocate, in MiB.
-    accepting : callable, optional
-        Where many implementations are judged: what finds the exact values of a problem, and keeps them.
+    posed : Posed, optional
+        The cases in that convention with what is known of them, if it is kept for the next implementation.
 
     Raises
     ------
@@ -147,7 +145,7 @@ def audit_implementation(
     folders = tuple(str(Path(folder).resolve()) for folder in path)
     with Isolated(named, timeout, memory, folders) as process:
         process.start()
-        observations, found, notes = _judged(chosen, process, named, convention, accepting or convention.accept)
+        observations, found, notes = _judged(chosen, process, named, posed or Posed(convention))
         alive = not any(f.verdict in ("crash", "timeout", "skipped") for f in found)
         failing = any(f.verdict in ("wrong", "error") for f in found)
         if alive and chosen:
@@ -200,7 +198,7 @@ def named_target(target: str | Callable[..., Any]) -> str:
 
 
 def _judged(
-    chosen: Sequence[Case], process: Isolated, named: str, convention: Convention, accepting: Accept
+    chosen: Sequence[Case], process: Isolated, named: str, posed: Posed
 ) -> tuple[list[Observation], list[Finding], list[str]]:
     """A finding a case, with what was seen on the way."""
     observations: list[Observation] = []
@@ -213,7 +211,7 @@ def _judged(
             found.append(Finding(*subject, verdict="skipped", expected=False, message=given_up))
             continue
         try:
-            problem, reg = convention.posed(case.problem())
+            problem, reg = posed.problem(case)
             answer = process.call(problem, reg, case.edge.layout, case.edge.labels)
             if answer.outcome == "crash" or answer.outcome == "timeout":
                 lost += 1
@@ -222,12 +220,12 @@ def _judged(
                 continue
             if not found and answer.message.startswith(_NOT_CALLED):
                 raise CandidateError(f"{named}: {answer.message.removeprefix(_NOT_CALLED)}")
-            acceptance = accepting(problem)
+            acceptance = posed.acceptance(case)
         except KeyboardInterrupt:
             given_up = INTERRUPTED
             found.append(Finding(*subject, verdict="skipped", expected=False, message=given_up))
             continue
-        finding, gradients = convention.judged(subject, answer, acceptance)
+        finding, gradients = posed.convention.judged(subject, answer, acceptance)
         found.append(finding)
         observations.append(Observation(case, acceptance, gradients, answer.changed, finding))
         notes += _adaptations(answer)
