@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters import stand_ins
-from adapters.calling import EXPECTED, CallError, Way, way_of
+from adapters.calling import Way, way_of
+from adapters.networks import EXPECTED, CallError
 from adapters.protocol import Inputs
 from adapters.python2 import advice, python2
 from reference.problem import PARAMETERS, Gradients
@@ -54,7 +55,7 @@ class Implementation:
         self.candidate, self.notes = candidate, notes
         self._file = file
         self._way: Way | None = None
-        self._answered = False
+        self._called = False
 
     def __call__(self, inputs: Inputs) -> Any:
         """The loss and the gradients, in some form.
@@ -70,15 +71,16 @@ class Implementation:
                 self.notes += (self._way.note,) if self._way.note else ()
             answer = self._way.call(inputs)
         except Exception as error:
-            if self._answered:
+            if self._called:
                 raise
-            old = python2(error) or (python2(error.__cause__) if error.__cause__ else "")
+            self._called = True
+            old = python2(error) or python2(error.__cause__)
             if old:
-                raise CallError(advice(self._file or "it", old)) from error
+                raise CallError(advice(old, self._file)) from error
             if isinstance(error, TypeError) and not isinstance(error, CallError):
                 raise CallError(f"its first call fails ({type(error).__name__}: {error}); {EXPECTED}") from error
             raise
-        self._answered = True
+        self._called = True
         return answer
 
 
@@ -143,13 +145,12 @@ def _why_not(file: str, source: Path, error: BaseException) -> str:
     """Why a file cannot be imported, and how to mend it where that is known."""
     old = python2(error)
     if old:
-        where = getattr(error, "filename", None) or file
-        return advice(file if Path(where).resolve() == source else str(where), old)
+        return advice(old, file)
     reason = f"{file} cannot be imported: {type(error).__name__}: {error}"
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
-        for folder in source.parents:
-            if (folder / package).is_dir() or (folder / f"{package}.py").is_file():
+        for folder in source.parents[1:-1]:
+            if (folder / f"{package}.py").is_file() or any((folder / package).glob("*.py")):
                 return f"{reason}; name its folder: --path {folder}"
     return reason
 

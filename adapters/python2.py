@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import traceback
+from pathlib import Path
+from typing import NamedTuple
 
 #: What Python 3 says of the syntax that Python 2 alone had, and what that is called.
 _SYNTAX = {
@@ -19,25 +21,35 @@ _MODULES = {"cPickle", "urllib2", "ConfigParser", "StringIO", "cStringIO", "Queu
 _METHODS = {"iteritems", "itervalues", "iterkeys", "has_key"}
 
 
-def python2(error: BaseException) -> str:
-    """What in the source is Python 2's alone, and where, as in "print statement, line 12"; empty if nothing is."""
+class Python2(NamedTuple):
+    """What in a source is Python 2's alone, as in "print statement, line 12"; and the file."""
+
+    what: str
+    file: str
+
+
+def python2(error: BaseException | None) -> Python2 | None:
+    """What an error says of Python 2, if it does."""
     if isinstance(error, SyntaxError):
-        return _placed(_syntax(error), error.lineno)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)]
-    lineno = lines[-1] if lines else None
+        what = _syntax(error)
+        return Python2(f"{what}, line {error.lineno}", str(error.filename)) if what else None
+    frames = [] if error is None else traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "importlib" not in frame.filename]
     if isinstance(error, NameError) and error.name in _NAMES:
-        return _placed(error.name, lineno)
-    if isinstance(error, ModuleNotFoundError) and error.name in _MODULES:
-        of_file = [f.lineno for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
-        return _placed(f"import {error.name}", of_file[-1] if of_file else None)
-    if isinstance(error, AttributeError) and error.name in _METHODS:
-        return _placed(f".{error.name}()", lineno)
-    return ""
+        what = error.name
+    elif isinstance(error, ModuleNotFoundError) and error.name in _MODULES:
+        what = f"import {error.name}"
+    elif isinstance(error, AttributeError) and error.name in _METHODS:
+        what = f".{error.name}()"
+    else:
+        return None
+    return Python2(f"{what}, line {own[-1].lineno}", own[-1].filename)
 
 
-def advice(file: str, what: str) -> str:
-    """One line that says so, and how to mend it."""
-    return f"{file} is Python 2 ({what}); convert it with `2to3 -w {file}`, which comes with Python up to 3.12"
+def advice(old: Python2, file: str) -> str:
+    """One line that says so, and how to mend it; `file` is what the user called the file, if it is that one."""
+    where = file if file and Path(file).resolve() == Path(old.file).resolve() else old.file
+    return f"{where} is Python 2 ({old.what}); convert it with `2to3 -w {where}`, which comes with Python up to 3.12"
 
 
 def _syntax(error: SyntaxError) -> str:
@@ -49,7 +61,3 @@ def _syntax(error: SyntaxError) -> str:
     if message.startswith(("invalid syntax", "invalid decimal literal")):
         return next((what for pattern, what in _INVALID.items() if re.search(pattern, line)), "")
     return ""
-
-
-def _placed(what: str, lineno: int | None) -> str:
-    return f"{what}, line {lineno}" if what and lineno else what

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from adapters.calling import CallError
 from adapters.calls import Caller, in_words
 from adapters.candidate import Adaptation, CandidateError, Implementation, call
+from adapters.networks import CallError
 from audit import noticed
 from audit.catalogue import Case
 from audit.catalogue import cases as catalogue_cases

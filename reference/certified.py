@@ -117,7 +117,7 @@ def _certify(problem: Problem, bits: int, decayed: tuple[str, ...]) -> Certified
     da = arb_mat(N, H, [ball if sign > 0 else zero for ball, sign in zip(dh_balls, signs, strict=True)])
     reg, ones = arb(problem.reg), arb_mat([[1] * N])
     gradients = {"W1": X.transpose() * da, "b1": ones * da, "W2": h.transpose() * ds_mat, "b2": ones * ds_mat}
-    P = {name: arb_mat(np.atleast_2d(getattr(problem, name)).tolist()) for name in decayed}
+    P = {"W1": W1, "b1": arb_mat([problem.b1.tolist()]), "W2": W2, "b2": arb_mat([problem.b2.tolist()])}
     gradients |= {name: gradients[name] + P[name] * (2 * reg) for name in decayed}
     weights = [weight for name in decayed for weight in P[name].entries()]
     squares = (arb_mat([weights]) * arb_mat([[w] for w in weights]))[0, 0]
