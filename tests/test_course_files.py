@@ -97,6 +97,36 @@ def test_a_mistake_beside_the_decay_of_the_biases_is_named() -> None:
     assert [one.mistake for one in report.diagnosis.named] == ["mean_missing"]
 
 
+WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "params_first": ({}, ("W1", "b1", "W2", "b2")),
+    "rows": ({}, ("b2",)),
+    "Layers": ({"l2": "none"}, ("W1", "b1")),
+    "Stale": ({"l2": "none"}, ("loss", "W1", "b1", "W2", "b2")),
+    "Objects": ({"bias_decay": True}, ("W2",)),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), WRONG.items(), ids=WRONG)
+def test_no_way_of_calling_hides_a_mistake(name: str, expected: tuple[dict[str, Any], tuple[str, ...]]) -> None:
+    options, tensors = expected
+    report = audited(f"courses_wrong:{name}", words="5x4x10x3-reg_0.1-random", **options)
+    assert {finding.verdict for finding in report.findings} == {"wrong"}
+    assert tuple(name for name, right in report.right.items() if right < len(report.findings)) == tensors
+
+
+def test_a_type_error_of_a_later_call_is_a_finding() -> None:
+    report = audited("courses_wrong:type_error_later", words="random float64")
+    assert [finding.verdict for finding in report.findings[:3]] == ["pass", "error", "error"]
+    assert report.findings[1].message == "TypeError: not again"
+
+
+def test_the_way_of_calling_does_not_depend_on_the_case() -> None:
+    """Nor on where the cases begin: every shard says the same."""
+    for shard in ((1, 2), (2, 2)):
+        notes = audited("courses_layers:LabelsOnly", l2="none", words="random", shard=shard).notes
+        assert LAYERS.format("class indices") in notes
+
+
 REFUSED = {
     "courses_functions:of_other_arguments": "it is of_other_arguments(images, labels, network); expected f(X, y, W1,",
     "courses_functions:of_seven_and_fails": "its first call fails (TypeError: object of type 'float' has no len()",
@@ -255,6 +285,14 @@ def test_python_2_is_called_so_in_one_line(code: str, what: str, tmp_path: Path)
     assert str(refused.value) == (
         f"{file} is Python 2 ({what}); convert it with `2to3 -w {file}`, which comes with Python up to 3.12"
     )
+
+
+def test_python_2_in_a_module_that_is_imported_is_named_by_that_module(tmp_path: Path) -> None:
+    """Found when it is called for the first time."""
+    layers = "def textbook(*arguments):\n    return [None for _ in xrange(3)]\n"
+    folder = written(tmp_path, {"layers.py": layers, "net.py": f"from layers import textbook\n{CALLS}"})
+    with pytest.raises(CandidateError, match=rf"{folder}/layers.py is Python 2 \(xrange, line 2\)"):
+        audit_implementation(f"{folder}/net.py:f", cases="quick", words=TOY)
 
 
 @pytest.mark.parametrize(
