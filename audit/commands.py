@@ -163,7 +163,7 @@ def _candidates(options: argparse.Namespace) -> int:
         return report
 
     found = many.progress(many.rows(chosen, judged), len(chosen))
-    many.write(options.out, found, name)
+    many.write(options.out, found, name, "index.html" if "html" in options.format else "findings.jsonl")
     many.show(Console(), found)
     print(f"The table is in {options.out}: index.html, table.csv; each file's record in a folder of its name.")
     return many.status(found, INTERRUPTED)

@@ -169,15 +169,15 @@ def show(console: Console, found: Sequence[Row]) -> None:
     )
 
 
-def write(out: Path, found: Sequence[Row], name: str) -> None:
-    """Write table.csv and index.html; old ones are replaced by complete new ones.
+def write(out: Path, found: Sequence[Row], name: str, of_record: str = "index.html") -> None:
+    """Write table.csv and index.html (with links to that file of each record); old ones are replaced by complete ones.
 
     Raises
     ------
     RecordError
         If the folder cannot be written to.
     """
-    texts = {"table.csv": as_csv(found), "index.html": as_page(found, name)}
+    texts = {"table.csv": as_csv(found), "index.html": as_page(found, name, of_record)}
     try:
         for file, text in texts.items():
             (out / f".{file}.new").write_text(text, encoding="utf-8", errors="replace", newline="")
@@ -202,8 +202,8 @@ def as_csv(found: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def as_page(found: Sequence[Row], name: str) -> str:
-    """The table as a page of its own, with a link to each record's page."""
+def as_page(found: Sequence[Row], name: str, of_record: str = "index.html") -> str:
+    """The table as a page of its own, with a link to a file of each record."""
     folder = Path(__file__).parent / "report"
     environment = Environment(
         loader=FileSystemLoader(folder),
@@ -213,7 +213,8 @@ def as_page(found: Sequence[Row], name: str) -> str:
         lstrip_blocks=True,
     )
     right = sum(row.verdict == "pass" for row in found)
-    return environment.get_template("many.html.j2").render(rows=found, name=name, right=right, tensors=TENSORS)
+    template = environment.get_template("many.html.j2")
+    return template.render(rows=found, name=name, right=right, tensors=TENSORS, of_record=of_record)
 
 
 def _printable(row: Row) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,9 @@ def test_a_convention_is_that_of_all_files(students: Path, tmp_path: Path) -> No
         code = RIGHT.replace("    N = len(y)\n", "    N, reg = len(y), X.dtype.type(reg) / 2\n", 1)
         (students / f"{name}.py").write_text(code)
     command = ["candidate", f"{students}/[ab]*.py:network", "--cases", "quick", "-k", "random", "--out"]
-    assert command_line.main([*command, str(tmp_path / "half"), "--l2", "half"]) == 0
+    assert command_line.main([*command, str(tmp_path / "half"), "--l2", "half", "--format", "junit"]) == 0
+    page = (tmp_path / "half" / "index.html").read_text()
+    assert [(tmp_path / "half" / link).is_file() for link in re.findall('href="([^":]*l)"', page)] == [True, True]
     assert command_line.main([*command, str(tmp_path / "full")]) == 1
     assert "accept it with --l2 half" in table_of(tmp_path / "full")["anna.py"]["notes"]
 
