@@ -74,11 +74,24 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
 
     candidate = commands.add_parser("candidate", help="judge an implementation of yours, in a process of its own")
-    candidate.add_argument("target", metavar="FILE.py:NAME", help="a function or a class; see the README")
     candidate.add_argument(
-        "--l2", choices=("full", "half", "half-mean"), default="full", help="its reg |W|^2, reg/2 or reg/(2 N)"
+        "target", metavar="FILE.py:NAME", help="a function or a class; or many, as FOLDER:NAME or 'FOLDER/*.py:NAME'"
+    )
+    candidate.add_argument(
+        "--l2",
+        choices=("full", "half", "half-mean", "none"),
+        default="full",
+        help="its reg |W|^2, reg/2, reg/(2 N), or no such term",
     )
     candidate.add_argument("--reduction", choices=("mean", "sum"), default="mean", help="its losses' mean or sum")
+    candidate.add_argument("--bias-decay", action="store_true", help="its biases are regularised like its weights")
+    candidate.add_argument(
+        "--path",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder with what it imports; may be repeated",
+    )
     candidate.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="a call (default: 10)")
     candidate.add_argument("--memory", type=_positive, default=4096, metavar="MIB", help="for calls (default: 4096)")
     _add_selection(candidate)

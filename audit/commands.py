@@ -15,11 +15,12 @@ import numpy as np
 from rich.console import Console
 
 from adapters import FRAMEWORKS, adapter, installed
-from audit import changes, engine, merging, record, shrink
+from audit import changes, engine, many, merging, record, shrink
 from audit import run as running
 from audit import sweep as sweeping
 from audit.catalogue import case_of
 from audit.catalogue import cases as catalogue_cases
+from audit.conventions import Convention, Posed
 from audit.expected import known, reproduced
 from audit.implementation import Report, audit_implementation, settings_for
 from audit.isolation import Isolated
@@ -144,20 +145,48 @@ def _content(
 
 
 def candidate(options: argparse.Namespace) -> int:
-    """Judge somebody's implementation, write the record, print it with the diagnosis."""
+    """Judge somebody's implementation, write the record, print it with the diagnosis; or those of many."""
+    if many.is_many(options.target):
+        return _candidates(options)
+    content, report = _judged_candidate(options, options.target)
+    return _conclude(options, content, report.findings)
+
+
+def _candidates(options: argparse.Namespace) -> int:
+    """Judge many implementations, each with a record of its own; write and print the table."""
+    chosen, name = many.files(options.target), options.target.rpartition(":")[2]
+    posed = Posed(Convention(options.l2, options.reduction, options.bias_decay), kept=True)
+
+    def judged(file: Path, folder: Path) -> Report:
+        content, report = _judged_candidate(options, f"{file}:{name}", posed)
+        record.write(options.out / folder, content, report.findings, rendered(options.format, content, report.findings))
+        return report
+
+    found = many.progress(many.rows(chosen, judged), len(chosen))
+    many.write(options.out, found, name, "index.html" if "html" in options.format else "findings.jsonl")
+    many.show(Console(), found)
+    print(f"The table is in {options.out}: index.html, table.csv; each file's record in a folder of its name.")
+    return many.status(found, INTERRUPTED)
+
+
+def _judged_candidate(
+    options: argparse.Namespace, target: str, posed: Posed | None = None
+) -> tuple[dict[str, Any], Report]:
+    """What goes into run.json of one implementation, and its report."""
     began = time.perf_counter()
     selection = {name: getattr(options, name) for name in ("cases", "dtypes", "words", "seed", "strict")}
-    settings = settings_for(options.target, **selection)
+    settings = settings_for(target, **selection)
     whole = plan(settings)
     if not whole:
         raise NothingSelected(f"no id contains {options.words!r}; `python -m audit cases` lists the cases")
     record.check(options.out)
-    conventions = {name: getattr(options, name) for name in ("l2", "reduction", "timeout", "memory")}
-    report = audit_implementation(options.target, **selection, **conventions, shard=options.shard)
+    names = ("l2", "reduction", "bias_decay", "path", "timeout", "memory", "shard")
+    asked = {name: getattr(options, name) for name in names}
+    report = audit_implementation(target, **selection, **asked, posed=posed)
     said = record.run_of(report.findings, settings.strict, report.interrupted)
     content = _content(options, settings, whole, said, began)
     more = {"versions": {"numpy": np.__version__}, "tables": diagnosis_tables(report)}
-    return _conclude(options, content | more, report.findings)
+    return content | more, report
 
 
 def diagnosis_tables(report: Report) -> dict[str, Any]:

@@ -72,11 +72,14 @@ class Isolated:
         The limit of a call, in seconds.
     memory : int
         How much memory calls may take, beyond what the candidate's imports took, in MiB.
+    path : tuple of str
+        Folders in which its imports are looked for, beside its own.
     """
 
     target: str
     timeout: float = 10.0
     memory: int = 4096
+    path: tuple[str, ...] = ()
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _ask: int = field(default=-1, init=False)
     _hear: int = field(default=-1, init=False)
@@ -108,6 +111,7 @@ class Isolated:
                 str(child_hears),
                 str(child_answers),
                 str(self.memory),
+                *self.path,
             ],
             pass_fds=(child_hears, child_answers),
             stdin=subprocess.DEVNULL,
@@ -229,10 +233,10 @@ def _exactly(pipe: int, size: int, deadline: float | None) -> bytes:
     return b"".join(parts)
 
 
-def _serve(target: str, hears: int, answers: int, memory: int) -> None:
+def _serve(target: str, hears: int, answers: int, memory: int, path: list[str]) -> None:
     """The candidate's process: import it, then answer calls until the other side goes."""
     try:
-        candidate = load(target)
+        candidate = load(target, path)
     except CandidateError as error:
         _write(answers, {"message": " ".join(str(error).split())}, {})
         return
@@ -282,4 +286,5 @@ def _limit_memory(mib: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], *map(int, sys.argv[2:5]))
+    hears, answers, memory = map(int, sys.argv[2:5])
+    _serve(sys.argv[1], hears, answers, memory, sys.argv[5:])

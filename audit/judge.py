@@ -185,12 +185,15 @@ def _verdict(
 def _lost_to_an_offset(gradients: Gradients, compared: dict[str, Comparison], acceptance: Acceptance) -> bool:
     """Whether all that is wrong may come from logsumexp(s) - s[y] with a large offset common to a sample's logits.
 
-    Then every error is within the bound that allows for it, and db2 still sums to 0 as any softmax makes it.
+    Then every error is within the bound that allows for it, and the data part of db2 still sums to 0 as any softmax
+    makes it: so do its errors.
     """
     whole = acceptance.bound_allowing("whole")
     within = all(bool((c.error <= whole.tensors[name]).all()) for name, c in compared.items())
     none = acceptance.bound_allowing("none")
-    return within and bool(abs(gradients.b2.astype(np.float64).sum()) <= none.tensors["b2"].sum())
+    exact = acceptance.exact.tensors["b2"]
+    errors = (gradients.b2.astype(np.float64) - exact.hi) - exact.lo
+    return within and bool(abs(errors.sum()) <= none.tensors["b2"].sum())
 
 
 def _normwise(compared: dict[str, Comparison], acceptance: Acceptance) -> float:

@@ -79,7 +79,7 @@ def test_a_loss_that_is_no_number_is_not_taken_for_a_known_mistake() -> None:
 
 
 def test_another_shape_is_called_so() -> None:
-    diagnosis = audited("misbehaving", "row_biases", words=TOY).diagnosis
+    diagnosis = audited("misbehaving", "column_biases", words=TOY).diagnosis
     assert (diagnosis.named, diagnosis.unknown, diagnosis.misshapen) == ((), (), ("b1", "b2"))
     assert diagnosis.brief == "another shape than expected: b1, b2"
 
@@ -105,7 +105,7 @@ OUTCOMES = {
     "other_keys": ("error", "its gradients have the keys ['weights']; expected W1, b1, W2, b2"),
     "returns_text": ("error", "W1 has dtype <U1; expected real floating-point numbers"),
     "returns_integers": ("error", "W1 has dtype int64; expected real floating-point numbers"),
-    "row_biases": ("wrong", "b1 has shape (1, 10); expected (10,)"),
+    "column_biases": ("wrong", "b1 has shape (10, 1); expected (10,)"),
 }
 
 
@@ -252,7 +252,7 @@ def test_what_cannot_be_imported_exits_2(
     assert printed.count("\n") == 1
 
 
-@pytest.mark.parametrize("option", [["--timeout", "0"], ["--timeout", "soon"], ["--memory", "0"], ["--l2", "none"]])
+@pytest.mark.parametrize("option", [["--timeout", "0"], ["--timeout", "soon"], ["--memory", "0"], ["--l2", "quarter"]])
 def test_an_option_that_makes_no_sense_exits_2(option: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         command_line.main(["candidate", f"{FILES / 'correct.py'}:textbook", *option])
