@@ -41,7 +41,9 @@ SHAPES = tuple(
 )
 #: The kinds of problems; half of all are plain random ones.
 KINDS = tuple(
-    edge.name for edge in EDGE_CASES.values() if edge.family not in ("random", "images", "training", "layout", "labels")
+    edge.name
+    for edge in EDGE_CASES.values()
+    if edge.family not in ("random", "sizes", "images", "training", "layout", "labels")
 )
 #: So many problems are a batch: a part of a second of work.
 BATCH = 48

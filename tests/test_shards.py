@@ -74,7 +74,7 @@ def altered(line: str, **changes: Any) -> str:
 
 
 SPOILED = {
-    "a finding is missing": (lambda lines: lines[:-1], "1 of 168 findings are missing"),
+    "a finding is missing": (lambda lines: lines[:-1], f"1 of {2 * len(cases('quick'))} findings are missing"),
     "a finding is there twice": (lambda lines: [*lines, lines[0]], "is there twice"),
     "a finding is foreign": (
         lambda lines: [*lines, altered(lines[0], framework="caffe")],
