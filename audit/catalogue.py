@@ -100,9 +100,7 @@ def case_of(case_id: str) -> Case:
     numbers = N * D + D * H + H * C + N * (H + C)
     if numbers > LARGEST:
         raise CaseError(f"{case_id!r} has {numbers} numbers; expected a case of at most {LARGEST}")
-    return Case(
-        shape, float(reg), EDGE_CASES[edge], dtype, int(seed), None if step is None else int(step)
-    )
+    return Case(shape, float(reg), EDGE_CASES[edge], dtype, int(seed), None if step is None else int(step))
 
 
 def cases(selection: str = "standard", dtypes: tuple[str, ...] = DTYPES, seed: int = 0) -> list[Case]:

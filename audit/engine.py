@@ -192,9 +192,11 @@ class _Desk(NamedTuple):
         lost = Lost("crash", "")
         for _ in range(TRIES):
             try:
-                return list(_checked((name,), self.engine.submit(self.work, (name,), NAME_SECONDS).result()))[0]
+                (result,) = _checked((name,), self.engine.submit(self.work, (name,), NAME_SECONDS).result())
             except Lost as error:
                 lost = error
+            else:
+                return result
         self.patience.count(name[1:], lost.outcome)
         return self.given_up(name, lost)
 
@@ -308,7 +310,7 @@ class Workers:
         from pebble import ProcessPool
 
         pool = ProcessPool(self._number, context=_Spawned())
-        with _without_interrupts():
+        with without_interrupts():
             assert pool.active  # which begins it
         return pool
 
@@ -327,7 +329,7 @@ class _Spawned(SpawnContext):
 
 
 @contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
+def without_interrupts() -> Iterator[None]:
     """Let Ctrl-C wait; the threads and processes that begin here never hear of it, so that it is the parent's."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

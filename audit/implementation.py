@@ -14,6 +14,7 @@ from audit.catalogue import Case
 from audit.catalogue import cases as catalogue_cases
 from audit.conventions import Convention
 from audit.diagnosis import Diagnosis, Observation, diagnose, is_right
+from audit.engine import Patience, skipped
 from audit.isolation import Isolated
 from audit.judge import Finding, Subject, describe, judge
 from audit.run import CANDIDATE, Settings, plan
@@ -23,8 +24,6 @@ from reference.problem import DTYPES, TENSORS, Problem
 
 #: What is said of the cases that were left when Ctrl-C ended an audit.
 INTERRUPTED = "interrupted before its turn"
-#: After so many crashes and timeouts the remaining cases are given up.
-PATIENCE = 3
 
 
 class WrongGradientError(AssertionError):
@@ -97,6 +96,7 @@ def audit_implementation(
     timeout: float = 10.0,
     memory: int = 4096,
     strict: bool = False,
+    keep: Callable[[Finding], None] = lambda _: None,
 ) -> Report:
     """Judge an implementation on the catalogue, in a process of its own.
 
@@ -114,6 +114,8 @@ def audit_implementation(
         The limit of a call, in seconds.
     memory : int
         The limit of what calls allocate, in MiB.
+    keep : callable
+        Is given each finding as it is found, before the diagnosis.
 
     Raises
     ------
@@ -127,7 +129,7 @@ def audit_implementation(
     chosen = [item.case for item in plan(settings) if belongs(item.case.id, shard)]
     with Isolated(named, timeout, memory) as process:
         process.start()
-        observations, found, notes = _judged(chosen, process, named, convention)
+        observations, found, notes = _judged(chosen, process, named, convention, keep)
         alive = not any(f.verdict in ("crash", "timeout", "skipped") for f in found)
         failing = any(f.verdict in ("wrong", "error") for f in found)
         if alive and chosen:
@@ -180,14 +182,20 @@ def named_target(target: str | Callable[..., Any]) -> str:
 
 
 def _judged(
-    chosen: Sequence[Case], process: Isolated, named: str, convention: Convention
+    chosen: Sequence[Case],
+    process: Isolated,
+    named: str,
+    convention: Convention,
+    keep: Callable[[Finding], None],
 ) -> tuple[list[Observation], list[Finding], list[str]]:
     """A finding a case, with what was seen on the way."""
     observations: list[Observation] = []
     found: list[Finding] = []
     notes: list[str] = []
-    lost, given_up = 0, ""
-    for case in chosen:
+    patience, given_up = Patience(), ""
+    for number, case in enumerate(chosen):
+        for finding in found[max(0, number - 1) : number]:
+            keep(finding)
         subject = Subject(case.id, case.family, CANDIDATE, named.rpartition(":")[2], case.dtype)
         if given_up:
             found.append(Finding(*subject, verdict="skipped", expected=False, message=given_up))
@@ -196,8 +204,8 @@ def _judged(
             problem, reg = convention.posed(case.problem())
             answer = process.call(problem, reg, case.edge.layout, case.edge.labels)
             if answer.outcome == "crash" or answer.outcome == "timeout":
-                lost += 1
-                given_up = f"given up after {PATIENCE} crashes or timeouts" if lost == PATIENCE else ""
+                patience.count((), answer.outcome)
+                given_up = str(skipped()) if patience.spent(()) else ""
                 found.append(Finding(*subject, verdict=answer.outcome, expected=False, message=answer.message))
                 continue
             acceptance = accept(problem)
@@ -209,4 +217,6 @@ def _judged(
         found.append(finding)
         observations.append(Observation(case, acceptance, gradients, answer.changed, finding))
         notes += noticed.on_answer(answer, case.dtype)
+    for finding in found[-1:]:
+        keep(finding)
     return observations, found, notes

@@ -75,8 +75,18 @@ def test_what_only_one_run_has_is_missing(before: Path, tmp_path: Path, capsys: 
 
 
 def test_a_changed_convention_is_named(before: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    table = {"title": "kinks", "note": "", "columns": ["relu", "+0"], "rows": [["torch relu(x)", "0"], ["torch clip", "1"]]}
-    changed = {"title": "kinks", "note": "", "columns": ["relu", "+0"], "rows": [["torch relu(x)", "1/2"], ["torch clip", "1"]]}
+    table = {
+        "title": "kinks",
+        "note": "",
+        "columns": ["relu", "+0"],
+        "rows": [["torch relu(x)", "0"], ["torch clip", "1"]],
+    }
+    changed = {
+        "title": "kinks",
+        "note": "",
+        "columns": ["relu", "+0"],
+        "rows": [["torch relu(x)", "1/2"], ["torch clip", "1"]],
+    }
     one, other = (edited(before, tmp_path / str(n), {}, {"kinks": t}) for n, t in enumerate((table, changed)))
     assert command_line.main(["compare", str(one), str(other)]) == 1
     assert "convention torch relu(x), +0: 0, now 1/2\n1 changes: 1 convention." in capsys.readouterr().out

@@ -16,7 +16,7 @@ from audit.engine import Engine, EngineError, Here, Lost, Name, Names, Results, 
 BATCHES: list[Names] = [tuple((str(n), "") for n in range(k, k + 4)) for k in range(0, 40, 4)]
 
 
-def echo(names: Names) -> Results:
+def echo(names: Names) -> list[tuple[Name, str]]:
     return [(name, f"done {name[0]}") for name in names]
 
 
@@ -43,7 +43,7 @@ def ends_at_seven(names: Names) -> Results:
     return echo(names)
 
 
-def ends_always(names: Names) -> Results:
+def ends_always(_: Names) -> Results:
     os._exit(0)
 
 
