@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
@@ -116,7 +117,7 @@ def load(file: Path) -> Problem:
             reg = float(arrays.pop("reg").reshape(()))
     except (OSError, ValueError, LookupError, TypeError, EOFError, ArithmeticError, NotImplementedError) as error:
         raise _none(file, error) from error
-    except (RuntimeError, MemoryError, SyntaxError, BadZipFile, zlib.error) as error:
+    except (RuntimeError, MemoryError, SyntaxError, TokenError, BadZipFile, zlib.error) as error:
         raise _none(file, error) from error
     return Problem(**arrays, reg=reg)
 

@@ -60,6 +60,18 @@ PROGRESS, FOUND = "progress.json", "sweep.jsonl"
 LARGEST = 4 * MIB
 
 
+@lru_cache(maxsize=1)
+def kinds() -> str:
+    """A digest of the kinds of problems: their names, dtypes and numbers on one shape, and what is drawn among."""
+    digest = hashlib.sha256(repr((SHAPES, KINDS, REGS, BATCH)).encode())
+    for kind in ("random", *KINDS):
+        problem = Case(SHAPES[4], 0.1, EDGE_CASES[kind], EDGE_CASES[kind].dtypes[0], 0).problem()
+        digest.update(repr((kind, EDGE_CASES[kind].dtypes, EDGE_CASES[kind].family)).encode())
+        for name in ("X", "y", *PARAMETERS):
+            digest.update(getattr(problem, name).tobytes())
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True)
 class Sweep:
     """What a sweep is asked for.
@@ -88,24 +100,12 @@ class Sweep:
     dtypes: tuple[str, ...] = DTYPES
     shard: tuple[int, int] = (1, 1)
     strict: bool = False
-    catalogue: str = field(default_factory=lambda: kinds())
+    catalogue: str = field(default_factory=kinds)
 
     @property
     def hash(self) -> str:
         """A digest of what is asked for."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-
-
-@lru_cache(maxsize=1)
-def kinds() -> str:
-    """A digest of the kinds of problems: their names, dtypes and numbers on one shape, and what is drawn among."""
-    digest = hashlib.sha256(repr((SHAPES, KINDS, REGS, BATCH)).encode())
-    for kind in ("random", *KINDS):
-        problem = Case(SHAPES[4], 0.1, EDGE_CASES[kind], EDGE_CASES[kind].dtypes[0], 0).problem()
-        digest.update(repr((kind, EDGE_CASES[kind].dtypes, EDGE_CASES[kind].family)).encode())
-        for name in ("X", "y", *PARAMETERS):
-            digest.update(getattr(problem, name).tobytes())
-    return digest.hexdigest()
 
 
 def posed(number: int, seed: int, dtypes: Sequence[str]) -> list[Case]:
