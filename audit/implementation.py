@@ -17,6 +17,7 @@ from audit.catalogue import Case
 from audit.catalogue import cases as catalogue_cases
 from audit.conventions import Convention, Posed
 from audit.diagnosis import Diagnosis, Observation, diagnose, is_right
+from audit.engine import Patience, skipped
 from audit.isolation import Answer, Isolated
 from audit.judge import Finding, Subject, describe, judge
 from audit.run import CANDIDATE, Settings, plan
@@ -26,8 +27,6 @@ from reference.problem import DTYPES, TENSORS, Problem
 
 #: What is said of the cases that were left when Ctrl-C ended an audit.
 INTERRUPTED = "interrupted before its turn"
-#: After so many crashes and timeouts the remaining cases are given up.
-PATIENCE = 3
 #: How the message of a call in no known way begins, and the warning of what was inferred.
 _NOT_CALLED, _ADAPTED = f"{CallError.__name__}: ", f"{Adaptation.__name__}: "
 
@@ -108,6 +107,7 @@ def audit_implementation(
     memory: int = 4096,
     strict: bool = False,
     posed: Posed | None = None,
+    keep: Callable[[Finding], None] = lambda _: None,
 ) -> Report:
     """Judge an implementation on the catalogue, in a process of its own.
 
@@ -131,6 +131,8 @@ def audit_implementation(
         The limit of what calls allocate, in MiB.
     posed : Posed, optional
         The cases in that convention with what is known of them, if it is kept for the next implementation.
+    keep : callable
+        Is given each finding as it is found, before the diagnosis.
 
     Raises
     ------
@@ -145,7 +147,7 @@ def audit_implementation(
     folders = tuple(str(Path(folder).resolve()) for folder in path)
     with Isolated(named, timeout, memory, folders) as process:
         process.start()
-        observations, found, notes = _judged(chosen, process, named, posed or Posed(convention))
+        observations, found, notes = _judged(chosen, process, named, posed or Posed(convention), keep)
         alive = not any(f.verdict in ("crash", "timeout", "skipped") for f in found)
         failing = any(f.verdict in ("wrong", "error") for f in found)
         if alive and chosen:
@@ -198,14 +200,16 @@ def named_target(target: str | Callable[..., Any]) -> str:
 
 
 def _judged(
-    chosen: Sequence[Case], process: Isolated, named: str, posed: Posed
+    chosen: Sequence[Case], process: Isolated, named: str, posed: Posed, keep: Callable[[Finding], None]
 ) -> tuple[list[Observation], list[Finding], list[str]]:
     """A finding a case, with what was seen on the way."""
     observations: list[Observation] = []
     found: list[Finding] = []
     notes: list[str] = []
-    lost, given_up = 0, ""
-    for case in chosen:
+    patience, given_up = Patience(), ""
+    for number, case in enumerate(chosen):
+        for finding in found[max(0, number - 1) : number]:
+            keep(finding)
         subject = Subject(case.id, case.family, CANDIDATE, named.rpartition(":")[2], case.dtype)
         if given_up:
             found.append(Finding(*subject, verdict="skipped", expected=False, message=given_up))
@@ -214,8 +218,8 @@ def _judged(
             problem, reg = posed.problem(case)
             answer = process.call(problem, reg, case.edge.layout, case.edge.labels)
             if answer.outcome == "crash" or answer.outcome == "timeout":
-                lost += 1
-                given_up = f"given up after {PATIENCE} crashes or timeouts" if lost == PATIENCE else ""
+                patience.count((), answer.outcome)
+                given_up = str(skipped()) if patience.spent(()) else ""
                 found.append(Finding(*subject, verdict=answer.outcome, expected=False, message=answer.message))
                 continue
             if not found and answer.message.startswith(_NOT_CALLED):
@@ -231,6 +235,8 @@ def _judged(
         notes += _adaptations(answer)
         others = tuple(warning for warning in answer.warned if not warning.startswith(_ADAPTED))
         notes += noticed.on_answer(replace(answer, warned=others), case.dtype)
+    for finding in found[-1:]:
+        keep(finding)
     return observations, found, notes
 
 

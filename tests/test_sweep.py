@@ -164,7 +164,7 @@ def test_ctrl_c_keeps_what_was_judged(whole: Path, tmp_path: Path) -> None:
 def done(out: Path) -> int:
     """How many batches of a sweep under way are done."""
     try:
-        return int(json.loads((out / "progress.json").read_text())["done"])
+        return int(json.loads((out / "progress.json").read_text())["content"]["done"])
     except (OSError, ValueError):
         return 0
 
