@@ -231,7 +231,7 @@ def test_a_candidate_that_ends_its_process_is_given_up(tmp_path: Path, name: str
     command = ["sweep", "--candidate", target, "--count", str(BATCH), "--timeout", limit, "--out", str(tmp_path)]
     assert command_line.main(command) == 3
     run = json.loads((tmp_path / "run.json").read_text())
-    assert run["counts"]["verdicts"][verdict] >= 3
+    assert run["counts"]["verdicts"][verdict] == 3
 
 
 def test_a_candidate_that_eats_memory_is_stopped(tmp_path: Path) -> None:
