@@ -128,10 +128,10 @@ def test_after_three_losses_of_one_and_the_same_the_rest_of_it_is_skipped(worker
 
 
 def test_what_hangs_with_the_interpreter_locked_is_lost_alone(workers: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "BATCH_SECONDS", 1.0)
-    monkeypatch.setattr(engines, "NAME_SECONDS", 1.0)
+    monkeypatch.setattr(engines, "BATCH_SECONDS", 5.0)
+    monkeypatch.setattr(engines, "NAME_SECONDS", 5.0)
     found = results(workers, hangs_at_seven, BATCHES)
-    assert found[7] == "timeout 7: no answer after 1 s"
+    assert found[7] == "timeout 7: no answer after 5 s"
     assert found[:7] + found[8:] == EVERY[:7] + EVERY[8:]
 
 

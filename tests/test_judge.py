@@ -12,6 +12,7 @@ import pytest
 from audit.catalogue import case_of
 from audit.judge import Finding, Subject, describe, judge
 from reference.acceptance import Acceptance, accept
+from reference.certified import Enclosure
 from reference.problem import TENSORS, Gradients, Problem
 from tests.answers import FRAMEWORKS, acceptance_of, canonical
 
@@ -78,6 +79,41 @@ def test_changed_inputs_are_wrong() -> None:
     accepted = acceptance_of(CASE["float64"])
     found = judge(SUBJECT, exact(accepted), accepted, changed=("W1",))
     assert (found.verdict, found.message) == ("wrong", "the call changed its inputs: W1")
+
+
+@pytest.mark.parametrize("name", ["W1", "b1"])
+def test_any_error_is_wrong_where_the_bound_is_0(name: str) -> None:
+    """No unit is active and nothing is regularised, so dW1 and db1 are exactly 0: the smallest number is an error."""
+    accepted = acceptance_of(case_of("5x4x10x3-reg_0-all_dead-float64-s0"))
+    assert not accepted.bound.tensors[name].any()
+    planted = exact(accepted)
+    assert judge(SUBJECT, planted, accepted).verdict == "pass"
+    getattr(planted, name)[-1] = np.nextafter(0, 1)
+    found = judge(SUBJECT, planted, accepted)
+    assert (found.verdict, found.tensor, found.ratio) == ("wrong", name, np.inf)
+
+
+def held(hi: float, lo: float, bound: float) -> Acceptance:
+    """An acceptance whose db2 is everywhere ``hi + lo``, within a bound, all of them typed."""
+    accepted = acceptance_of(CASE["float64"])
+    b2 = accepted.exact.tensors["b2"]
+    typed = Enclosure(np.full_like(b2.hi, hi), np.full_like(b2.hi, lo), np.zeros_like(b2.hi))
+    values = replace(accepted.exact, tensors={**accepted.exact.tensors, "b2": typed})
+    bounds = replace(accepted.bound, tensors={**accepted.bound.tensors, "b2": np.full_like(b2.hi, bound)})
+    return Acceptance(accepted.problem, values, bounds)
+
+
+def test_an_error_as_large_as_its_bound_passes() -> None:
+    accepted = held(1.0, 0.0, 2.0**-40)
+    at_bound = replace(exact(accepted), b2=exact(accepted).b2 + 2.0**-40)
+    found = judge(SUBJECT, at_bound, accepted)
+    assert (found.verdict, found.ratio) == ("pass", 1.0)
+
+
+def test_the_low_part_of_an_exact_value_counts() -> None:
+    accepted = held(1.0, 2.0**-60, 2.0**-61)
+    found = judge(SUBJECT, exact(accepted), accepted)
+    assert (found.error, found.ratio) == (2.0**-60, 2.0)
 
 
 def test_ties_go_to_the_first_tensor_and_entry() -> None:
