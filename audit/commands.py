@@ -114,13 +114,13 @@ class Judged:
     def __init__(self, out: Path) -> None:
         self.of_item: dict[int, Finding] = {}
         self._path = out / UNDER_WAY
-        self._file = open(self._path, "w", encoding="utf-8")  # noqa: SIM115 (closed when the record is written)
+        self._path.write_bytes(b"")
 
     def add(self, number: int, finding: Finding) -> None:
         """Keep the finding on an item."""
         self.of_item[number] = finding
-        self._file.write(record.line(finding) + "\n")
-        self._file.flush()
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(record.line(finding) + "\n")
 
     def findings(self) -> list[Finding]:
         """The findings in the order of the plan."""
@@ -128,7 +128,6 @@ class Judged:
 
     def remove(self) -> None:
         """Remove the file: the record holds what it held."""
-        self._file.close()
         self._path.unlink(missing_ok=True)
 
 
