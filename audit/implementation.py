@@ -148,6 +148,7 @@ def audit_implementation(
     with Isolated(named, timeout, memory, folders) as process:
         process.start()
         observations, found, notes = _judged(chosen, process, named, posed or Posed(convention), keep)
+        notes += process.notes
         alive = not any(f.verdict in ("crash", "timeout", "skipped") for f in found)
         failing = any(f.verdict in ("wrong", "error") for f in found)
         if alive and chosen:

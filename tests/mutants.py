@@ -60,7 +60,7 @@ _OF = {
         -np.inf) + E_s < 0    => -np.inf) < 0
         fp.gamma(2) * (data   => fp.gamma(1) * (data
         2 * fp.eta * (r > 0)  => fp.eta * (r > 0)
-        size = fp.transposed_product(ds.T, E_ds.T, W2.T, fp.sub(W2).T)  => size = fp.transposed_product(ds.T, E_ds.T, W2.T, 0 * W2.T)
+        E_ds.T, W2.T, fp.sub(W2).T)  => E_ds.T, W2.T, 0 * W2.T)
         N * size)\\n    E_da   => size)\\n    E_da
         v.sign > 0, E_dh      => v.sign >= 0, E_dh
         dh + E_dh, np.where   => E_dh, np.where

@@ -17,6 +17,7 @@ from audit.catalogue import case_of
 from audit.implementation import Report
 from audit.mistakes import MISTAKES
 from reference.problem import Problem
+from tests.copies import file as implementation
 from tests.implementations.correct import ALL, textbook
 from tests.implementations.wrong import PAIRS
 
@@ -26,7 +27,7 @@ ANOTHER_SEED = 7
 
 
 def audited(file: str, name: str, **options: Any) -> Report:
-    return audit_implementation(f"{FILES / file}.py:{name}", **{"cases": "quick", **options})
+    return audit_implementation(f"{implementation(file)}:{name}", **{"cases": "quick", **options})
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -186,7 +187,7 @@ def test_another_network_is_told_from_a_wrong_derivative() -> None:
 
 
 def test_the_command_prints_the_diagnosis_and_keeps_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["candidate", f"{FILES / 'mistaken.py'}:mean_missing", "--cases", "quick", "--out", str(tmp_path)]
+    command = ["candidate", f"{implementation('mistaken')}:mean_missing", "--cases", "quick", "--out", str(tmp_path)]
     assert command_line.main(command) == 1
     printed = capsys.readouterr().out
     assert "1/N is" in printed
@@ -198,7 +199,7 @@ def test_the_command_prints_the_diagnosis_and_keeps_it(tmp_path: Path, capsys: p
 
 
 def test_two_shards_of_a_candidate_merged_are_the_whole(tmp_path: Path) -> None:
-    command = ["candidate", f"{FILES / 'mistaken.py'}:mean_missing", "--cases", "quick"]
+    command = ["candidate", f"{implementation('mistaken')}:mean_missing", "--cases", "quick"]
     for shard in ("1/2", "2/2", "1/1"):
         command_line.main([*command, "--shard", shard, "--out", str(tmp_path / shard)])
     parts = [str(tmp_path / shard) for shard in ("1/2", "2/2")]

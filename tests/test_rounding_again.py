@@ -31,7 +31,7 @@ BEYOND = PROBLEMS.pop("the largest float64")
 
 
 def apart(E: Any, again: Any) -> float:
-    """The relative difference of a bound and its second evaluation; infinite where only one of them is 0 or infinite."""
+    """The relative difference of a bound and its second evaluation; infinite where one alone is 0 or infinite."""
     if again == E:
         return 0.0
     if mpmath.inf in (E, again) or again == 0:

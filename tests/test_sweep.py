@@ -21,6 +21,7 @@ from audit.judge import Finding
 from audit.shrink import load, save, shrunk
 from audit.sweep import BATCH, Progress, Sweep, Tally, posed
 from reference.problem import Problem, ProblemError
+from tests.copies import file as implementation
 
 ROOT = Path(__file__).parent.parent
 FILES = Path(__file__).parent / "implementations"
@@ -260,7 +261,7 @@ def test_a_framework_that_fails_leaves_a_small_problem_to_replay(
 
 
 def test_a_wrong_candidate_fails_the_sweep(tmp_path: Path) -> None:
-    target = f"{FILES / 'mistaken.py'}:mean_missing"
+    target = f"{implementation('mistaken')}:mean_missing"
     command = ["sweep", "--candidate", target, "--count", "30", "--out", str(tmp_path)]
     assert command_line.main(command) == 1
 
