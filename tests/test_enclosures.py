@@ -108,3 +108,13 @@ def test_a_sign_that_splitting_decides_is_the_right_one() -> None:
         undecided += fast is None
         assert fast is None or (fast.sign == slow.sign).all(), seed
     assert undecided > 0
+
+
+def test_a_settled_sample_keeps_its_digits_at_few_bits() -> None:
+    """At a lead of 300, p differs from 1 by 2^-433; its derivative is known at 128 bits all the same."""
+    ones = np.ones((1, 1))
+    settled = Problem(ones, np.array([0]), ones, np.zeros(1), np.zeros((1, 2)), np.array([300.0, 0.0]), 0.0)
+    values = certify(settled, FIRST_BITS)
+    assert values is not None
+    assert values.ds[0, 0] == -values.ds[0, 1] == pytest.approx(-np.exp(-300), rel=1e-15, abs=0)
+    assert (values.radii["ds"] <= 1e-30 * np.abs(values.ds)).all()

@@ -15,7 +15,7 @@ from reference.problem import TENSORS, Problem, Shape
 from reference.rounding import Offset, bound
 from tests.problems import random_problem
 from tests.rounding_again import bound_again
-from tests.test_rounding import ATTACKS
+from tests.test_rounding import ATTACKS, problem
 
 #: More than float64 loses in sums of this length, and far less than any term of the bound.
 CLOSE = 1e-12
@@ -26,12 +26,18 @@ PROBLEMS: dict[str, Problem] = {
     **{name: attack for name, attack in ATTACKS.items() if attack.shape.C <= 100},
     **{f"random {seed}": random_problem(seed, SMALL) for seed in range(30)},
 }
+#: Where one term of the bound decides that is nothing elsewhere.
+PROBLEMS |= {
+    "squares that underflow under a large reg": problem(reg=1e37, W1=[[2.0**-80]], W2=[[2.0**-80, -(2.0**-80)]]),
+    "dh that overflows before 1/N": problem(X=[[1], [1]], W1=[[2.0**-126]], W2=[[3.3e38] * 3], b2=[0] * 3, y=[0, 1]),
+    "a settled sample beside a weight of 0": problem(W2=[[1, 0]], b2=[-1000, 0], y=[1]),
+}
 #: Evaluated in float64, the bound of these numbers overflows, which makes it larger than the text's.
 BEYOND = PROBLEMS.pop("the largest float64")
 
 
 def apart(E: Any, again: Any) -> float:
-    """The relative difference of a bound and its second evaluation; infinite where one alone is 0 or infinite."""
+    """The relative difference of a bound and its second evaluation; infinite where only one is 0 or infinite."""
     if again == E:
         return 0.0
     if mpmath.inf in (E, again) or again == 0:
@@ -39,10 +45,10 @@ def apart(E: Any, again: Any) -> float:
     return float((mpmath.mpf(E) - again) / again)
 
 
-def differences(problem: Problem, offset: Offset, of_evaluation: Any) -> list[float]:
+def differences(posed: Problem, offset: Offset, of_evaluation: Any) -> list[float]:
     """Of every entry of every tensor."""
-    accepted = accept(problem)
-    mine, again = bound(problem, accepted.exact, offset), bound_again(problem, offset, of_evaluation)
+    accepted = accept(posed)
+    mine, again = bound(posed, accepted.exact, offset), bound_again(posed, offset, of_evaluation)
     pairs = [
         (float(E), its)
         for name in TENSORS
@@ -60,7 +66,7 @@ def test_every_kind_is_among_the_problems() -> None:
     kinds = {name for name, edge in EDGE_CASES.items() if edge.family not in ("images", "training")}
     missing = {kind for kind in kinds if not any(f"-{kind}-" in name for name in PROBLEMS)}
     assert missing == {"rounded_kinks"}  # posed in large shapes only; the random problems have some
-    assert any(accept(problem).bound.kinks.any() for problem in PROBLEMS.values())
+    assert any(accept(posed).bound.kinks.any() for posed in PROBLEMS.values())
     assert len(PROBLEMS) > 100
 
 
