@@ -17,7 +17,7 @@ from adapters.protocol import Inputs
 from audit.judge import compare
 from audit.mistakes import MISTAKES, VARIANTS, evaluate
 from audit.observation import Observation
-from reference.problem import TENSORS, Gradients
+from reference.problem import PARAMETERS, TENSORS, Gradients
 
 #: At most so many mistakes are named together.
 MOST = 3
@@ -48,12 +48,8 @@ class Compositions:
         def telling(o: Observation) -> tuple[bool, bool, int, int]:
             finite = all(np.isfinite(getattr(o.gradients, t)).all() for t in TENSORS)
             shape = o.acceptance.problem.shape
-            return (
-                not finite,
-                min(shape) == 1 or o.acceptance.problem.reg == 0,
-                -len(wrong[id(o)]),
-                o.acceptance.problem.X.size,
-            )
+            generic = min(shape) > 1 and o.acceptance.problem.reg > 0
+            return not finite, not generic, -len(wrong[id(o)]), shape.N * shape.D
 
         self.observations = sorted(observations, key=telling)
         self.wrong = frozenset[str]().union(*wrong.values())
@@ -89,8 +85,8 @@ class Compositions:
         missed = self._missed(changes, o, inputs)
         if missed & self.narrow:  # close to a kink, float32 itself decides
             with np.errstate(over="ignore"):
-                halved = [A.astype(np.float32) if A.dtype == np.float64 else A for A in inputs[:-1]]
-            missed &= self._missed(changes, o, Inputs(*halved, inputs.reg)) | (missed - self.narrow)
+                halved = {name: getattr(inputs, name).astype(np.float32) for name in ("X", *PARAMETERS)}
+            missed &= self._missed(changes, o, inputs._replace(**halved)) | (missed - self.narrow)
         return missed
 
     def _missed(self, changes: dict[str, Any], o: Observation, inputs: Inputs) -> Names:

@@ -1,4 +1,4 @@
-"""Why a gradient is wrong: which known mistakes, together, it equals on every case that can tell, or that it equals none.
+"""Why a gradient is wrong: which known mistakes, together, it equals on every case that can tell, or that it is none.
 
 Only float64 cases take part whose bound has power; there, what equals a mistake by accident has to do so in every
 entry of every case. Where float64 is right, the size of float32's errors says how many bits were left.

@@ -125,17 +125,20 @@ def audit_implementation(
     named, convention = named_target(target), Convention(l2, reduction)
     settings = settings_for(named, cases=cases, dtypes=dtypes, words=words, seed=seed, strict=strict)
     chosen = [item.case for item in plan(settings) if belongs(item.case.id, shard)]
+    state: list[str] = []
+    other: list[str] = []
     with Isolated(named, timeout, memory) as process:
         process.start()
         observations, found, notes = _judged(chosen, process, named, convention)
         alive = not any(f.verdict in ("crash", "timeout", "skipped") for f in found)
         failing = any(f.verdict in ("wrong", "error") for f in found)
         if alive and chosen:
-            notes += noticed.on_state(process, chosen[0])
+            state = noticed.on_state(process, chosen[0]) + noticed.on_order(process, observations)
+            notes += state
         if alive and failing:
-            notes += noticed.on_convention(process, observations, convention)
-            notes += noticed.on_own_loss(process, observations, convention)
-    diagnosis = diagnose(observations)
+            other = noticed.on_convention(process, observations, convention)
+            notes = other + notes if other else notes + noticed.on_own_loss(process, observations, convention)
+    diagnosis = diagnose(observations, "".join(other), bool(state))
     explained = [replace(f, diagnosis=diagnosis.brief) if f.verdict in ("wrong", "error") else f for f in found]
     tolerated = () if strict else ("undecided",)
     ok = all(f.expected or f.verdict in tolerated for f in explained)
