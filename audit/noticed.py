@@ -55,7 +55,7 @@ def on_state(process: Isolated, case: Case) -> list[str]:
 def on_order(process: Isolated, observations: Sequence[Observation]) -> list[str]:
     """Whether a call in the midst of others gave what a new process gives, where sizes differ from the first call's."""
     first = observations[0].acceptance.problem.shape.N if observations else 0
-    later = [o for o in observations if o.acceptance.problem.shape.N != first and o.gradients is not None]
+    later = [o for o in observations if first != o.acceptance.problem.shape.N and o.gradients is not None]
     process.stop()
     for o in later[:1]:
         problem = o.case.problem()

