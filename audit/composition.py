@@ -122,8 +122,8 @@ def equal(o: Observation, mistaken: Gradients, tensor: str, coarser: float = 1.0
     """Whether the implementation's tensor is the mistake's, up to rounding.
 
     Both may differ by twice the bound, scaled up by as much as the mistaken tensor is larger than a right one could be.
-    Where the mistake makes an entry wrong, the rounding of a sum of natural size is allowed: a dead unit's bound is 0, its mistaken
-    gradient has been rounded like any other.
+    Where the mistake makes an entry wrong, the rounding of a sum of natural size is allowed: the bound of a dead unit
+    is 0, its mistaken gradient has been rounded like any other.
     """
     one, other = (np.asarray(getattr(g, tensor), dtype=np.float64) for g in (o.gradients, mistaken))
     if one.shape != other.shape:
@@ -133,9 +133,10 @@ def equal(o: Observation, mistaken: Gradients, tensor: str, coarser: float = 1.0
         finite = np.isfinite(other)
         if coarser > 1 and not np.isfinite(one[finite]).all():
             return True  # float32 overflows there, which says nothing of the rest
-        larger = max(1.0, float(np.abs(other[finite]).max(initial=0.0)) / size) if size else 1.0
-        E = o.acceptance.bound.tensors[tensor]
-        rounding = 4 * sum(o.acceptance.problem.shape) * o.acceptance.problem.unit_roundoff * size
+        largest = float(np.abs(other[finite]).max(initial=0.0))
+        larger = max(1.0, largest / size) if size else 1.0
+        E, problem = o.acceptance.bound.tensors[tensor], o.acceptance.problem
+        rounding = 4 * sum(problem.shape) * problem.unit_roundoff * (size or largest)
         elsewhere = np.abs(other - o.acceptance.exact.tensors[tensor].hi) > E  # it rounds other numbers there
         near = np.abs(one - other) <= 2 * larger * coarser * np.where(elsewhere, max(E.max(), rounding), E)
     return bool(np.where(finite, near, ~np.isfinite(one)).all())
