@@ -281,9 +281,10 @@ def _judged_candidate(
 def diagnosis_tables(report: Report) -> dict[str, Any]:
     """The diagnosis and the notes, if there is something to say, and the tensors, as tables of run.json."""
     named = [[one.mistake, one.evidence, MISTAKES[one.mistake].instead] for one in report.diagnosis.named]
-    unknown = [["unknown", f"{', '.join(report.diagnosis.unknown)}: like no known mistake's", ""]]
+    unknown = [["unknown", f"{', '.join(report.diagnosis.unknown)}", ""]]
     misshapen = [["shape", f"{', '.join(report.diagnosis.misshapen)}: another shape than expected", ""]]
     rows = named + (misshapen if report.diagnosis.misshapen else []) + (unknown if report.diagnosis.unknown else [])
+    rows += [["float32", report.diagnosis.remark, ""]] * report.diagnosis.remark.startswith("float64")
     rows += [["note", note, ""] for note in report.notes]
     tensors = {
         "title": "tensors that are right",

@@ -145,6 +145,8 @@ def audit_implementation(
     settings = settings_for(named, cases=cases, dtypes=dtypes, words=words, seed=seed, strict=strict)
     chosen = [item.case for item in plan(settings) if belongs(item.case.id, shard)]
     folders = tuple(str(Path(folder).resolve()) for folder in path)
+    state: list[str] = []
+    other: list[str] = []
     with Isolated(named, timeout, memory, folders) as process:
         process.start()
         observations, found, notes = _judged(chosen, process, named, posed or Posed(convention), keep)
@@ -152,11 +154,13 @@ def audit_implementation(
         alive = not any(f.verdict in ("crash", "timeout", "skipped") for f in found)
         failing = any(f.verdict in ("wrong", "error") for f in found)
         if alive and chosen:
-            notes += noticed.on_state(process, chosen[0])
+            state = noticed.on_state(process, chosen[0]) + noticed.on_order(process, observations)
+            notes += state
         if alive and failing:
-            notes += noticed.on_convention(process, observations, convention)
-            notes += noticed.on_own_loss(process, observations, convention)
-    diagnosis = diagnose([_canonical(o, convention) for o in observations] if failing else observations)
+            other = noticed.on_convention(process, observations, convention)
+            notes = other + notes if other else notes + noticed.on_own_loss(process, observations, convention)
+    decayless = [_canonical(o, convention) for o in observations] if failing else observations
+    diagnosis = diagnose(decayless, "".join(other), bool(state))
     explained = [replace(f, diagnosis=diagnosis.brief) if f.verdict in ("wrong", "error") else f for f in found]
     tolerated = () if strict else ("undecided",)
     ok = all(f.expected or f.verdict in tolerated for f in explained)

@@ -52,6 +52,24 @@ def on_state(process: Isolated, case: Case) -> list[str]:
     return []
 
 
+def on_order(process: Isolated, observations: Sequence[Observation]) -> list[str]:
+    """Whether a call in the midst of others gave what a new process gives, where sizes differ from the first call's."""
+    first = observations[0].acceptance.problem.shape.N if observations else 0
+    later = [o for o in observations if first != o.acceptance.problem.shape.N and o.gradients is not None]
+    process.stop()
+    for o in later[:1]:
+        problem = o.case.problem()
+        alone = process.call(problem, problem.reg, o.case.edge.layout, o.case.edge.labels).gradients
+        process.stop()
+        process.call(observations[0].acceptance.problem, problem.reg)
+        after = process.call(problem, problem.reg, o.case.edge.layout, o.case.edge.labels).gradients
+        if alone is not None and after is not None:
+            one, other = ([getattr(g, name).tolist() for name in TENSORS] for g in (alone, after))
+            if str(one) != str(other):
+                return ["it keeps state between calls: a call depends on the sizes of the first"]
+    return []
+
+
 def on_convention(process: Isolated, observations: Sequence[Observation], given: Convention) -> list[str]:
     """The convention in which the implementation would be right, if there is one."""
     telling = [o for o in observations if o.acceptance.problem.reg > 0 and o.acceptance.problem.shape.N > 1]
