@@ -37,7 +37,7 @@ TESTS = {
     "reference/products.py": ("test_enclosures.py", "test_products.py"),
     "reference/acceptance.py": ("test_certified.py", "test_products.py"),
     "audit/judge.py": ("test_judge.py",),
-    "audit/diagnosis.py": ("test_mistakes.py", "test_candidate.py"),
+    "audit/diagnosis.py": ("test_diagnosis_tolerance.py", "test_mistakes.py"),
     "audit/sweep.py": ("test_sweep.py",),
 }
 _OF = {

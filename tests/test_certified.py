@@ -73,9 +73,10 @@ def test_a_sign_that_takes_more_bits_is_found_with_more_bits() -> None:
     assert accepted.exact.sign.tolist() == [[1]]
 
 
-def test_a_precision_that_does_not_suffice_is_said() -> None:
-    with pytest.raises(PrecisionExhausted, match="more than 256 bits"):
-        accept(kink_beyond(400), last_bits=256)
+@pytest.mark.parametrize("last_bits", [256, 511])
+def test_a_precision_that_does_not_suffice_is_said(last_bits: int) -> None:
+    with pytest.raises(PrecisionExhausted, match=f"more than {last_bits} bits"):
+        accept(kink_beyond(400), last_bits=last_bits)
 
 
 @pytest.mark.parametrize(

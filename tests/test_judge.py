@@ -110,6 +110,13 @@ def test_an_error_as_large_as_its_bound_passes() -> None:
     assert (found.verdict, found.ratio) == ("pass", 1.0)
 
 
+@pytest.mark.parametrize(("part", "verdict"), [(2.0**-4, "pass"), (2.0**-3, "undecided")])
+def test_a_bound_is_of_use_up_to_a_sixteenth_of_the_natural_size(part: float, verdict: str) -> None:
+    size = acceptance_of(CASE["float64"]).bound.sizes["b2"]
+    accepted = held(1.0, 0.0, part * size)
+    assert judge(SUBJECT, exact(accepted), accepted).verdict == verdict
+
+
 def test_the_low_part_of_an_exact_value_counts() -> None:
     accepted = held(1.0, 2.0**-60, 2.0**-61)
     found = judge(SUBJECT, exact(accepted), accepted)

@@ -10,7 +10,7 @@ import pytest
 
 from audit.catalogue import cases
 from audit.edge_cases import EDGE_CASES
-from reference.acceptance import accept
+from reference.acceptance import SHARP, accept
 from reference.problem import TENSORS, Problem, Shape
 from reference.rounding import Offset, bound
 from tests.problems import random_problem
@@ -30,6 +30,9 @@ PROBLEMS: dict[str, Problem] = {
 PROBLEMS |= {
     "squares that underflow under a large reg": problem(reg=1e37, W1=[[2.0**-80]], W2=[[2.0**-80, -(2.0**-80)]]),
     "dh that overflows before 1/N": problem(X=[[1], [1]], W1=[[2.0**-126]], W2=[[3.3e38] * 3], b2=[0] * 3, y=[0, 1]),
+    "an exact unit beside a rounded one": problem(
+        X=[[2.0**24, -(2.0**24), 1]], W1=[[1, 0]] * 3, b1=[0, -1], W2=[[1, 0], [0, 1]]
+    ),
     "a settled sample beside a weight of 0": problem(W2=[[1, 0]], b2=[-1000, 0], y=[1]),
 }
 #: Evaluated in float64, the bound of these numbers overflows, which makes it larger than the text's.
@@ -98,3 +101,8 @@ def test_the_power_is_what_the_text_says(name: str) -> None:
 @pytest.mark.parametrize("offset", ["half", "whole", "none"])
 def test_an_evaluation_that_overflows_makes_the_bound_larger(offset: Offset) -> None:
     assert min(differences(BEYOND, offset, OF_EVALUATION)) >= -CLOSE
+
+
+def test_what_radii_may_add_is_less_than_what_is_added_for_it() -> None:
+    """Section 7: radii below delta times their bounds cost less than 16 delta, which 1e-6 covers."""
+    assert 16 * SHARP <= 1e-6
