@@ -37,7 +37,7 @@ class Compositions:
     Parameters
     ----------
     observations : sequence of Observation
-        Those with gradients of the right shapes.
+        Those with gradients.
     """
 
     def __init__(self, observations: Sequence[Observation]) -> None:
@@ -157,6 +157,8 @@ def _is_narrow(observations: Sequence[Observation], tensor: str) -> bool:
     telling = 0
     for o in observations:
         got, exact = np.asarray(getattr(o.gradients, tensor)), o.acceptance.exact.tensors[tensor].hi
+        if got.shape != exact.shape:
+            return False
         with np.errstate(all="ignore"):
             if not np.array_equal(got, got.astype(np.float32), equal_nan=True):
                 return False

@@ -104,23 +104,27 @@ def diagnose(observations: Sequence[Observation], convention: str = "", stateful
     if whole:
         return _in_words([_named(whole[0], wrong, used)], (), (), observations)
     named = [_change(used)] if any(set(o.changed) - {EARLIER} for o in used) else []
-    if stateful or not wrong or (misshapen and len(misshapen) == len(TENSORS)):
+    if stateful or not (wrong or misshapen):
         return _in_words(named, wrong if stateful else (), misshapen, observations, _narrower(observations, wrong))
-    names, explained = _explained(Compositions(posed), wrong) if not misshapen else ((), ())
+    compositions = Compositions(posed)
+    names, explained = _explained(compositions, (*wrong, *misshapen), whole=True) if misshapen else ([], ())
+    if explained:  # the mistakes themselves give tensors of another shape
+        return _in_words([*named, *(_named(name, tensors, posed) for name, tensors in names)], (), (), observations)
+    names, explained = _explained(compositions, wrong, misshapen)
     named += [_named(name, tensors, posed) for name, tensors in names]
     left = tuple(t for t in wrong if t not in explained)
     return _in_words(named, left, misshapen, observations)
 
 
 def _explained(
-    compositions: Compositions, wrong: tuple[str, ...]
+    compositions: Compositions, wrong: tuple[str, ...], misshapen: tuple[str, ...] = (), whole: bool = False
 ) -> tuple[list[tuple[str, tuple[str, ...]]], tuple[str, ...]]:
     """The mistakes that explain as many of the wrong tensors as can be, each with its tensors; and those tensors.
 
-    Tensors that are right have to be right in the explanation too.
+    Tensors that are right have to be right in the explanation too. With `whole`, all or nothing is explained.
     """
-    right = frozenset(TENSORS) - set(wrong)
-    for count in range(len(wrong), 0, -1):
+    right = frozenset(TENSORS) - set(wrong) - set(misshapen)
+    for count in range(len(wrong), len(wrong) - 1 if whole else 0, -1):
         for some in combinations(wrong, count):
             scope, without = right | set(some), () if "loss" in some or "loss" in right else _OF_LOSS
             if count == len(wrong):

@@ -46,3 +46,34 @@ def test_a_near_miss_has_no_name(name: str) -> None:
 
 def test_gradients_that_are_all_zero_are_called_so() -> None:
     assert [one.mistake for one in diagnosis("near_misses", "zeros").named] == ["gradients_zero"]
+
+
+def test_another_shape_hides_no_other_mistake() -> None:
+    result = diagnosis("near_misses", "rows_without_mean")
+    assert result.misshapen == ("b1", "b2")
+    assert [one.mistake for one in result.named] == ["mean_missing"]
+
+
+def test_a_result_that_hangs_on_the_first_call_is_noticed() -> None:
+    report = audit_implementation(f"{FILES / 'near_misses.py'}:first_size", cases="quick")
+    assert "it keeps state between calls: a call depends on the sizes of the first" in report.notes
+
+
+@pytest.mark.parametrize(("name", "bits"), [("rounded_to_11_bits", 11), ("rounded_to_8_bits", 8)])
+def test_products_of_few_bits_in_float32_alone_are_told_by_their_errors(name: str, bits: int) -> None:
+    result = diagnosis("near_misses", name)
+    assert result.named == ()
+    assert f"as if products had {bits} bits" in result.text
+    assert result.text.startswith("float64 is right on ")
+
+
+def test_inputs_changed_in_place_are_named_first() -> None:
+    names = [one.mistake for one in diagnosis("near_misses", "centred_in_place").named]
+    assert names[:1] == ["inputs_changed"]
+
+
+def test_the_note_of_another_convention_comes_first_alone() -> None:
+    report = audit_implementation(f"{FILES / 'misbehaving.py'}:half_l2", cases="quick")
+    assert report.diagnosis.named == ()
+    assert "accept it with --l2 half" in report.notes[0]
+    assert not any("its own loss" in note for note in report.notes)

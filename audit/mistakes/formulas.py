@@ -198,7 +198,7 @@ FORMULAS = [
               _COURSE, _LOG, {"log_p": partial(_log_of_clipped, low=epsilon)}) for epsilon in EPSILONS),
     *(Mistake(f"p_within_{epsilon:.0e}".replace("e-0", "e-"), f"p is clipped to {epsilon:g}..1-{epsilon:g} in the loss",
               _COURSE, _LOG, {"log_p": partial(_log_of_clipped, low=epsilon, high=1 - epsilon)})
-      for epsilon in EPSILONS),
+      for epsilon in EPSILONS[:-1]),  # 1 - 1e-15 is not told from 1
     Mistake("p_clipped", "p is clipped to 1e-7..1 - 1e-7", "a loss that stops growing", _P,
             {"p": lambda v: np.clip(unshifted_softmax(v.z), 1e-7, 1 - 1e-7), "log_p": lambda v: np.log(v.p)}),
     Mistake("epsilon_in_softmax", "1e-8 is added to the softmax's denominator", _COURSE, _P,
