@@ -154,8 +154,10 @@ def audit_implementation(
         alive = not any(f.verdict in ("crash", "timeout", "skipped") for f in found)
         failing = any(f.verdict in ("wrong", "error") for f in found)
         if alive and chosen:
-            state = noticed.on_state(process, chosen[0]) + noticed.on_order(process, observations)
-            notes += state
+            state = noticed.on_state(process, chosen[0])
+        if alive and failing:
+            state += noticed.on_order(process, observations)
+        notes += state
         if alive and failing:
             other = noticed.on_convention(process, observations, convention)
             notes = other + notes if other else notes + noticed.on_own_loss(process, observations, convention)

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parents[1]
 IMPLEMENTATIONS = ROOT / "tests" / "implementations"
 #: The files of tests/implementations that import the mistakes.
-OF_MISTAKES = ("mistaken.py", "wrong.py")
+OF_MISTAKES = ("mistaken.py",)
 _folders: list[TemporaryDirectory[str]] = []
 
 

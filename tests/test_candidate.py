@@ -19,7 +19,6 @@ from audit.mistakes import MISTAKES
 from reference.problem import Problem
 from tests.copies import file as implementation
 from tests.implementations.correct import ALL, textbook
-from tests.implementations.wrong import PAIRS
 
 FILES = Path(__file__).parent / "implementations"
 TOY = "5x4x10x3-reg_0.1-random-float64"
@@ -36,40 +35,6 @@ def test_a_correct_implementation_passes_and_is_diagnosed_with_nothing(name: str
     assert [f for f in report.findings if f.verdict != "pass"] == []
     assert report.ok
     assert report.diagnosis.text == ""
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_every_known_mistake_is_named_on_problems_it_was_not_tuned_on(name: str) -> None:
-    """x_for_h raises unless D = H, which only the standard cases pose with the power to tell."""
-    standard = {"cases": "standard", "words": "random float64"} if name == "x_for_h" else {}
-    report = audited("mistaken", name.replace("-", "_"), seed=ANOTHER_SEED, **standard)
-    assert not report.ok
-    assert [one.mistake for one in report.diagnosis.named] == [name]
-    assert MISTAKES[name].sentence in report.diagnosis.text
-    assert MISTAKES[name].instead in report.diagnosis.text
-
-
-@pytest.mark.parametrize("name", PAIRS)
-def test_of_two_mistakes_at_least_one_is_named_and_no_third(name: str) -> None:
-    report = audited("wrong", name)
-    named = {one.mistake for one in report.diagnosis.named}
-    assert not report.ok
-    assert named
-    assert named <= set(PAIRS[name])
-
-
-def test_two_mistakes_in_different_tensors_are_both_named() -> None:
-    named = audited("wrong", "one").diagnosis.named
-    assert {(one.mistake, one.tensors) for one in named} == {
-        ("mask_missing_in_b1", ("b1",)),
-        ("l2_halved_in_loss", ("loss",)),
-    }
-
-
-def test_what_equals_no_known_mistake_is_called_unknown() -> None:
-    report = audited("wrong", "unlike_any")
-    assert (report.diagnosis.named, report.diagnosis.unknown) == ((), ("W2",))
-    assert "W2 equal no known mistake's" in report.diagnosis.text
 
 
 def test_a_loss_that_is_no_number_is_not_taken_for_a_known_mistake() -> None:

@@ -82,7 +82,7 @@ def _last_sample(ds: Array) -> Array:
 
 
 #: The small numbers that are added to p, or that p is clipped to.
-EPSILONS = (1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)
+EPSILONS = (1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)
 
 
 def _log_of_sum(v: Any, epsilon: float) -> Array:
