@@ -23,8 +23,10 @@ def sentence(run: Mapping[str, Any]) -> str:
     """The run in one sentence."""
     verdicts = run["counts"]["verdicts"]
     total = sum(verdicts.values())
-    known = {v: f" ({n} known)" for v, n in run["counts"]["known"].items()}
-    said = ", ".join(f"{verdicts[v]} {v}{known.get(v, '')}" for v in VERDICTS if verdicts[v]) or "nothing judged"
+    part = {v: f" ({n} known)" for v, n in run["counts"]["known"].items()}
+    if lost := run["counts"]["offset"]:
+        part["undecided"] = f" ({lost} lost digits to a common offset)"
+    said = ", ".join(f"{verdicts[v]} {v}{part.get(v, '')}" for v in VERDICTS if verdicts[v]) or "nothing judged"
     stale = len(run["tables"].get("stale", {"rows": []})["rows"])
     said += f", {stale} expected that no longer show" if stale else ""
     outcome = "PARTIAL, interrupted" if run["partial"] else "All as expected" if run["ok"] else "NOT as expected"
