@@ -65,6 +65,12 @@ def cell(findings: Sequence[Finding]) -> Cell:
     return Cell(f"{ratio:.2f}", "pass", ratio) if judged else Cell("", None, 0.0)
 
 
+def blindest(findings: Sequence[Finding]) -> Finding | None:
+    """The pass that says least: the one with the largest share of blind entries; None where no pass has any."""
+    blind = [finding for finding in findings if finding.verdict == "pass" and finding.blind]
+    return max(blind, key=lambda f: f.blind or 0.0, default=None)
+
+
 def grouped(findings: Sequence[Finding], key: Callable[[Finding], Key]) -> dict[Key, list[Finding]]:
     """The findings by the value of `key`, in the order of appearance."""
     groups: dict[Key, list[Finding]] = {}
