@@ -82,6 +82,12 @@ def equal_logits(arrays: Arrays) -> Arrays:
     return {"W2": np.repeat(W2[:, :1], C, axis=1), "b2": np.full(C, 2.0**20)}
 
 
+def far_equal_logits(arrays: Arrays) -> Arrays:
+    """All logits of a sample equal, and so large that float32 cannot add log C to them; weights that weigh little."""
+    C = arrays["b2"].shape[0]
+    return {"W1": arrays["W1"] / 8, "b1": arrays["b1"] / 8, "W2": 0 * arrays["W2"], "b2": np.full(C, 2.0**27)}
+
+
 def saturated(gap: float, right: bool, arrays: Arrays) -> Arrays:
     """One class leads by about `gap`; it is the label, or it is not."""
     C = arrays["b2"].shape[0]

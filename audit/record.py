@@ -19,11 +19,11 @@ from typing import Any, BinaryIO, NamedTuple
 from audit import schema
 from audit.expected import Known
 from audit.files import MIB, document, opened, renamed
-from audit.judge import VERDICTS, Finding
+from audit.judge import LOST, VERDICTS, Finding
 from reference.problem import TENSORS
 
 #: The version of the record's form; it changes when a key changes its meaning or goes.
-SCHEMA = 1
+SCHEMA = 2
 
 
 #: The largest files that are read, and the longest line, in bytes.
@@ -64,7 +64,11 @@ def run_of(
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, Any]:
-    """How many findings there are of each verdict, in all and by case family, and how many are known and explained."""
+    """How many findings there are of each verdict, in all and by case family, and how many are known and explained.
+
+    Of the undecided ones, `offset` are so for digits lost to an offset.
+    """
+    findings = list(findings)
     by_family: dict[str, Counter[str]] = {}
     known: Counter[str] = Counter()
     for finding in findings:
@@ -76,6 +80,7 @@ def counts(findings: Iterable[Finding]) -> dict[str, Any]:
         "verdicts": {v: total[v] for v in VERDICTS},
         "families": ordered,
         "known": {v: known[v] for v in VERDICTS if known[v]},
+        "offset": sum(f.verdict == "undecided" and f.message == LOST for f in findings),
     }
 
 
@@ -267,6 +272,7 @@ def _without_passes(counted: Mapping[str, Any]) -> dict[str, Any]:
         "verdicts": {v: n for v, n in counted["verdicts"].items() if v != "pass"},
         "families": {name: of for name, of in families.items() if of},
         "known": counted["known"],
+        "offset": counted["offset"],
     }
 
 

@@ -44,6 +44,7 @@ class Counts(msgspec.Struct):
     verdicts: dict[Text, Count]
     families: dict[Text, dict[Text, Count]]
     known: dict[Text, Count]
+    offset: Count
 
 
 class Timings(msgspec.Struct):
@@ -55,7 +56,7 @@ class Timings(msgspec.Struct):
 class Run(msgspec.Struct):
     """The content of run.json (the contract); what is beside it is left alone."""
 
-    schema: Literal[1]
+    schema: Literal[2]
     ok: bool
     partial: bool
     counts: Counts

@@ -29,7 +29,7 @@ from audit.edge_cases import EDGE_CASES
 from audit.engine import PATIENCE, Engine, Lost, Name, Names, Patience, ordered, skipped
 from audit.files import MIB, document, opened, renamed, synced
 from audit.isolation import Isolated
-from audit.judge import VERDICTS, Finding, Subject, judge
+from audit.judge import LOST, VERDICTS, Finding, Subject, judge
 from audit.run import CANDIDATE, Item, given_up, judged
 from audit.shards import belongs
 from audit.shrink import save, shrunk
@@ -192,6 +192,8 @@ class Tally:
         Family -> verdict -> how many.
     known : dict
         Verdict -> how many are known and explained.
+    offset : int
+        How many are undecided for digits lost to an offset.
     worst : dict
         Variant and dtype -> the largest ratio of a pass, and its case.
     bins : dict
@@ -200,6 +202,7 @@ class Tally:
 
     families: dict[str, dict[str, int]] = field(default_factory=dict)
     known: dict[str, int] = field(default_factory=dict)
+    offset: int = 0
     worst: dict[str, tuple[float, str]] = field(default_factory=dict)
     bins: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -209,6 +212,7 @@ class Tally:
         family[finding.verdict] = family.get(finding.verdict, 0) + 1
         if finding.expected and finding.verdict in ("wrong", "error"):
             self.known[finding.verdict] = self.known.get(finding.verdict, 0) + 1
+        self.offset += finding.verdict == "undecided" and finding.message == LOST
         if finding.verdict != "pass" or finding.ratio is None or finding.family == "undecidable kinks":
             return
         who = f"{finding.framework} {finding.variant} {finding.dtype}"
@@ -221,7 +225,7 @@ class Tally:
         """As in run.json: how many of each verdict, in all and by family."""
         total = {v: sum(family.get(v, 0) for family in self.families.values()) for v in VERDICTS}
         ordered = {name: {v: of[v] for v in VERDICTS if v in of} for name, of in sorted(self.families.items())}
-        return {"verdicts": total, "families": ordered, "known": self.known}
+        return {"verdicts": total, "families": ordered, "known": self.known, "offset": self.offset}
 
     def table(self) -> dict[str, Any]:
         """The ratios of what passed: quantiles, the worst, and its case."""

@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from audit.judge import Subject, compare, describe, judge
+from audit.judge import LOST, Subject, compare, describe, judge
 from reference.acceptance import Acceptance, accept
 from reference.problem import PARAMETERS, TENSORS, Problem
 from reference.rounding import Offset, bound
 from tests.answers import FRAMEWORKS, canonical
-from tests.few_bits import Program, random_network, random_program
+from tests.few_bits import ARITHMETICS, SOFTMAXES, Program, random_network, random_program
 from tests.problems import random_problem
 
 BATCHES = 4
 #: An adversary's starts, and the steps that each of them climbs, for every 1,000 few-bit networks.
 STARTS, STEPS = 4, 60
+FLOAT32 = next(fp for fp in ARITHMETICS if fp.precision == 24)
 
 
 def seeds(batch: int, number: int) -> range:
@@ -113,3 +114,24 @@ def test_an_adversary_that_climbs_does_not_leave_the_bound(
         largest = max(largest, best)
     figure(f"largest error/bound of an adversary's {len(starts)} climbs of {STEPS} steps: {largest:.2f}")
     assert largest > 0.1
+
+
+@pytest.mark.parametrize("form", SOFTMAXES)
+def test_no_right_program_is_wrong_for_what_a_moderate_offset_leaves_of_its_loss(form: str) -> None:
+    """In 24 bits, with offsets of 1 to 2^17: there logsumexp(s) - s[y], which loses the most, still has digits.
+
+    The gradients are those of a shifted softmax, so that the loss alone is on trial.
+    """
+    messages = set()
+    for seed in range(90):
+        rng = np.random.default_rng([seed, 13])
+        program = replace(random_program(rng), fp=FLOAT32)
+        network = random_network(rng, FLOAT32)
+        network = replace(network, b2=program.round(network.b2 + 2.0 ** rng.integers(0, 18)))
+        single = {name: getattr(network, name).astype(np.float32) for name in ("X", *PARAMETERS)}
+        loss = replace(program, softmax=form).gradients(network).loss
+        gradients = replace(replace(program, softmax="shift").gradients(network), loss=loss)
+        found = judge(Subject(str(seed), "", form, "", ""), gradients, accept(replace(network, **single)))
+        assert found.verdict in ("pass", "undecided"), (seed, program, describe(found))
+        messages.add(found.message)
+    assert (LOST in messages) == (form == "logsumexp")

@@ -176,6 +176,26 @@ def test_digits_lost_to_a_common_offset_are_undecided_not_wrong() -> None:
     assert (found.verdict, found.message) == ("undecided", "digits lost to a common offset of the logits")
 
 
+@pytest.mark.parametrize(("part", "verdict"), [(0.9, "undecided"), (1.1, "wrong")])
+def test_a_loss_of_which_an_offset_leaves_no_digit_is_wrong(part: float, verdict: str) -> None:
+    """At an offset of 2^50, logsumexp(s) - s[y] rounds by 1/8 in float64, which is more than 2^-4 of 1 + l."""
+    accepted = offset(2.0**50)
+    found = with_loss_off(accepted, part * 2.0**-4 * accepted.bound.sizes["loss"])
+    assert (found.verdict, found.message, found.tensor) == (
+        verdict,
+        "digits lost to a common offset of the logits",
+        "loss",
+    )
+
+
+def test_a_loss_within_its_bound_is_not_what_has_no_digit_left() -> None:
+    """Another tensor that lost digits to the offset stays undecided, however much the bound of the loss allows."""
+    accepted = offset(2.0**40)
+    right = exact(accepted)
+    off = right.b2 + 2.0**-15 * np.array([1.0, -1.0, 0.0])
+    assert judge(SUBJECT, replace(right, b2=off), accepted).verdict == "undecided"
+
+
 @pytest.mark.parametrize(("common", "by"), [(0.0, 2.0**-13), (2.0**40, 2.0**-10)])
 def test_digits_lost_to_no_offset_or_beyond_it_are_wrong(common: float, by: float) -> None:
     assert with_loss_off(offset(common), by).verdict == "wrong"
@@ -218,6 +238,35 @@ def test_a_bound_without_power_does_not_pass_and_still_convicts() -> None:
     accepted = accept(Problem(**{k: np.array(v, "float64") for k, v in numbers.items()}, y=np.array([0]), reg=0.0))
     assert off_by(accepted, "b1", 0.0).verdict == "undecided"
     assert off_by(accepted, "b1", 1.5).verdict == "wrong"
+
+
+def blind(hi: float, bound: float) -> float:
+    """The share of blind entries where db2 is everywhere `hi`, within a bound."""
+    accepted = held(hi, 0.0, bound)
+    share = judge(SUBJECT, exact(accepted), accepted).blind
+    assert share is not None
+    return share
+
+
+def test_entries_whose_bound_exceeds_their_size_are_blind() -> None:
+    """Of the tensors, db2 alone is typed: 3 entries of the 84 that are not 0."""
+    assert blind(1.0, 1.0) == 0.0
+    assert blind(-1.0, 1.0) == 0.0
+    nonzero = sum(np.count_nonzero(exact(held(1.0, 0.0, 2.0)).__dict__[name]) for name in TENSORS)
+    assert blind(-1.0, 2.0) == blind(1.0, 2.0) == 3 / nonzero
+
+
+def test_an_entry_that_is_exactly_0_has_no_sign_to_be_blind_to() -> None:
+    assert blind(0.0, 2.0) == 0.0
+
+
+def test_the_labels_entry_of_a_saturated_softmax_is_blind() -> None:
+    """A computed p - 1 is 0 where it is -5e-17, and passes; of the 3 entries not 0, it and the loss are blind."""
+    numbers = {"X": [[0.0]], "W1": [[1.0]], "b1": [-1.0], "W2": [[0.0, 0.0]], "b2": [37.42994775023705, 0.0]}
+    accepted = accept(Problem(**{k: np.array(v, "float64") for k, v in numbers.items()}, y=np.array([0]), reg=0.0))
+    right = exact(accepted)
+    found = judge(SUBJECT, replace(right, b2=right.b2 * np.array([0.0, 1.0])), accepted)
+    assert (found.verdict, found.blind) == ("pass", 2 / 3)
 
 
 def test_a_finding_in_words_gives_what_was_got_what_is_exact_and_how_far_is_allowed() -> None:
