@@ -113,12 +113,11 @@ _OF = {
     """,
     "audit/diagnosis.py": """
         <= 2 * larger                      => <= 9 * larger
-        ~np.isfinite(one)                  => np.isfinite(one)
     """,
     "audit/sweep.py": """
         lost >= PATIENCE:                  => lost > PATIENCE:
         self.done += 1                     => self.done += 2
-        1 / BINS) - 1                      => 1 / BINS)
+        2.0 ** ((edge + 1) / BINS)         => 2.0 ** (edge / BINS)
     """,
 }
 #: What no test can notice, and why: (file, before) -> explanation.
