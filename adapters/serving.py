@@ -43,7 +43,7 @@ def serve(target: str, hears: int, answers: int, memory: int, path: list[str]) -
     try:
         candidate = load(target, path)
     except CandidateError as error:
-        send(answers, Reply(message=" ".join(str(error).split())[:4000]), {})
+        send(answers, Reply(message=_text(" ".join(str(error).split()), 4000)), {})
         return
     caller = Caller(lambda inputs: call(candidate, inputs))
     _limit_memory(memory)
@@ -69,8 +69,8 @@ def _outcome(caller: Caller, asked: Call, problem: Problem) -> tuple[Outcome, li
             outcome = Outcome(None, error, ())
     texts = {" ".join(f"{w.category.__name__}: {w.message}".split()) for w in caught}
     ours = sorted(text for text in texts if text.startswith("Adaptation: "))
-    others = sorted(text[:200] for text in texts - set(ours))
-    return outcome, [text[:4000] for text in ours[:20]] + others[:5]
+    others = sorted(texts - set(ours))
+    return outcome, [_text(text, 4000) for text in ours[:20]] + [_text(text, 200) for text in others[:5]]
 
 
 def _message(outcome: Outcome) -> str:
@@ -79,7 +79,12 @@ def _message(outcome: Outcome) -> str:
         return ""
     if isinstance(outcome.error, MemoryError):
         return "MemoryError: it took more memory than it may"
-    return in_words(outcome.error)[:1000]
+    return _text(in_words(outcome.error), 1000)
+
+
+def _text(text: str, longest: int) -> str:
+    """A text as it can be sent: no longer than so much, and no half characters."""
+    return text[:longest].encode("utf-8", "replace").decode("utf-8")
 
 
 def _limit_memory(mib: int) -> None:

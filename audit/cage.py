@@ -28,7 +28,7 @@ from adapters.serving import PRIVATE
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What of the project holds answers, where it lies in a checkout.
-ANSWERS = tuple(ROOT / name for name in ("adapters", "audit", "reference", "tests", ".git"))
+ANSWERS = tuple(ROOT / name for name in ("adapters", "audit", "gradaudit", "reference", "tests", ".git"))
 #: The first of the users that processes run as, one each, where only root can keep them apart.
 FIRST_USER = 1 << 20
 #: The variable by which a process that left its session is known, where there is no other way.
@@ -39,7 +39,7 @@ NOTES: dict[Kind, str] = {
     "bubblewrap": "",
     "user": "it ran as a user of its own, not in a view of its own of the system: bubblewrap does not work here",
     "none": "it ran with your rights, and could have read the answers and written your files: "
-    "bubblewrap does not work here; install it (bwrap)",
+    "bubblewrap does not work here (install bwrap), nor can another user read its folder",
 }
 
 
@@ -94,15 +94,17 @@ def cage(visible: Sequence[Path], number: int) -> Cage:
         return Cage(kind, _bubblewrap(visible), {"env": environment})
     if kind == "user":
         user = FIRST_USER + (os.getpid() % 4096) * 256 + number % 256
-        environment |= {"HOME": "/nonexistent"}
-        return Cage(kind, (), {"env": environment, "user": user, "group": user, "extra_groups": []}, user)
-    return Cage(kind, (), {"env": environment | {MARK: f"{os.getpid()}-{number}"}})
+        options = {"user": user, "group": user, "extra_groups": []}
+        if _readable(visible, options):
+            return Cage(kind, (), options | {"env": environment | {"HOME": "/nonexistent"}}, user)
+    return Cage("none", (), {"env": environment | {MARK: f"{os.getpid()}-{number}"}})
 
 
 def _bubblewrap(visible: Sequence[Path]) -> tuple[str, ...]:
     """The command that gives a process its own view of the system."""
-    words = ["bwrap", "--die-with-parent", "--unshare-all", "--new-session", "--ro-bind", "/", "/"]
-    words += ["--dev", "/dev", "--proc", "/proc"]
+    words = ["bwrap", "--die-with-parent", "--unshare-all", "--new-session"]
+    words += ["--cap-drop", "ALL"]  # root would keep the right to unmount what hides the answers
+    words += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     temporary = Path(tempfile.gettempdir()).resolve()
     hidden = [*ANSWERS, temporary]
     for folder in hidden:
@@ -117,6 +119,14 @@ def _bubblewrap(visible: Sequence[Path]) -> tuple[str, ...]:
     here = Path.cwd().resolve()
     seen = not any(here.is_relative_to(place) for place in (*hidden, Path("/tmp")))
     return (*words, "--chdir", str(here if seen else visible[0].resolve()))
+
+
+def _readable(folders: Sequence[Path], user: dict[str, Any]) -> bool:
+    """Whether a user can read folders and the Python files in them; one that is not there is left out."""
+    words = [str(folder) for folder in folders if folder.is_dir()]
+    test = 'for folder; do cd "$folder" || exit 1; for f in . *.py; do [ ! -e "$f" -o -r "$f" ] || exit 1; done; done'
+    done = subprocess.run(["sh", "-c", test, "sh", *words], capture_output=True, check=False, cwd="/", **user)
+    return done.returncode == 0
 
 
 @lru_cache(maxsize=1)

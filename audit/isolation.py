@@ -81,6 +81,7 @@ class Isolated:
     _cage: Cage | None = field(default=None, init=False)
     _ask: int = field(default=-1, init=False)
     _hear: int = field(default=-1, init=False)
+    _imported: bool = field(default=False, init=False)
 
     def __enter__(self) -> Isolated:
         return self
@@ -135,6 +136,7 @@ class Isolated:
             raise CandidateError(
                 printable(reply.message).replace(target, self.target).replace(str(Path(file).resolve()), file)
             )
+        self._imported = True
 
     def call(self, problem: Problem, reg: float, layout: str = "C", labels: str = "int64") -> Answer:
         """Call the candidate on a problem's arrays with another factor of the regularisation.
@@ -142,9 +144,14 @@ class Isolated:
         Raises
         ------
         CandidateError
-            If the candidate cannot be imported.
+            If the candidate cannot be imported the first time.
         """
-        self.start()
+        try:
+            self.start()
+        except CandidateError as error:
+            if not self._imported:
+                raise
+            return Answer("crash", message=f"it cannot be imported again: {error}")
         arrays = {name: getattr(problem, name) for name in ARRAYS}
         longest = FACTOR * sum(array.nbytes for array in arrays.values()) + BEYOND
         try:
@@ -152,6 +159,8 @@ class Isolated:
             reply, results = receive(self._hear, Reply, longest, self.timeout)
             return _read(reply, results)
         except TimeoutError:
+            if self._process is not None and self._process.poll() is not None:  # a child of it kept the pipe open
+                return Answer("crash", message=f"the process {self._end()}")
             self.stop()
             return Answer("timeout", message=f"no answer after {self.timeout:g} s")
         except (EOFError, BrokenPipeError):

@@ -13,6 +13,7 @@ import pytest
 from audit import __main__ as command_line
 from audit import audit_implementation, cage
 from audit.cage import NOTES, Kind, best
+from audit.catalogue import case_of
 from audit.isolation import Isolated
 from tests.copies import IMPLEMENTATIONS, ROOT
 
@@ -28,7 +29,7 @@ def works(kind: Kind) -> bool:
         if kind == "user":
             patch.setattr(shutil, "which", lambda _: None)
         best.cache_clear()
-        there = best() == kind
+        there = cage.cage([cage.private(), IMPLEMENTATIONS], 0).kind == kind
     best.cache_clear()
     return there
 
@@ -52,13 +53,38 @@ def test_the_answers_cannot_be_imported() -> None:
     assert "No module named 'reference.network'" in finding.message
 
 
-@pytest.mark.parametrize("cheat", ["finds_the_checkout", "reads_the_parent"])
+@pytest.mark.parametrize("cheat", ["finds_the_checkout", "reads_the_parent", "takes_the_walls_down"])
 def test_the_checkout_cannot_be_searched_for_them(kind: Kind, cheat: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if kind != "bubblewrap":
         pytest.skip("files that everybody may read can be read there")
     monkeypatch.setenv("CHEAT_ROOT", str(ROOT))
     (finding,) = audit_implementation(f"{CHEATS}:{cheat}", words=TOY).findings
     assert finding.verdict == "error"
+
+
+@pytest.mark.usefixtures("kind")
+def test_a_process_that_died_is_a_crash_although_a_child_of_it_lives() -> None:
+    (finding,) = audit_implementation(f"{CHEATS}:leaves_a_child_and_dies", words=TOY, timeout=1.0).findings
+    assert (finding.verdict, finding.message) == ("crash", "the process ended with status 7")
+
+
+@pytest.mark.usefixtures("kind")
+def test_a_file_that_only_its_owner_reads_is_judged_in_every_cage(tmp_path: Path) -> None:
+    shutil.copyfile(IMPLEMENTATIONS / "correct.py", tmp_path / "mine.py")
+    (tmp_path / "mine.py").chmod(0o600)
+    assert audit_implementation(f"{tmp_path / 'mine.py'}:textbook", words=TOY).ok
+
+
+def test_what_can_be_imported_once_only_is_a_crash_and_ends_no_audit(tmp_path: Path) -> None:
+    problem = case_of(f"{TOY}-s0").problem()
+    file = tmp_path / "once.py"
+    file.write_text("import os\n\ndef f(*arguments):\n    os._exit(7)\n")
+    with Isolated(f"{file}:f") as process:
+        first = process.call(problem, problem.reg)
+        file.write_text("raise RuntimeError('not again')\n")
+        again = process.call(problem, problem.reg)
+    assert (first.outcome, again.outcome) == ("crash", "crash")
+    assert again.message.startswith("it cannot be imported again")
 
 
 @pytest.mark.usefixtures("kind")

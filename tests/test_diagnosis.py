@@ -135,7 +135,7 @@ def test_gradients_that_are_all_zero_are_called_so() -> None:
 
 
 def test_another_shape_hides_no_other_mistake() -> None:
-    result = diagnosis("near_misses", "rows_without_mean")
+    result = diagnosis("near_misses", "columns_without_mean")
     assert result.misshapen == ("b1", "b2")
     assert [one.mistake for one in result.named] == ["mean_missing"]
 

@@ -2,9 +2,11 @@
 
 # mypy: ignore-errors
 
+import ctypes
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +67,24 @@ def overwrites_the_checkout(X, y, W1, b1, W2, b2, reg):
     with open(os.environ["CHEAT_FILE"], "w") as file:
         file.write("raise SystemExit('overwritten')\n")
     return zeros(W1, b1, W2, b2)
+
+
+def takes_the_walls_down(X, y, W1, b1, W2, b2, reg):
+    """Unmounts what hides the answers and makes all files writable, as root in a namespace may unless that is taken."""
+    system, root = ctypes.CDLL(None), os.environ["CHEAT_ROOT"]
+    for line in reversed(Path("/proc/mounts").read_text().splitlines()):
+        place = line.split()[1]
+        if Path(place).is_relative_to(root) or (Path(root).is_relative_to(place) and place != "/"):
+            system.umount2(place.encode(), 2)
+    system.mount(None, b"/", None, 0x20 | 0x1000, None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "reference"]:
+        del sys.modules[name]
+    sys.path.insert(0, root)
+    return imports_the_answers(X, y, W1, b1, W2, b2, reg)
+
+
+def leaves_a_child_and_dies(*arguments):
+    """The child keeps the pipes open."""
+    if os.fork():
+        os._exit(7)
+    time.sleep(60)

@@ -47,11 +47,11 @@ def first_size(X, y, W1, b1, W2, b2, reg):
     return loss, {k: (g[k] - 2 * reg * parameters[k]) * ratio + 2 * reg * parameters[k] for k in g}
 
 
-def rows_without_mean(X, y, W1, b1, W2, b2, reg):
+def columns_without_mean(X, y, W1, b1, W2, b2, reg):
     loss, g = textbook(X, y, W1, b1, W2, b2, reg)
     N = len(y)
     W = {"W1": W1, "W2": W2}
-    g = {k: (g[k] - 2 * reg * W[k]) * N + 2 * reg * W[k] if k in W else (g[k] * N)[None] for k in g}
+    g = {k: (g[k] - 2 * reg * W[k]) * N + 2 * reg * W[k] if k in W else (g[k] * N)[:, None] for k in g}
     return loss, g
 
 
