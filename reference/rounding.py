@@ -17,7 +17,8 @@ from reference.arithmetic import OF_EVALUATION, Arithmetic, Array, certainly, pr
 from reference.certified import CertifiedValues
 from reference.problem import WEIGHTS, Problem
 
-#: Relative error of exp and log, in units of u, that a correct program may make; a test measures every framework's.
+#: Relative error of exp and log, in units of u, that a correct program may make; a test measures NumPy's, PyTorch's
+#: and JAX's.
 K = 4
 #: What a program may lose to an offset that all logits of a sample share: by policy at most half of the digits
 #: ("half"), as much as logsumexp(s) - s[y] would lose ("whole"), or nothing ("none"). ROUNDING.md, section 4.

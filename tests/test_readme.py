@@ -84,6 +84,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a reader has it after following the README so far: the example's file, and records."""
     folder = tmp_path_factory.mktemp("reader")
     (folder / "mine.py").write_text(example("import numpy as np\n"))
+    (folder / "students").mkdir()
+    (folder / "students" / "one.py").write_text(example("import numpy as np\n"))
     few = [*FEW, "--frameworks"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -97,7 +99,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 OF_THE_AUDIT = [command for command in commands() if arguments(command) is not None]
-STATUS = {"candidate mine.py:network": 1, "sweep --candidate mine.py:network": 1}
+STATUS = {"candidate mine.py:network": 1, "candidate students:network": 1, "sweep --candidate mine.py:network": 1}
 
 
 @pytest.mark.parametrize("command", OF_THE_AUDIT)
