@@ -18,7 +18,7 @@ Verdict = Literal["pass", "wrong", "undecided", "error", "crash", "timeout", "sk
 VERDICTS: tuple[Verdict, ...] = ("crash", "timeout", "wrong", "error", "skipped", "undecided", "unsupported", "pass")
 
 
-#: Of this part of its natural size an error of the loss leaves no digit (ROUNDING.md, 4.2).
+#: An error above this part of a tensor's natural size leaves no digit of it (ROUNDING.md, 4.2).
 NO_DIGIT = 2.0**-4
 #: What is said where digits are lost to an offset, whether some are left (`undecided`) or none (`wrong`).
 LOST = "digits lost to a common offset of the logits"
@@ -183,7 +183,10 @@ def _verdict(
         return "wrong", f"the call changed {'its inputs: ' * (changed != (EARLIER,))}{', '.join(changed)}"
     if any((c.ratio > 1).any() for c in compared.values()):
         if _lost_to_an_offset(gradients, compared, acceptance):
-            return ("wrong" if _no_digit_left(compared["loss"], acceptance) else "undecided"), LOST
+            digitless = [name for name in TENSORS if _no_digit_left(name, compared[name], acceptance)]
+            if not digitless:
+                return "undecided", LOST
+            return "wrong", LOST if digitless == ["loss"] else ""
         return "wrong", ""
     power = acceptance.bound.power
     if not np.isfinite(power):
@@ -207,9 +210,9 @@ def _lost_to_an_offset(gradients: Gradients, compared: dict[str, Comparison], ac
     return within and bool(abs(errors.sum()) <= none.tensors["b2"].sum())
 
 
-def _no_digit_left(loss: Comparison, acceptance: Acceptance) -> bool:
-    """Whether the loss is outside its bound, and so far that nothing of it can be used."""
-    return bool((loss.ratio > 1) & (loss.error > NO_DIGIT * acceptance.bound.sizes["loss"]))
+def _no_digit_left(name: str, c: Comparison, acceptance: Acceptance) -> bool:
+    """Whether a tensor is outside its bound, and so far that nothing of it can be used."""
+    return bool(((c.ratio > 1) & (c.error > NO_DIGIT * acceptance.bound.sizes[name])).any())
 
 
 def _blind(compared: dict[str, Comparison], acceptance: Acceptance) -> float | None:

@@ -188,6 +188,14 @@ def test_a_loss_of_which_an_offset_leaves_no_digit_is_wrong(part: float, verdict
     )
 
 
+def test_a_gradient_of_which_no_digit_is_left_is_wrong_and_not_for_the_offset() -> None:
+    """At an offset of 2^52 the offset's own allowance would hide a mean that is missing."""
+    accepted = offset(2.0**52)
+    right = exact(accepted)
+    found = judge(SUBJECT, replace(right, b2=4 * right.b2), accepted)
+    assert (found.verdict, found.message) == ("wrong", "")
+
+
 def test_a_loss_within_its_bound_is_not_what_has_no_digit_left() -> None:
     """Another tensor that lost digits to the offset stays undecided, however much the bound of the loss allows."""
     accepted = offset(2.0**40)
