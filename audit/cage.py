@@ -1,8 +1,8 @@
 """What a candidate's process cannot reach: the answers, the checkout, the record, and other processes.
 
-Where bubblewrap works, the process has its own view of the system: all files read-only, those of the project and of
-/tmp hidden, no network, and no process but its own, which all end with it. Where it does not, and the audit is
-root's, the process runs as a user of its own. Elsewhere it has the rights of whoever called, and a note says so.
+Where bubblewrap works, the process has its own view of the system: all files read-only, those of the project hidden,
+no network, and no process but its own, which all end with it. Where it does not, and the audit is root's, the process
+runs as a user of its own. Elsewhere it has the rights of whoever called, and a note says so.
 
 References
 ----------
@@ -29,6 +29,8 @@ from adapters.serving import PRIVATE
 ROOT = Path(__file__).resolve().parents[1]
 #: What of the project holds answers, where it lies in a checkout.
 ANSWERS = tuple(ROOT / name for name in ("adapters", "audit", "gradaudit", "reference", "tests", ".git"))
+#: Where a process in bubblewrap may write; what it writes goes with it.
+SCRATCH = "/dev/shm"
 #: The first of the users that processes run as, one each, where only root can keep them apart.
 FIRST_USER = 1 << 20
 #: The variable by which a process that left its session is known, where there is no other way.
@@ -90,7 +92,7 @@ def cage(visible: Sequence[Path], number: int) -> Cage:
     environment["PYTHONPATH"] = os.pathsep.join([str(private()), *outside])
     kind = best()
     if kind == "bubblewrap":
-        environment |= {"HOME": "/tmp", "TMPDIR": "/tmp"}
+        environment |= {"HOME": SCRATCH, "TMPDIR": SCRATCH}
         return Cage(kind, _bubblewrap(visible), {"env": environment})
     if kind == "user":
         user = FIRST_USER + (os.getpid() % 4096) * 256 + number % 256
@@ -105,19 +107,15 @@ def _bubblewrap(visible: Sequence[Path]) -> tuple[str, ...]:
     words = ["bwrap", "--die-with-parent", "--unshare-all", "--new-session"]
     words += ["--cap-drop", "ALL"]  # root would keep the right to unmount what hides the answers
     words += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-    temporary = Path(tempfile.gettempdir()).resolve()
-    hidden = [*ANSWERS, temporary]
-    for folder in hidden:
+    for folder in ANSWERS:
         if folder.is_dir():
             words += ["--tmpfs", str(folder)]
-    if temporary != Path("/tmp"):
-        words += ["--tmpfs", "/tmp"]
     needed = [Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix)]
     for folder in dict.fromkeys([*needed, *(path.resolve() for path in visible)]):
-        if any(folder.is_relative_to(place) for place in (*hidden, Path("/tmp"))):
+        if any(folder.is_relative_to(place) for place in ANSWERS):
             words += ["--ro-bind", str(folder), str(folder)]
     here = Path.cwd().resolve()
-    seen = not any(here.is_relative_to(place) for place in (*hidden, Path("/tmp")))
+    seen = not any(here.is_relative_to(place) for place in ANSWERS)
     return (*words, "--chdir", str(here if seen else visible[0].resolve()))
 
 

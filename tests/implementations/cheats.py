@@ -49,7 +49,7 @@ def reads_the_parent(X, y, W1, b1, W2, b2, reg):
 DAEMON = """
 import os, sys, time
 os.setsid()
-for _ in range(600):
+for _ in range(6000):
     try:
         open(sys.argv[1], "a").write("alive ")
     except OSError:
