@@ -49,6 +49,8 @@ class Known:
         In which of them the worst entry lies; none named means in any.
     dtypes : tuple of str
         In which dtypes.
+    message : str
+        How the finding's message begins.
     link : str
         Where it is discussed upstream.
     reproduction : str
@@ -61,6 +63,7 @@ class Known:
     families: tuple[str, ...] = ()
     tensors: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = DTYPES
+    message: str = ""
     link: str = ""
     reproduction: str = ""
 
@@ -100,7 +103,8 @@ def explained(finding: Finding, entries: Sequence[Known] | None = None) -> Findi
     if finding.verdict not in ("wrong", "error"):
         return finding
     for entry in known() if entries is None else entries:
-        if entry.covers(_of(finding)) and finding.tensor in (entry.tensors or (finding.tensor,)):
+        in_tensor = finding.tensor in (entry.tensors or (finding.tensor,))
+        if entry.covers(_of(finding)) and in_tensor and finding.message.startswith(entry.message):
             return replace(finding, expected=True, diagnosis=entry.reason)
     return finding
 

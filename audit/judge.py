@@ -211,8 +211,8 @@ def _lost_to_an_offset(gradients: Gradients, compared: dict[str, Comparison], ac
 
 
 def _no_digit_left(name: str, c: Comparison, acceptance: Acceptance) -> bool:
-    """Whether a tensor is outside its bound, and so far that nothing of it can be used."""
-    return bool(((c.ratio > 1) & (c.error > NO_DIGIT * acceptance.bound.sizes[name])).any())
+    """Whether a tensor is so far outside its bound that nothing of its data part can be used."""
+    return bool((c.error > c.bound + NO_DIGIT * acceptance.bound.data_sizes[name]).any())
 
 
 def _blind(compared: dict[str, Comparison], acceptance: Acceptance) -> float | None:

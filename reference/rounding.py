@@ -37,6 +37,8 @@ class Bound:
         loss (), W1 (D, H), b1 (H,), W2 (H, C), b2 (C,): the bound of every entry, infinite where overflow is possible.
     sizes : dict of str to float
         The natural size of each tensor: its largest entry, had nothing cancelled and were every sample wrong.
+    data_sizes : dict of str to float
+        The same without the regulariser.
     a, dh, da : ndarray, shape (N, H)
         The bounds of the pre-activations and of the derivatives by hidden units and pre-activations.
     s, ds : ndarray, shape (N, C)
@@ -47,6 +49,7 @@ class Bound:
 
     tensors: dict[str, Array]
     sizes: dict[str, float]
+    data_sizes: dict[str, float]
     a: Array
     s: Array
     ds: Array
@@ -126,6 +129,7 @@ def _bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, offset: Offset,
     return Bound(
         tensors={name: certainly(E) * OF_EVALUATION for name, E in tensors.items()},
         sizes=_natural_sizes(fp, problem, v, kinks, decayed),
+        data_sizes=_natural_sizes(fp, problem, v, kinks, ()),
         a=E_a,
         s=E_s,
         ds=E_ds * OF_EVALUATION,

@@ -116,6 +116,26 @@ def test_an_adversary_that_climbs_does_not_leave_the_bound(
     assert largest > 0.1
 
 
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_no_program_that_subtracts_the_maximum_loses_digits_to_an_offset(
+    batch: int, pytestconfig: pytest.Config
+) -> None:
+    """However large the offset is, up to 2^100: none is `wrong`, or `undecided` for that reason."""
+    for seed in seeds(batch, pytestconfig.getoption("--few-bit-networks") // 2):
+        rng = np.random.default_rng([seed, 17])
+        program = replace(random_program(rng), fp=FLOAT32, softmax=("shift", "log_softmax")[seed % 2])
+        network = random_network(rng, FLOAT32)
+        common = np.float32(2.0 ** (seed % 100) * rng.uniform(-1, 1))
+        b2 = (network.b2 + common).astype(np.float32).astype(np.float64)
+        network = replace(network, b2=b2, W2=network.W2 * rng.integers(2))
+        arrays = {name: getattr(network, name).astype(np.float32) for name in ("X", *PARAMETERS)}
+        found = judge(
+            Subject(str(seed), "", "", "", ""), program.gradients(network), accept(replace(network, **arrays))
+        )
+        assert found.verdict in ("pass", "undecided"), (seed, program, describe(found))
+        assert found.message != LOST, (seed, program)
+
+
 @pytest.mark.parametrize("form", SOFTMAXES)
 def test_no_right_program_is_wrong_for_what_a_moderate_offset_leaves_of_its_loss(form: str) -> None:
     """In 24 bits, integers with offsets of 1 to 2^19: there logsumexp(s) - s[y], which loses most, still has digits.

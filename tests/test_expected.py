@@ -38,6 +38,13 @@ def test_an_entry_may_name_the_tensor_of_the_worst_entry() -> None:
     assert not explained(WRONG, [replace(ENTRY, tensors=("loss",))]).expected
 
 
+def test_an_entry_may_say_how_the_message_begins() -> None:
+    lost = replace(WRONG, message="digits lost to a common offset of the logits")
+    entry = replace(ENTRY, message="digits lost")
+    assert explained(lost, [entry]).expected
+    assert not explained(WRONG, [entry]).expected
+
+
 def test_an_entry_whose_cases_all_pass_is_stale() -> None:
     passed = replace(WRONG, verdict="pass", expected=True)
     assert stale([JUDGED], [passed], [ENTRY]) == [(ENTRY, "relu_clip", "kinks")]

@@ -157,11 +157,11 @@ def test_every_derivative_between_the_sides_passes_where_the_kink_is_not_decidab
     assert judge(SUBJECT, gradients, accepted).verdict == "pass"
 
 
-def offset(common: float) -> Acceptance:
+def offset(common: float, reg: float = 0.0) -> Acceptance:
     """Four samples without an active unit, so that the logits are b2, exactly, with a common offset."""
     b2 = common + np.array([0.0, 1.0, 2.0])
     numbers = {"X": np.zeros((4, 1)), "W1": np.ones((1, 1)), "b1": -np.ones(1), "W2": np.ones((1, 3)), "b2": b2}
-    return accept(Problem(**numbers, y=np.array([0, 1, 2, 0]), reg=0.0))
+    return accept(Problem(**numbers, y=np.array([0, 1, 2, 0]), reg=reg))
 
 
 def with_loss_off(accepted: Acceptance, by: float) -> Finding:
@@ -176,16 +176,37 @@ def test_digits_lost_to_a_common_offset_are_undecided_not_wrong() -> None:
     assert (found.verdict, found.message) == ("undecided", "digits lost to a common offset of the logits")
 
 
-@pytest.mark.parametrize(("part", "verdict"), [(0.9, "undecided"), (1.1, "wrong")])
-def test_a_loss_of_which_an_offset_leaves_no_digit_is_wrong(part: float, verdict: str) -> None:
-    """At an offset of 2^50, logsumexp(s) - s[y] rounds by 1/8 in float64, which is more than 2^-4 of 1 + l."""
-    accepted = offset(2.0**50)
-    found = with_loss_off(accepted, part * 2.0**-4 * accepted.bound.sizes["loss"])
+@pytest.mark.parametrize("reg", [0.0, 1000.0])
+@pytest.mark.parametrize(("part", "verdict"), [(0.99, "undecided"), (1.01, "wrong")])
+def test_a_loss_of_which_an_offset_leaves_no_digit_is_wrong(part: float, verdict: str, reg: float) -> None:
+    """At an offset of 2^50, logsumexp(s) - s[y] rounds by 1/8 in float64, which is more than 2^-4 of 1 + l.
+
+    However large the regulariser is: no offset reaches it.
+    """
+    accepted = offset(2.0**50, reg)
+    gone = 2.0**-4 * (1 + accepted.exact.losses.mean()) + float(accepted.bound.tensors["loss"])
+    found = with_loss_off(accepted, part * gone)
     assert (found.verdict, found.message, found.tensor) == (
         verdict,
         "digits lost to a common offset of the logits",
         "loss",
     )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_loss_of_moderate_logits_cannot_lose_all_digits_to_an_offset(dtype: str) -> None:
+    """ROUNDING.md, section 4.2: up to this size, the bound with every offset is not so much wider."""
+    largest = 2.0**-4 / (3 * float(np.finfo(dtype).eps) / 2 * (1 + 2.0**-10))
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        N, C = int(rng.integers(1, 50)), int(rng.integers(1, 8))
+        shapes = {"X": (N, 2), "W1": (2, 3), "b1": (3,), "W2": (3, C)}
+        numbers = {name: rng.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}
+        b2 = ((largest - 100) * rng.choice([-1, 1]) + rng.standard_normal(C)).astype(dtype)
+        accepted = accept(Problem(**numbers, b2=b2, y=rng.integers(0, C, N), reg=0.0))
+        wider = accepted.bound_allowing("whole").tensors["loss"] - accepted.bound.tensors["loss"]
+        assert np.abs(accepted.exact.s).max() <= largest
+        assert 0 < wider <= 2.0**-4 * accepted.bound.data_sizes["loss"], seed
 
 
 def test_a_gradient_of_which_no_digit_is_left_is_wrong_and_not_for_the_offset() -> None:
