@@ -60,7 +60,7 @@ def test_a_wrong_derivative_at_the_kink_is_caught_where_kinks_are(table: dict[st
     """And nowhere else: units are exactly at their kink only in cases made of integers."""
     row = next(row for row in table["rows"] if row[0] == "relu_derivative_1_at_0")
     catching = [column for column, cell in zip(table["columns"], row, strict=True) if isinstance(cell, int) and cell]
-    assert catching == ["kinks (4)", "exact logits (10)"]
+    assert [column.partition(" (")[0] for column in catching] == ["kinks", "exact logits"]
 
 
 def test_a_checker_of_difference_quotients_misses_what_this_one_catches() -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from audit import __main__ as command_line
 from tests.browser import CHROMIUM, DRIVER, browser, open_page, requests
+from tests.copies import file as implementation
 
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="there is no Chromium with its driver here")
-WRONG = f"{Path(__file__).parent / 'implementations/mistaken.py'}:mean_missing"
+WRONG = f"{implementation('mistaken')}:mean_missing"
 
 
 @pytest.fixture(scope="module")
