@@ -1,0 +1,1 @@
+"""Certified judging of gradients."""
