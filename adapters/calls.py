@@ -5,6 +5,7 @@ Whoever calls an implementation, a framework or a mistake, does so through here,
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,8 +17,10 @@ from reference.problem import PARAMETERS, TENSORS, Gradients, Problem
 
 #: The arrays that are handed over.
 ARRAYS = ("X", "y", *PARAMETERS)
-#: How the gradients that the call before had returned are named among what a call changed.
+#: How the gradients that earlier calls had returned are named among what a call changed.
 EARLIER = "the gradients that it had returned before"
+#: The gradients of so many calls are watched: buffers for each dtype, or two in turn, are not filled again at once.
+WATCHED = 4
 
 
 def _strided(array: NDArray[Any]) -> NDArray[Any]:
@@ -75,7 +78,7 @@ class Outcome(NamedTuple):
     error : Exception, SystemExit or None
         What it raised.
     changed : tuple of str
-        The inputs that are no longer what was handed over, and EARLIER where the call before is affected.
+        The inputs that are no longer what was handed over, and EARLIER where a call before is affected.
     """
 
     gradients: Gradients | None
@@ -84,7 +87,7 @@ class Outcome(NamedTuple):
 
 
 class Caller:
-    """An implementation that is called again and again; what it returned last is watched.
+    """An implementation that is called again and again; what it returned in the last calls is watched.
 
     Parameters
     ----------
@@ -94,7 +97,7 @@ class Caller:
 
     def __init__(self, function: Callable[[Inputs], Gradients]) -> None:
         self._function = function
-        self._earlier: tuple[Gradients, Gradients] | None = None
+        self._earlier: deque[tuple[Gradients, Gradients]] = deque(maxlen=WATCHED)
 
     def __call__(self, problem: Problem, layout: str = "C", labels: str = "int64", reg: float | None = None) -> Outcome:
         """Call it once on a problem; Ctrl-C alone is raised."""
@@ -105,13 +108,14 @@ class Caller:
         except (Exception, SystemExit) as raised:  # whatever it raises is what there is to report
             error = raised
         changed = tuple(n for n in ARRAYS if not np.array_equal(getattr(inputs, n), getattr(problem, n)))
-        if self._earlier is not None and not _same(*self._earlier):
+        still = [pair for pair in self._earlier if _same(*pair)]
+        if len(still) < len(self._earlier):
             changed += (EARLIER,)
-        self._earlier = None
+        self._earlier = deque(still, maxlen=WATCHED)
         if gradients is None:
             return Outcome(None, error, changed)
         copies = Gradients(**{name: np.array(getattr(gradients, name)) for name in TENSORS})
-        self._earlier = gradients, copies
+        self._earlier.append((gradients, copies))
         return Outcome(copies, None, changed)
 
 

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
+
+def _interrupted(*_: object) -> None:
+    """End at once, on Ctrl-C, as long as there is nothing to keep: no import on the way can get hold of it."""
+    os.write(2, b"audit: interrupted; no record was written\n")
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, _interrupted)
+
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from audit.terminal import printing
 from audit.threads import pin
 
 pin()
@@ -22,14 +37,29 @@ _ROOMS = ("audit", "adapters", "reference")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help")):
+    """Run one command and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        By default those of the program. Given by a caller in Python, the work is done in the caller's process unless
+        --workers says otherwise; the program's work is done in a process beside it, which may end as it likes.
+    """
+    with printing():
+        return _run(list(sys.argv[1:] if arguments is None else arguments), workers=1 if arguments is None else 0)
+
+
+def _run(given: list[str], workers: int) -> int:
+    if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help", "--version")):
         given.insert(0, "run")
     options = _parser().parse_args(given)
+    if getattr(options, "workers", workers) is None:
+        options.workers = workers
     from audit import commands
 
     try:
+        if signal.getsignal(signal.SIGINT) is _interrupted:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return int(getattr(commands, options.command)(options))
     except commands.NothingSelected as error:
         print(f"audit: {error}", file=sys.stderr)
@@ -43,8 +73,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (LookupError, ValueError, OSError, ImportError) as error:
         if type(error).__module__.partition(".")[0] not in _ROOMS:
             raise
-        print(f"audit: {error}", file=sys.stderr)
+        print("audit: " + " ".join(str(error).splitlines()), file=sys.stderr)
         return USAGE
+
+
+class _Version(argparse.Action):
+    """Print which gradaudit this is."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from audit.versions import made_by
+
+        print(", ".join(f"{name} {version}" for name, version in made_by().items()))
+        parser.exit()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m audit", description="Prove which gradients of a two-layer network are right."
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which gradaudit this is")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
 
     run = commands.add_parser("run", help="judge the frameworks on the catalogue (the default command)")
@@ -66,19 +107,33 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAMES",
         help="canonical, all, or names, comma-separated (default: canonical)",
     )
-    run.add_argument("--workers", type=_positive, default=1, metavar="N", help="how many processes (default: 1)")
+    run.add_argument("--workers", type=_workers, metavar="N", help="how many processes (default: 1; 0: this one)")
     run.add_argument(
         "--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the cases"
     )
     _add_out(run)
+    _add_quiet(run)
     run.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
 
     candidate = commands.add_parser("candidate", help="judge an implementation of yours, in a process of its own")
-    candidate.add_argument("target", metavar="FILE.py:NAME", help="a function or a class; see the README")
     candidate.add_argument(
-        "--l2", choices=("full", "half", "half-mean"), default="full", help="its reg |W|^2, reg/2 or reg/(2 N)"
+        "target", metavar="FILE.py:NAME", help="a function or a class; or many, as FOLDER:NAME or 'FOLDER/*.py:NAME'"
+    )
+    candidate.add_argument(
+        "--l2",
+        choices=("full", "half", "half-mean", "none"),
+        default="full",
+        help="its reg |W|^2, reg/2, reg/(2 N), or no such term",
     )
     candidate.add_argument("--reduction", choices=("mean", "sum"), default="mean", help="its losses' mean or sum")
+    candidate.add_argument("--bias-decay", action="store_true", help="its biases are regularised like its weights")
+    candidate.add_argument(
+        "--path",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder with what it imports; may be repeated",
+    )
     candidate.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="a call (default: 10)")
     candidate.add_argument("--memory", type=_positive, default=4096, metavar="MIB", help="for calls (default: 4096)")
     _add_selection(candidate)
@@ -86,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         "--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the cases"
     )
     _add_out(candidate)
+    _add_quiet(candidate)
     candidate.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
 
     sweep = commands.add_parser("sweep", help="judge random problems, as many as you like, and go on when interrupted")
@@ -103,11 +159,12 @@ def _parser() -> argparse.ArgumentParser:
         "--engine", default="local", metavar="ENGINE", help="local, or tcp://HOST:PORT of a Dask cluster"
     )
     sweep.add_argument(
-        "--workers", type=_positive, default=1, metavar="N", help="how many local processes (default: 1)"
+        "--workers", type=_workers, metavar="N", help="how many local processes (default: 1; 0: this one)"
     )
     sweep.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts")
     sweep.add_argument("--out", type=Path, default=Path("audit-sweep"), metavar="DIR", help="default: audit-sweep")
     sweep.add_argument("--resume", type=Path, metavar="DIR", help="go on with the sweep in DIR, as it was asked for")
+    _add_quiet(sweep)
     sweep.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
 
     merge = commands.add_parser("merge", help="put the records of all shards of a run together")
@@ -155,6 +212,10 @@ def _add_selection(parser: argparse.ArgumentParser, default: str = "standard") -
     parser.add_argument("-k", dest="words", default="", metavar="WORDS", help="only ids that contain every word")
 
 
+def _add_quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="do not show how far it is")
+
+
 def _add_out(parser: argparse.ArgumentParser) -> None:
     """The options that say where the record goes, and in which forms."""
     parser.add_argument(
@@ -197,13 +258,19 @@ def _formats(text: str) -> tuple[str, ...]:
 
 
 def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no seed; expected a whole number >= 0")
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed; expected a whole number >= 0 of at most 18 digits")
+    return int(text)
+
+
+def _workers(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,4}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; expected a whole number >= 0")
     return int(text)
 
 
 def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
+    if not re.fullmatch("[0-9]{1,15}", text) or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of them; expected a whole number >= 1")
     return int(text)
 

@@ -27,7 +27,15 @@ SELECTIONS = {
     "full": "the standard cases under every strength, three seeds, and two large shapes",
 }
 
-_ID = re.compile(r"(\d+)x(\d+)x(\d+)x(\d+)-reg_(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)-([\w-]+)-(float\d+)-s(\d+)(?:-t(\d+))?")
+#: A case that is made from its id has at most so many numbers in X, W1, W2 and what the layers return.
+LARGEST = 1 << 22
+
+_SIZE = "([1-9][0-9]{0,8})"
+_ID = re.compile(
+    rf"{_SIZE}x{_SIZE}x{_SIZE}x{_SIZE}-reg_(-?[0-9]{{1,30}}(?:\.[0-9]{{1,30}})?(?:e[+-]?[0-9]{{1,3}})?)"
+    r"-([\w-]{1,100})-(float[0-9]{2})-s([0-9]{1,30})(?:-t([0-9]{1,9}))?",
+    re.ASCII,
+)
 
 
 class CaseError(LookupError):
@@ -77,7 +85,8 @@ def case_of(case_id: str) -> Case:
     """
     match = _ID.fullmatch(case_id)
     if not match:
-        raise CaseError(f"{case_id!r} is no case id; expected one like 5x4x10x3-reg_0.1-random-float64-s0")
+        said = f"{case_id[:100]!r} is no case id"
+        raise CaseError(f"{said}; expected one like 5x4x10x3-reg_0.1-random-float64-s0")
     *sizes, reg, edge, dtype, seed, step = match.groups()
     if edge not in EDGE_CASES:
         raise CaseError(f"there is no edge case {edge!r}; `python -m audit cases` lists them")
@@ -87,9 +96,11 @@ def case_of(case_id: str) -> Case:
         raise CaseError(f"{case_id!r} is no case id; the training has the steps 0 to {STEPS - 1}")
     if (edge == TRAINING) != (step is not None):
         raise CaseError(f"{case_id!r} is no case id; a step (-t17) belongs to {TRAINING}, and to nothing else")
-    return Case(
-        Shape(*map(int, sizes)), float(reg), EDGE_CASES[edge], dtype, int(seed), None if step is None else int(step)
-    )
+    N, D, H, C = shape = Shape(*map(int, sizes))
+    numbers = N * D + D * H + H * C + N * (H + C)
+    if numbers > LARGEST:
+        raise CaseError(f"{case_id!r} has {numbers} numbers; expected a case of at most {LARGEST}")
+    return Case(shape, float(reg), EDGE_CASES[edge], dtype, int(seed), None if step is None else int(step))
 
 
 def cases(selection: str = "standard", dtypes: tuple[str, ...] = DTYPES, seed: int = 0) -> list[Case]:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from rich.console import Console
 
 from adapters import FRAMEWORKS, adapter, installed
-from audit import changes, engine, merging, record, shrink
+from adapters.candidate import CandidateError
+from audit import changes, engine, many, merging, record, shrink, terminal
 from audit import run as running
 from audit import sweep as sweeping
 from audit.catalogue import case_of
 from audit.catalogue import cases as catalogue_cases
+from audit.conventions import Convention, Posed
 from audit.expected import known, reproduced
 from audit.implementation import Report, audit_implementation, settings_for
 from audit.isolation import Isolated
@@ -30,16 +32,19 @@ from audit.replay import replay as replayed
 from audit.replay import replay_problem
 from audit.report import FORMATS, console, rendered
 from audit.report.github import annotate
-from audit.run import CANDIDATE, Item, Settings, chosen_variants, gone_of, gone_table, plan, plan_hash, tables
+from audit.run import CANDIDATE, Item, Settings, chosen_variants, gone_of, gone_table, plan, plan_hash
 from audit.shards import belongs
+from audit.versions import made_by
 from reference.ledger import ledger as source_ledger
+
+Result = TypeVar("Result")
 
 #: The exit status of a run that Ctrl-C ended: 128 and the number of the signal.
 INTERRUPTED = 130
 
 
-#: After so many batches a sweep says how far it is.
-REPORTED = 50
+#: The file of what is judged, as long as its record is not written.
+UNDER_WAY = "judged.jsonl"
 #: At most so many findings of a sweep are shown; all of them are in findings.jsonl.
 SHOWN_OF_SWEEP = 200
 
@@ -51,8 +56,16 @@ class NothingSelected(Exception):
 def run(options: argparse.Namespace) -> int:
     """Judge the frameworks, write the record, print it."""
     began = time.perf_counter()
+    with contextlib.closing(engine.engine("local", options.workers)) as at_work:
+        return _ran(options, at_work, began)
+
+
+def _ran(options: argparse.Namespace, at_work: engine.Engine, began: float) -> int:
+    """What `run` does, with an engine."""
+    names = options.frameworks or tuple(installed())
+    offers = running.offers(names, at_work)
     settings = Settings(
-        who=chosen_variants(options.frameworks or tuple(installed()), options.variants),
+        who=chosen_variants(names, options.variants, offers),
         dtypes=options.dtypes,
         cases=options.cases,
         words=options.words,
@@ -65,67 +78,109 @@ def run(options: argparse.Namespace) -> int:
         raise NothingSelected(f"no id contains {options.words!r}; `python -m audit cases` lists the cases")
     record.check(options.out)
     items = [item for item in whole if belongs(item.case.id, options.shard)]
-    of_item: dict[int, Finding] = {}
-    partial = False
+    judged = Judged(options.out)
+    its_tables: dict[str, Any] = {}
+    partial = True
     try:
-        for number, finding in running.findings(items, options.workers):
-            of_item[number] = finding
+        with terminal.progress(len(items), options.quiet) as show:
+            for number, finding in running.findings(items, at_work):
+                judged.add(number, finding)
+                show(len(judged.of_item), len(judged.of_item))
+        its_tables = {"ledger": _ledger_table(), **running.tables_by(at_work, settings, "all" in options.variants)}
+        partial = False
     except KeyboardInterrupt:
-        partial = True
-    found = [of_item[number] for number in sorted(of_item)]
-    versions = {k: v for name, _ in settings.who for k, v in adapter(name).versions().items()}
-    compared = settings.who if "all" in options.variants else ()
-    its_tables = {} if partial else {"ledger": _ledger_table(), **tables(whole, compared)}
-    gone = gone_of(settings, found)
-    content = _content(options, settings, whole, record.run_of(found, settings.strict, partial, gone), began)
-    its_tables |= gone_table(gone)
-    return _conclude(options, content | {"versions": versions, "tables": its_tables}, found)
+        pass
+    finally:
+        with engine.without_interrupts():
+            found = judged.findings()
+            versions = made_by() | {k: v for name, _ in settings.who for k, v in offers[name].versions.items()}
+            gone = gone_of(settings, found)
+            content = _content(options, settings, whole, record.run_of(found, settings.strict, partial, gone), began)
+            its_tables |= gone_table(gone)
+            status = _conclude(options, content | {"versions": versions, "tables": its_tables}, found)
+            judged.remove()
+    return status
+
+
+class Judged:
+    """The findings of a run under way, in a file as they arrive.
+
+    Parameters
+    ----------
+    out : Path
+        The record's folder.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.of_item: dict[int, Finding] = {}
+        self._path = out / UNDER_WAY
+        self._path.write_bytes(b"")
+
+    def add(self, number: int, finding: Finding) -> None:
+        """Keep the finding on an item."""
+        self.of_item[number] = finding
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(record.line(finding) + "\n")
+
+    def findings(self) -> list[Finding]:
+        """The findings in the order of the plan."""
+        return [self.of_item[number] for number in sorted(self.of_item)]
+
+    def remove(self) -> None:
+        """Remove the file: the record holds what it held."""
+        self._path.unlink(missing_ok=True)
 
 
 def sweep(options: argparse.Namespace) -> int:
     """Judge random problems, a great many, and go on with a sweep that was interrupted."""
+    with contextlib.closing(engine.engine(options.engine, options.workers)) as at_work:
+        try:
+            return _swept(options, at_work)
+        finally:
+            sweeping.leave()
+
+
+def _swept(options: argparse.Namespace, at_work: engine.Engine) -> int:
+    """What `sweep` does, with an engine."""
     began = time.perf_counter()
-    kept = sweeping.Progress.resumed(options.resume) if options.resume else _begun(options)
+    kept = sweeping.Progress.resumed(options.resume) if options.resume else _begun(options, at_work)
     asked = kept.sweep
     limits = (str(options.timeout), str(options.memory)) if asked.who[0][0] == CANDIDATE else ()
     if limits and options.engine != "local":
         raise engine.EngineError("a candidate is judged on this machine alone; leave --engine out")
-    at_work = engine.engine(options.engine, options.workers)
     try:
-        for done in sweeping.swept(kept, at_work, limits):
-            if done % REPORTED == 0:
-                print(
-                    f"{min(done * sweeping.BATCH, asked.count)} of {asked.count} problems", file=sys.stderr, flush=True
-                )
+        with terminal.progress(asked.count, options.quiet) as show:
+            for done in sweeping.swept(kept, at_work, limits):
+                show(min(done * sweeping.BATCH, asked.count), sum(kept.tally.counts()["verdicts"].values()))
+        names = list(dict.fromkeys(name for name, _ in asked.who if name != CANDIDATE))
+        offers = running.offers(names, at_work)
+        versions = {k: v for name in names for k, v in offers[name].versions.items()} or {"numpy": np.__version__}
+        content = sweeping.result(kept, began) | {"versions": made_by() | versions}
+        found = kept.findings(SHOWN_OF_SWEEP)
+        if not limits:
+            sweeping.shrink_failing(kept.out, found, at_work)
     except KeyboardInterrupt:
-        said = f"{kept.done * sweeping.BATCH} of {asked.count} problems are judged and kept"
+        said = f"{min(kept.done * sweeping.BATCH, asked.count)} of {asked.count} problems are judged and kept"
         print(f"audit: interrupted; {said}; go on with --resume {kept.out}", file=sys.stderr)
         return INTERRUPTED
-    finally:
-        at_work.close()
-        sweeping.leave()
-    names = [name for name, _ in asked.who if name != CANDIDATE]
-    versions = {k: v for name in names for k, v in adapter(name).versions().items()} or {"numpy": np.__version__}
-    content = sweeping.result(kept, began) | {"versions": versions}
-    found = kept.findings(SHOWN_OF_SWEEP)
-    if not limits:
-        sweeping.shrink_failing(kept.out, found)
-    kept.finished(content, rendered(("html",), content, found))
-    console.show(Console(), content, found)
-    print(f"The record is in {kept.out}: run.json, findings.jsonl (what did not pass), index.html.")
+    with engine.without_interrupts():
+        kept.finished(content, rendered(("html",), content, found))
+        console.show(terminal.console(), content, found)
+        print(f"The record is in {kept.out}: run.json, findings.jsonl (what did not pass), index.html.")
     if content["partial"] or any(content["counts"]["verdicts"][v] for v in ("crash", "timeout")):
         return 3
     return 0 if content["ok"] else 1
 
 
-def _begun(options: argparse.Namespace) -> sweeping.Progress:
+def _begun(options: argparse.Namespace, at_work: engine.Engine) -> sweeping.Progress:
     """A new sweep, as the options ask for it."""
     if options.candidate:
         with Isolated(options.candidate, options.timeout, options.memory) as process:
             process.start()  # what cannot be imported is refused before the work begins
         who: tuple[tuple[str, str], ...] = ((CANDIDATE, options.candidate),)
     else:
-        who = chosen_variants(options.frameworks or tuple(installed()), options.variants)
+        names = options.frameworks or tuple(installed())
+        who = chosen_variants(names, options.variants, running.offers(names, at_work))
     asked = sweeping.Sweep(options.count, options.seed, who, options.dtypes, options.shard, options.strict)
     return sweeping.Progress.begun(options.out, asked)
 
@@ -144,28 +199,92 @@ def _content(
 
 
 def candidate(options: argparse.Namespace) -> int:
-    """Judge somebody's implementation, write the record, print it with the diagnosis."""
+    """Judge somebody's implementation, write the record, print it with the diagnosis; or those of many."""
+    if many.is_many(options.target):
+        return _candidates(options)
+
+    def conclude(content: dict[str, Any], found: Sequence[Finding]) -> int:
+        return _conclude(options, content, found)
+
+    return _judged_candidate(options, options.target, options.out, conclude)[0]
+
+
+def _candidates(options: argparse.Namespace) -> int:
+    """Judge many implementations, each with a record of its own; write and print the table."""
+    chosen, name = many.files(options.target), options.target.rpartition(":")[2]
+    posed = Posed(Convention(options.l2, options.reduction, options.bias_decay), kept=True)
+
+    def judged(file: Path, folder: Path) -> Report:
+        out = options.out / folder
+
+        def conclude(content: dict[str, Any], found: Sequence[Finding]) -> None:
+            record.write(out, content, found, rendered(options.format, content, found))
+
+        _, report = _judged_candidate(options, f"{file}:{name}", out, conclude, posed)
+        if report is None:
+            raise KeyboardInterrupt
+        return report
+
+    found = many.progress(many.rows(chosen, judged), len(chosen))
+    many.write(options.out, found, name, "index.html" if "html" in options.format else "findings.jsonl")
+    many.show(terminal.console(), found)
+    print(f"The table is in {options.out}: index.html, table.csv; each file's record in a folder of its name.")
+    return many.status(found, INTERRUPTED)
+
+
+def _judged_candidate(
+    options: argparse.Namespace,
+    target: str,
+    out: Path,
+    conclude: Callable[[dict[str, Any], Sequence[Finding]], Result],
+    posed: Posed | None = None,
+) -> tuple[Result, Report | None]:
+    """What `conclude` makes of run.json and the findings of one implementation, and its report.
+
+    There is no report where Ctrl-C came while the diagnosis was made.
+    """
     began = time.perf_counter()
     selection = {name: getattr(options, name) for name in ("cases", "dtypes", "words", "seed", "strict")}
-    settings = settings_for(options.target, **selection)
+    settings = settings_for(target, **selection)
     whole = plan(settings)
     if not whole:
         raise NothingSelected(f"no id contains {options.words!r}; `python -m audit cases` lists the cases")
-    record.check(options.out)
-    conventions = {name: getattr(options, name) for name in ("l2", "reduction", "timeout", "memory")}
-    report = audit_implementation(options.target, **selection, **conventions, shard=options.shard)
-    said = record.run_of(report.findings, settings.strict, report.interrupted)
-    content = _content(options, settings, whole, said, began)
-    more = {"versions": {"numpy": np.__version__}, "tables": diagnosis_tables(report)}
-    return _conclude(options, content | more, report.findings)
+    record.check(out)
+    names = ("l2", "reduction", "bias_decay", "path", "timeout", "memory", "shard")
+    asked = {name: getattr(options, name) for name in names}
+    judged = Judged(out)
+    total = sum(belongs(item.case.id, options.shard) for item in whole)
+    report = None
+    try:
+        with terminal.progress(total, options.quiet) as show:
+
+            def keep(finding: Finding) -> None:
+                judged.add(len(judged.of_item), finding)
+                show(len(judged.of_item), len(judged.of_item))
+
+            report = audit_implementation(target, **selection, **asked, posed=posed, keep=keep)
+        its_tables, found, partial = diagnosis_tables(report), report.findings, report.interrupted
+    except KeyboardInterrupt:  # while the diagnosis was made
+        its_tables, found, partial = {}, tuple(judged.findings()), True
+    except CandidateError:
+        judged.remove()
+        raise
+    with engine.without_interrupts():
+        said = record.run_of(found, settings.strict, partial)
+        content = _content(options, settings, whole, said, began)
+        more = {"versions": made_by() | {"numpy": np.__version__}, "tables": its_tables}
+        result = conclude(content | more, found)
+        judged.remove()
+    return result, report
 
 
 def diagnosis_tables(report: Report) -> dict[str, Any]:
     """The diagnosis and the notes, if there is something to say, and the tensors, as tables of run.json."""
     named = [[one.mistake, one.evidence, MISTAKES[one.mistake].instead] for one in report.diagnosis.named]
-    unknown = [["unknown", f"{', '.join(report.diagnosis.unknown)}: like no known mistake's", ""]]
+    unknown = [["unknown", f"{', '.join(report.diagnosis.unknown)}", ""]]
     misshapen = [["shape", f"{', '.join(report.diagnosis.misshapen)}: another shape than expected", ""]]
     rows = named + (misshapen if report.diagnosis.misshapen else []) + (unknown if report.diagnosis.unknown else [])
+    rows += [["float32", report.diagnosis.remark, ""]] * report.diagnosis.remark.startswith("float64")
     rows += [["note", note, ""] for note in report.notes]
     tensors = {
         "title": "tensors that are right",
@@ -191,7 +310,7 @@ def _conclude(options: argparse.Namespace, content: dict[str, Any], found: Seque
     """Write and print a record; the exit status is what it says."""
     texts = rendered(options.format, content, found)
     out = record.write(options.out, content, found, texts)
-    console.show(Console(), content, found)
+    console.show(terminal.console(), content, found)
     if "github" in options.format:
         _tell_github(texts[FORMATS["github"][0]], found)
     print(f"The record is in {out}: run.json, findings.jsonl{''.join(f', {name}' for name in texts)}.")
@@ -208,7 +327,7 @@ def _tell_github(summary: str, found: Sequence[Finding]) -> None:
         print(annotation)
     file = os.environ.get("GITHUB_STEP_SUMMARY")
     if file:
-        with open(file, "a", encoding="utf-8") as step:
+        with open(file, "a", encoding="utf-8", errors="replace") as step:
             step.write(summary)
 
 
@@ -217,7 +336,7 @@ def compare(options: argparse.Namespace) -> int:
     limits = changes.limits(options.fail_on)
     before, after = record.read(options.before), record.read(options.after)
     found = changes.changes(before, after)
-    console.show_changes(Console(), before.run["versions"], after.run["versions"], found)
+    console.show_changes(terminal.console(), before.run["versions"], after.run["versions"], found)
     return 1 if any(limits.fails(change) for change in found) else 0
 
 
@@ -228,7 +347,7 @@ def replay(options: argparse.Namespace) -> int:
         replay = replay_problem(shrink.load(Path(options.case)), options.case, *who, options.entries)
     else:
         replay = replayed(Item(case_of(options.case), *who), options.entries)
-    console.show_replay(Console(), replay)
+    console.show_replay(terminal.console(), replay)
     return 0 if replay.finding.expected or replay.finding.verdict == "undecided" else 1
 
 
@@ -294,7 +413,7 @@ def mistakes(options: argparse.Namespace) -> int:
     if not chosen:
         raise NothingSelected(f"no case's id contains {options.words!r}")
     table = matrix(tuple(chosen))
-    printer = Console()
+    printer = terminal.console()
     console.show_table(printer, table)
     for mistake in MISTAKES.values():
         printer.print(f"{mistake.name}: {mistake.sentence} ({mistake.seen})", highlight=False, markup=False)

@@ -1,37 +1,30 @@
-"""Why a gradient is wrong: which known mistake it equals, on every case that can tell, or that it equals none.
+"""Why a gradient is wrong: which known mistakes, together, it equals on every case that can tell, or that it is none.
 
-A tensor *equals* a mistake's where both differ by no more than twice the acceptance bound, scaled up by as much as the
-mistaken tensor is larger than the right one could be. Only float64 cases take part whose bound has power; there, what
-equals a mistake by accident has to do so in every entry of every case.
+Only float64 cases take part whose bound has power; there, what equals a mistake by accident has to do so in every
+entry of every case. Where float64 is right, the size of float32's errors says how many bits were left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from audit.catalogue import Case
-from audit.judge import Finding, compare, describe
+from adapters.calls import EARLIER
+from audit.composition import Compositions, differs, equal
+from audit.judge import describe
 from audit.mistakes import MISTAKES
-from reference.acceptance import Acceptance
-from reference.problem import TENSORS, Gradients
+from audit.observation import Observation as Observation
+from reference.problem import TENSORS
 
 #: Only cases whose bound sees errors of this part of a tensor's natural size take part in a diagnosis.
 SHARP_ENOUGH = 1e-6
-
-
-class Observation(NamedTuple):
-    """What an implementation did on a case; `gradients` is None where it raised."""
-
-    case: Case
-    acceptance: Acceptance
-    gradients: Gradients | None
-    changed: tuple[str, ...]
-    finding: Finding
+#: The significands of narrower formats, in bits.
+FORMATS = {8: "bfloat16", 11: "TF32 or float16"}
+#: Mistakes that say something of the loss: they are not named where nothing is known of it.
+_OF_LOSS = frozenset({"bias_regularised_in_gradient", "bias_regularised_in_loss", "bias_regularised"})
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class Named:
     tensors : tuple of str
         The tensors that equal the mistake's, and are wrong.
     evidence : str
-        On how many cases, and the worst entry.
+        On how many cases, and what is wrong.
     """
 
     mistake: str
@@ -67,119 +60,123 @@ class Diagnosis:
         The tensors that have another shape than they should, about whose values nothing is said.
     text : str
         All that in words; empty where nothing is wrong.
+    remark : str
+        What is known without a name: another convention, fewer bits in float32; empty if nothing.
     """
 
     named: tuple[Named, ...] = ()
     unknown: tuple[str, ...] = ()
     misshapen: tuple[str, ...] = ()
     text: str = ""
+    remark: str = ""
 
     @property
     def brief(self) -> str:
         """The diagnosis without its evidence, which depends on the cases; empty where nothing is wrong."""
         known = [f"{one.mistake}: {MISTAKES[one.mistake].sentence}" for one in self.named]
         known += [f"another shape than expected: {', '.join(self.misshapen)}"] if self.misshapen else []
+        known += [self.remark] if self.remark else []
         return "; ".join(known + ["unknown"] * bool(self.unknown or not known)) if self.text else ""
 
 
-def diagnose(observations: Sequence[Observation]) -> Diagnosis:
-    """Compare an implementation with each known mistake, over all cases.
+def diagnose(observations: Sequence[Observation], convention: str = "", stateful: bool = False) -> Diagnosis:
+    """Compare an implementation with the known mistakes, over all cases.
 
     Parameters
     ----------
     observations : sequence of Observation
         In the order of the calls, on which mistakes that keep state depend.
+    convention : str
+        The convention in which it would be right, in words; there is nothing else to say then.
+    stateful : bool
+        Whether its results depend on earlier calls: then only mistakes that keep state are named.
     """
-    if not any(o.finding.verdict in ("wrong", "error") for o in observations):
+    failed = [o.finding for o in observations if o.finding.verdict in ("wrong", "error")]
+    if not failed:
         return Diagnosis()
+    if convention:
+        return Diagnosis(text=f"{convention}. {_instance(observations)}", remark=convention)
     used = [o for o in observations if o.case.dtype == "float64" and o.acceptance.bound.power <= SHARP_ENOUGH]
-    misshapen = tuple(name for name in TENSORS if any(_is_misshapen(o, name) for o in used))
-    wrong = tuple(name for name in TENSORS if name not in misshapen and any(_is_wrong(o, name) for o in used))
-    likenesses = {name: _likeness(name, observations, used) for name in MISTAKES}
-    same = [name for name, likeness in likenesses.items() if likeness.whole]
-    if same:
-        return _said([_named(same[0], wrong, used)], (), (), observations)
-    named: list[Named] = []
-    left = wrong
-    for _ in range(2):
-        explained = {name: tuple(t for t in left if t in likeness.tensors) for name, likeness in likenesses.items()}
-        best = max(explained, key=lambda name: (len(explained[name]), -len(likenesses[name].unlike)))
-        if explained[best]:
-            named.append(_named(best, explained[best], used))
-            left = tuple(tensor for tensor in left if tensor not in explained[best])
-    return _said(named, left, misshapen, observations)
+    posed = [o for o in used if o.gradients is not None]
+    misshapen = tuple(name for name in TENSORS if any(_is_misshapen(o, name) for o in posed))
+    wrong = tuple(t for t in TENSORS if t not in misshapen and any(_is_wrong(o, t) for o in posed))
+    whole = [] if misshapen else [name for name in MISTAKES if _is_wrapped(name, observations, used)]
+    if whole:
+        return _in_words([_named(whole[0], wrong, used)], (), (), observations)
+    named = [_change(used)] if any(set(o.changed) - {EARLIER} for o in used) else []
+    if stateful or not (wrong or misshapen):
+        return _in_words(named, wrong if stateful else (), misshapen, observations, _narrower(observations, wrong))
+    compositions = Compositions(posed)
+    names, explained = _explained(compositions, (*wrong, *misshapen), whole=True) if misshapen else ([], ())
+    if explained:  # the mistakes themselves give tensors of another shape
+        return _in_words([*named, *(_named(name, tensors, posed) for name, tensors in names)], (), (), observations)
+    names, explained = _explained(compositions, wrong, misshapen)
+    named += [_named(name, tensors, posed) for name, tensors in names]
+    left = tuple(t for t in wrong if t not in explained)
+    return _in_words(named, left, misshapen, observations)
 
 
-class Likeness(NamedTuple):
-    """How an implementation is like a mistake.
+def _explained(
+    compositions: Compositions, wrong: tuple[str, ...], misshapen: tuple[str, ...] = (), whole: bool = False
+) -> tuple[list[tuple[str, tuple[str, ...]]], tuple[str, ...]]:
+    """The mistakes that explain as many of the wrong tensors as can be, each with its tensors; and those tensors.
 
-    Attributes
-    ----------
-    tensors : tuple of str
-        In which wrong tensors they agree.
-    unlike : tuple of str
-        In which tensors the mistake is wrong in a way that the implementation is not.
-    whole : bool
-        Whether they agree in everything that they do.
+    Tensors that are right have to be right in the explanation too. With `whole`, all or nothing is explained.
     """
+    right = frozenset(TENSORS) - set(wrong) - set(misshapen)
+    for count in range(len(wrong), len(wrong) - 1 if whole else 0, -1):
+        for some in combinations(wrong, count):
+            scope, without = right | set(some), () if "loss" in some or "loss" in right else _OF_LOSS
+            if count == len(wrong):
+                names = compositions.explanation(scope)
+            elif count > 1:
+                names = compositions.explanation(scope, 2, without)
+            else:
+                alone = compositions.explanations(scope, without)
+                names = alone[0] if len(alone) == 1 else None
+            if names is not None:
+                order = [name for name in MISTAKES if name in names]
+                roles = [(name, _role(compositions, names, name, some)) for name in order]
+                if compositions.narrow & set(some):
+                    roles.append(("float32_inside", tuple(t for t in some if t in compositions.narrow)))
+                return [(name, tensors) for name, tensors in roles if tensors], some
+    return [], ()
 
-    tensors: tuple[str, ...]
-    unlike: tuple[str, ...]
-    whole: bool
+
+def _role(compositions: Compositions, names: frozenset[str], name: str, some: tuple[str, ...]) -> tuple[str, ...]:
+    """The tensors that a mistake is needed for in a set of them."""
+    fewer = names - {name}
+    return tuple(t for t in some if compositions.counterexample(fewer, frozenset({t})) is not None)
 
 
-def _likeness(name: str, observations: Sequence[Observation], used: Sequence[Observation]) -> Likeness:
-    """Compare an implementation with a mistake: tensors, inputs changed, exceptions raised.
-
-    A tensor in which neither is ever wrong says nothing; neither does a case in which both raise.
-    """
+def _is_wrapped(name: str, observations: Sequence[Observation], used: Sequence[Observation]) -> bool:
+    """Whether an implementation does all that a mistake around the whole computation does, calls in the same order."""
     mistake = MISTAKES[name]
-    caller = mistake.caller()
-    equal, telling, missed, changing = dict.fromkeys(TENSORS, True), set(), set(), False
-    members, alike = {id(o) for o in used}, True
-    for o in observations:  # also those not used: some mistakes keep state
+    if mistake.wrap is None or mistake.signature is not None:
+        return False
+    caller, members, telling = mistake.caller(), {id(o) for o in used}, False
+    for o in observations:
         mistaken, _, changed = caller(o.acceptance.problem, o.case.edge.layout, o.case.edge.labels)
         if id(o) not in members:
             continue
-        alike &= changed == o.changed and (mistaken is None) == (o.gradients is None)
-        changing |= bool(changed)
+        if changed != o.changed or (mistaken is None) != (o.gradients is None):
+            return False
         if mistaken is None or o.gradients is None:
             continue
-        for tensor in TENSORS:
-            if mistake.signature is None:
-                equal[tensor] &= _equal(o, mistaken, tensor)
-            else:
-                equal[tensor] &= mistake.signature(getattr(o.gradients, tensor))
-            if _is_wrong(o, tensor) and (mistake.signature is None or _has_numbers(o, tensor)):
-                telling.add(tensor)
-            if _differs(getattr(mistaken, tensor), o, tensor):
-                missed.add(tensor)
-    tensors = tuple(tensor for tensor in TENSORS if equal[tensor] and tensor in telling)
-    unlike = tuple(tensor for tensor in TENSORS if tensor in missed and not equal[tensor])
-    return Likeness(tensors, unlike, alike and all(equal.values()) and bool(telling or changing))
-
-
-def _equal(o: Observation, mistaken: Gradients, tensor: str) -> bool:
-    """Whether the implementation's tensor is the mistake's, up to rounding."""
-    one, other = (np.asarray(getattr(g, tensor), dtype=np.float64) for g in (o.gradients, mistaken))
-    if one.shape != other.shape:
-        return False
-    size = o.acceptance.bound.sizes[tensor]
-    with np.errstate(all="ignore"):
-        finite = np.isfinite(other)
-        larger = max(1.0, float(np.abs(other[finite]).max(initial=0.0)) / size) if size else 1.0
-        near = np.abs(one - other) <= 2 * larger * o.acceptance.bound.tensors[tensor]
-    return bool(np.where(finite, near, ~np.isfinite(one)).all())
+        if not all(equal(o, mistaken, t) for t in TENSORS):
+            return False
+        telling |= bool(changed) or any(differs(getattr(mistaken, t), o, t) for t in TENSORS)
+    return telling
 
 
 def is_right(o: Observation, tensor: str) -> bool:
     """Whether a tensor was computed, within its bound, and without changing the inputs."""
-    return o.gradients is not None and not o.changed and not _differs(getattr(o.gradients, tensor), o, tensor)
+    return o.gradients is not None and not o.changed and not _is_wrong(o, tensor)
 
 
 def _is_wrong(o: Observation, tensor: str) -> bool:
     """Whether a tensor of the implementation is wrong on a case."""
-    return o.gradients is not None and _differs(getattr(o.gradients, tensor), o, tensor)
+    return o.gradients is not None and differs(getattr(o.gradients, tensor), o, tensor)
 
 
 def _is_misshapen(o: Observation, tensor: str) -> bool:
@@ -187,38 +184,70 @@ def _is_misshapen(o: Observation, tensor: str) -> bool:
     return o.gradients is not None and getattr(o.gradients, tensor).shape != o.acceptance.exact.tensors[tensor].hi.shape
 
 
-def _has_numbers(o: Observation, tensor: str) -> bool:
-    """Whether a tensor of the implementation has any finite entry, in which a signature could show."""
-    return bool(np.isfinite(getattr(o.gradients, tensor)).any())
-
-
-def _differs(got: NDArray[Any], o: Observation, tensor: str) -> bool:
-    """Whether a tensor is outside its bound on a case, or of another shape."""
-    if got.shape != o.acceptance.exact.tensors[tensor].hi.shape:
-        return True
-    return bool((compare(got, o.acceptance, tensor).ratio > 1).any())
+def _change(used: Sequence[Observation]) -> Named:
+    """That inputs are changed in place, with the evidence."""
+    changing = [o for o in used if set(o.changed) - {EARLIER}]
+    names = ", ".join(dict.fromkeys(name for o in changing for name in o.changed if name != EARLIER))
+    return Named("inputs_changed", (), f"{names} changed in place on {len(changing)} of {len(used)} cases")
 
 
 def _named(name: str, tensors: tuple[str, ...], used: Sequence[Observation]) -> Named:
     """A mistake with its evidence."""
-    mistake = MISTAKES[name]
-    said = ", ".join("the loss" if t == "loss" else f"d{t}" for t in tensors) or "every call"
+    what = ", ".join("the loss" if t == "loss" else f"d{t}" for t in tensors) or "every call"
     verb = "is" if len(tensors) < 2 else "are"
-    evidence = f"{said} {verb} as this mistake makes it on {len(used)} of {len(used)} cases: {mistake.sentence}"
+    evidence = f"{what} {verb} as this mistake makes it on {len(used)} of {len(used)} cases: {MISTAKES[name].sentence}"
+    if name in ("log_of_softmax", "onehot_times_log_p"):
+        lost = sum(not np.isfinite(np.asarray(o.gradients.loss)) for o in used if o.gradients is not None)
+        evidence += f" (the loss is no number on {lost} of {len(used)})"
     return Named(name, tensors, evidence)
 
 
-def _said(
-    named: list[Named], unknown: tuple[str, ...], misshapen: tuple[str, ...], observations: Sequence[Observation]
+def _narrower(observations: Sequence[Observation], wrong: tuple[str, ...]) -> str:
+    """What is wrong in float32 alone: how many bits the errors leave; empty where float64 is wrong too."""
+    double = [o.finding for o in observations if o.case.dtype == "float64"]
+    single = [o.finding for o in observations if o.case.dtype == "float32"]
+    bad = [f for f in single if f.verdict in ("wrong", "error")]
+    if wrong or not double or not bad or any(f.verdict in ("wrong", "error") for f in double):
+        return ""
+    right = sum(f.verdict == "pass" for f in double)
+    text = f"float64 is right on {right} of {len(double)}; float32 is wrong on {len(bad)} of {len(single)}"
+    errors = [f.error_u for f in bad if f.error_u is not None and np.isfinite(f.error_u) and f.error_u > 0]
+    if len(errors) < 4 or 2 * len(errors) < len(single):
+        return text
+    bits = 24 - round(float(np.log2(np.median(errors))))
+    if not 4 <= bits <= 16:
+        return text
+    return f"{text}, as if products had {bits} bits" + (f" ({FORMATS[bits]})" if bits in FORMATS else "")
+
+
+def _instance(observations: Sequence[Observation]) -> str:
+    """The most telling entry in words: more than one class, a bound that is not 0, the largest relative error."""
+
+    def telling(o: Observation) -> tuple[bool, bool, bool, float]:
+        f = o.finding
+        finite = f.got is not None and bool(np.isfinite(f.got))
+        relative = f.error / abs(f.exact[0]) if finite and f.error and f.exact and f.exact[0] else 0.0
+        return o.acceptance.problem.shape.C > 1, bool(f.bound), finite, relative
+
+    o = max((o for o in observations if o.finding.verdict in ("wrong", "error")), key=telling)
+    return f"for instance on {o.case.id}: {describe(o.finding)}"
+
+
+def _in_words(
+    named: list[Named],
+    unknown: tuple[str, ...],
+    misshapen: tuple[str, ...],
+    observations: Sequence[Observation],
+    remark: str = "",
 ) -> Diagnosis:
     """The diagnosis in words."""
     parts = [f"{one.evidence}; there should stand {MISTAKES[one.mistake].instead}" for one in named]
-    failed = [o.finding for o in observations if o.finding.verdict in ("wrong", "error")]
     if misshapen:
         parts.append(f"{', '.join(misshapen)}: another shape than expected")
-    if unknown or not (named or misshapen):
-        what = f"{', '.join(unknown)} equal no known mistake's" if unknown else "unknown: it equals no known mistake"
-        parts.append(what)
-    worst = max(failed, key=lambda finding: finding.ratio or 0.0)
-    parts.append(f"for instance on {worst.case}: {describe(worst)}")
-    return Diagnosis(tuple(named), unknown, misshapen, ". ".join(parts))
+    if remark:
+        parts.append(remark)
+    if unknown:
+        parts.append(f"{', '.join(unknown)} equal no known mistake's")
+    elif not parts:
+        parts.append("unknown: it equals no known mistake")
+    return Diagnosis(tuple(named), unknown, misshapen, ". ".join([*parts, _instance(observations)]), remark)

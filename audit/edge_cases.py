@@ -1,24 +1,34 @@
-"""The edge cases, as data: each says why it is there and what it can catch, and makes its numbers from a seed.
-
-A maker returns X, y, W1, b1, W2, b2 in float64; rounding to float32 keeps what makes the case special.
-"""
+"""The edge cases, as data: each says why it is there and what it can catch, and makes its numbers from a seed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.random import Generator
-from numpy.typing import NDArray
 
-from audit import digits
+from audit.makers import (
+    Arrays,
+    Maker,
+    equal_logits,
+    far_equal_logits,
+    first_rows_again,
+    images,
+    integers,
+    negative_zeros,
+    normal,
+    reach,
+    saturated,
+    scaled,
+    shrunk,
+    then,
+    tiny_feature,
+    tiny_units,
+    wide_columns,
+    zero_first_sample,
+)
 from reference.problem import Shape
-
-Arrays = dict[str, NDArray[Any]]
-Maker = Callable[[Generator, Shape], Arrays]
 
 #: The shapes of the suite: the smallest ones, no two sizes equal, square factors, many classes, many samples.
 SHAPES = tuple(
@@ -32,7 +42,20 @@ TOY, SQUARE, UNEVEN = Shape(5, 4, 10, 3), Shape(6, 5, 4, 4), Shape(17, 13, 11, 5
 SOME = (TOY, SQUARE, UNEVEN)
 DIGITS, TRAINING = Shape(128, 64, 100, 10), Shape(128, 64, 32, 10)
 MANY = (Shape(1000, 8, 8, 3), DIGITS)
-LARGE = (Shape(256, 784, 256, 10), Shape(10000, 4, 4, 3))
+LARGE = (Shape(256, 784, 256, 10), Shape(10000, 4, 4, 3), Shape(1025, 65, 66, 67), Shape(66000, 2, 3, 2))
+#: Each two of the sizes are equal, first two pairs at a time, then one; then all four.
+TWO_PAIRS = (Shape(6, 6, 4, 4), Shape(6, 4, 6, 4), Shape(17, 4, 4, 17))
+EQUAL = (
+    *TWO_PAIRS, Shape(4, 4, 6, 3), Shape(6, 4, 6, 3), Shape(4, 3, 6, 4), Shape(5, 4, 4, 3), Shape(6, 4, 5, 4), SQUARE,
+    Shape(4, 4, 4, 4),
+)  # fmt: skip
+#: N.D, N.H and N.C beyond 2^16, and N no multiple of a power of two that one would choose.
+BEYOND = Shape(9600, 7, 8, 9)
+#: One size just beyond a power of two, or the product of two beyond 2^16: N.C, D.H, H.C.
+LONG = (
+    Shape(3, 129, 4, 5), Shape(1025, 4, 5, 3), Shape(3, 1025, 4, 5), Shape(3, 4, 1025, 5), Shape(65, 4, 5, 1025),
+    Shape(3, 257, 256, 5), Shape(3, 4, 65, 1025),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,6 +76,8 @@ class EdgeCase:
         The dtypes it makes sense in.
     layout, labels : str
         How its arrays lie in memory when they are handed over, and the dtype of its labels.
+    quick : tuple of Shape
+        The shapes, of those, that the quick selection takes.
     """
 
     name: str
@@ -67,102 +92,6 @@ class EdgeCase:
     quick: tuple[Shape, ...] = field(default=(TOY,))
 
 
-def _normal(rng: Generator, shape: Shape) -> Arrays:
-    """Standard normal inputs and parameters, uniform labels."""
-    N, D, H, C = shape
-    return {
-        "X": rng.standard_normal((N, D)),
-        "y": rng.integers(0, C, N),
-        "W1": rng.standard_normal((D, H)),
-        "b1": rng.standard_normal(H),
-        "W2": rng.standard_normal((H, C)),
-        "b2": rng.standard_normal(C),
-    }
-
-
-def _integers(rng: Generator, shape: Shape) -> Arrays:
-    """Small integers throughout: no sum of products is rounded, so every sign is certain."""
-    N, D, H, C = shape
-    draws = {"X": (N, D), "W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
-    arrays = {name: rng.integers(-3, 4, size).astype(np.float64) for name, size in draws.items()}
-    return {**arrays, "y": rng.integers(0, C, N)}
-
-
-def _with(make: Maker, change: Callable[[Arrays], Arrays]) -> Maker:
-    """A maker whose arrays are changed afterwards."""
-
-    def changed(rng: Generator, shape: Shape) -> Arrays:
-        arrays = make(rng, shape)
-        return arrays | change(arrays)
-
-    return changed
-
-
-def _zero_first_sample(arrays: Arrays) -> Arrays:
-    """Biases that cancel the first sample's pre-activations: exactly, where the numbers are integers."""
-    return {"b1": -(arrays["X"][0] @ arrays["W1"])}
-
-
-def _negative_zeros(arrays: Arrays) -> Arrays:
-    """Half of the samples are -0.0, and so are the biases."""
-    X = arrays["X"].copy()
-    X[::2] = -0.0
-    return {"X": X, "W1": np.abs(arrays["W1"]), "b1": np.full_like(arrays["b1"], -0.0)}
-
-
-def _reach(arrays: Arrays) -> NDArray[Any]:
-    """A bias beyond every pre-activation, one a unit."""
-    return np.asarray(1 + (np.abs(arrays["X"]) @ np.abs(arrays["W1"])).max(axis=0))
-
-
-def _scaled(scale: float, arrays: Arrays) -> Arrays:
-    """The largest logit brought to within a factor 8 of `scale`, by a power of two shared by X, W1 and W2."""
-    hidden = np.maximum(arrays["X"] @ arrays["W1"] + arrays["b1"], 0)
-    largest = np.abs(hidden @ arrays["W2"] + arrays["b2"]).max() or 1.0
-    f = 2.0 ** np.floor(np.log2(scale / largest) / 3)
-    powers = {"X": 1, "W1": 1, "b1": 2, "W2": 1, "b2": 3}
-    return {name: arrays[name] * f**power for name, power in powers.items()}
-
-
-def _equal_logits(arrays: Arrays) -> Arrays:
-    """All logits of a sample equal and large, and exact in either dtype."""
-    W2, C = arrays["W2"], arrays["W2"].shape[1]
-    return {"W2": np.repeat(W2[:, :1], C, axis=1), "b2": np.full(C, 2.0**20)}
-
-
-def _saturated(gap: float, right: bool, arrays: Arrays) -> Arrays:
-    """One class leads by about `gap`; it is the label, or it is not."""
-    C = arrays["b2"].shape[0]
-    b2 = np.zeros(C)
-    b2[0] = gap
-    return {"W2": arrays["W2"] / 1024, "b2": b2, "y": np.full_like(arrays["y"], 0 if right else C - 1)}
-
-
-def _shrunk(names: tuple[str, ...], scale: float, arrays: Arrays) -> Arrays:
-    """The first feature (of X), or the first row (of a parameter), times `scale`."""
-    changed = {name: arrays[name].copy() for name in names}
-    for name, array in changed.items():
-        array[(slice(None), 0) if name == "X" else 0] *= scale
-    return changed
-
-
-def _wide_columns(arrays: Arrays) -> Arrays:
-    """Features of very different sizes."""
-    return {"X": arrays["X"] * np.logspace(-8, 8, arrays["X"].shape[1])}
-
-
-def _first_rows_again(arrays: Arrays) -> Arrays:
-    """Each sample stands there twice (the last one once where their number is odd)."""
-    again = np.arange(len(arrays["y"])) // 2
-    return {"X": arrays["X"][again], "y": arrays["y"][again]}
-
-
-def _images(rng: Generator, shape: Shape) -> Arrays:
-    """A batch of real images and a network as one would initialise it."""
-    training, _ = digits.split(rng)
-    return {**digits.initial(rng, shape), **digits.batch(rng, training, shape.N)}
-
-
 def _logits() -> list[EdgeCase]:
     """Large logits, rounded and on a grid that needs no rounding."""
     cases = []
@@ -173,7 +102,7 @@ def _logits() -> list[EdgeCase]:
         ("1e300", 1e300, ("float64",)),
         ("1e37", 1e37, ("float32",)),
     ):
-        for kind, family, maker in (("logits", "large logits", _normal), ("grid_logits", "exact logits", _integers)):
+        for kind, family, maker in (("logits", "large logits", normal), ("grid_logits", "exact logits", integers)):
             cases.append(
                 EdgeCase(
                     name=f"{kind}_{name}",
@@ -181,7 +110,7 @@ def _logits() -> list[EdgeCase]:
                     reason=f"logits of about {name}"
                     + (": the softmax saturates" if kind == "logits" else ", every sum exact, so that ties stay ties"),
                     catches="a softmax without its shift; a p - 1 that cancels; an overflow on the way",
-                    make=_with(maker, partial(_scaled, scale)),
+                    make=then(maker, partial(scaled, scale)),
                     dtypes=dtypes,
                 )
             )
@@ -196,7 +125,7 @@ def _saturation() -> list[EdgeCase]:
             family="saturation",
             reason=f"{'the label' if right else 'another class than the label'} leads by {gap}",
             catches="log(p) of a p that has vanished; log(p + 1e-7); a clipped probability; a loss that stops growing",
-            make=_with(_normal, partial(_saturated, gap, right)),
+            make=then(normal, partial(saturated, gap, right)),
         )
         for right in (True, False)
         for gap in (20, 37, 1000)
@@ -211,7 +140,7 @@ def _subnormal() -> list[EdgeCase]:
             family="subnormal",
             reason=f"the first {'feature is' if kind == 'input' else 'rows of the parameters are'} about {scale}",
             catches="a division by a flushed number; a sign test on a flushed one",
-            make=_with(_normal, partial(_shrunk, names, float(scale))),
+            make=then(normal, partial(shrunk, names, float(scale))),
             dtypes=(dtype,),
         )
         for kind, names in (("input", ("X",)), ("parameters", ("W1", "b1", "W2", "b2")))
@@ -232,7 +161,7 @@ def _labels() -> list[EdgeCase]:
             "labels",
             reason,
             "a onehot built from the labels that occur; labels shifted by one",
-            _with(_normal, change),
+            then(normal, change),
         )
         for name, (reason, change) in chosen.items()
     ]
@@ -242,12 +171,58 @@ def _labels() -> list[EdgeCase]:
             family="labels",
             reason=f"the labels are handed over as {dtype}",
             catches="an index computed in the labels' dtype, which overflows; a dtype refused without need",
-            make=_normal,
+            make=normal,
             labels=dtype,
-            shapes=(TOY, UNEVEN),
+            shapes=(TOY, *wide),
+            quick=(TOY, *(shape for shape in wide if shape.N < 100)),
         )
-        for dtype in ("int8", "uint8", "int32")
+        for dtype, wide in (
+            ("int8", (UNEVEN, Shape(17, 4, 4, 17))),
+            ("uint8", (UNEVEN, Shape(17, 4, 4, 17))),
+            ("int16", (BEYOND,)),
+            ("uint16", (BEYOND,)),
+            ("int32", (UNEVEN,)),
+            ("uint64", (UNEVEN,)),
+        )
     ]
+
+
+def _sizes() -> list[EdgeCase]:
+    """Sizes that agree, and sizes beyond what an index, a chunk or a buffer may hold."""
+    return [
+        EdgeCase(
+            name="equal_sizes",
+            family="sizes",
+            reason="two sizes are equal: what is found by its size may be taken for another",
+            catches="an axis, layout or buffer chosen by a size; a transpose that is forgotten where no shape tells",
+            make=normal,
+            shapes=EQUAL,
+            quick=TWO_PAIRS,
+        ),
+        EdgeCase(
+            name="large_sizes",
+            family="sizes",
+            reason="a size just beyond a power of two, or arrays of more than 2^16 entries",
+            catches="an index of 16 bits; a last chunk dropped, or weighed as the others; a fixed buffer",
+            make=normal,
+            shapes=(BEYOND, *LONG),
+            quick=(BEYOND, LONG[0]),
+        ),
+    ]
+
+
+def _tiny() -> list[EdgeCase]:
+    """Numbers that a tolerance in place of 0 would take for 0, none of them below the smallest normal one."""
+    return [
+        EdgeCase("tiny_units", "scales", "pre-activations from 1 down to 1e-30, with larger weights behind them",
+                 "a ReLU that begins at 1e-8 or 1e-12, not at 0", then(normal, tiny_units)),
+        *(
+            EdgeCase(f"tiny_feature_{scale}", "scales", f"the first feature is about {scale}, and its weights are 0",
+                     "an input below a tolerance taken for 0", then(normal, partial(tiny_feature, float(scale))),
+                     dtypes=dtypes)
+            for scale, dtypes in (("1e-33", ("float64", "float32")), ("1e-300", ("float64",)))
+        ),
+    ]  # fmt: skip
 
 
 def _layouts() -> list[EdgeCase]:
@@ -258,7 +233,7 @@ def _layouts() -> list[EdgeCase]:
             family="layout",
             reason=f"the arrays are handed over {how}",
             catches="a buffer read as if it were C-ordered; inputs changed in place",
-            make=_normal,
+            make=normal,
             layout=layout,
         )
         for layout, how in {
@@ -271,44 +246,51 @@ def _layouts() -> list[EdgeCase]:
 
 
 _ALL = [
-    EdgeCase("random", "random", "nothing special: normal inputs and parameters", "any wrong formula", _normal, SHAPES,
+    EdgeCase("random", "random", "nothing special: normal inputs and parameters", "any wrong formula", normal, SHAPES,
              quick=(Shape(1, 4, 10, 3), TOY, SQUARE, UNEVEN)),
-    EdgeCase("one_sample", "batch", "a batch of one", "an axis lost by squeezing; nothing of 1/N", _normal,
+    EdgeCase("one_sample", "batch", "a batch of one", "an axis lost by squeezing; nothing of 1/N", normal,
              (Shape(1, 4, 10, 3), Shape(1, 13, 11, 5)), quick=(Shape(1, 4, 10, 3),)),
     EdgeCase("one_class", "batch", "a single class: p = 1 and every data gradient is exactly 0",
-             "an axis lost by squeezing; a softmax over samples", _normal, (Shape(7, 5, 3, 1), Shape(1, 1, 1, 1)),
+             "an axis lost by squeezing; a softmax over samples", normal, (Shape(7, 5, 3, 1), Shape(1, 1, 1, 1)),
              quick=(Shape(7, 5, 3, 1),)),
+    EdgeCase("one_class_far", "batch", "a single class, and samples whose logits differ by 1e4",
+             "a maximum over the batch where there is one class", then(normal, partial(scaled, 1e4)),
+             (Shape(7, 5, 3, 1),), quick=(Shape(7, 5, 3, 1),)),
     EdgeCase("duplicate_rows", "batch", "samples that stand there twice", "gradients scattered by sample, not added",
-             _with(_normal, _first_rows_again)),
+             then(normal, first_rows_again)),
     EdgeCase("zero_input", "zeros", "X = 0: pre-activations are the biases", "a weight gradient that is not exactly 0",
-             _with(_normal, lambda a: {"X": np.zeros_like(a["X"])})),
+             then(normal, lambda a: {"X": np.zeros_like(a["X"])})),
     EdgeCase("zero_parameters", "zeros", "all parameters 0: every unit at the kink, every class alike",
              "a ReLU derivative at 0 other than 0; a division by a norm",
-             _with(_normal, lambda a: {name: np.zeros_like(a[name]) for name in ("W1", "b1", "W2", "b2")})),
+             then(normal, lambda a: {name: np.zeros_like(a[name]) for name in ("W1", "b1", "W2", "b2")})),
     EdgeCase("exact_kinks", "kinks", "integers whose first sample cancels to pre-activations of exactly 0",
-             "a ReLU derivative of 1 or 1/2 at 0", _with(_integers, _zero_first_sample)),
+             "a ReLU derivative of 1 or 1/2 at 0", then(integers, zero_first_sample)),
     EdgeCase("negative_zeros", "kinks", "inputs and biases of -0.0: pre-activations of either zero",
-             "a sign bit taken for a sign", _with(_integers, _negative_zeros)),
+             "a sign bit taken for a sign", then(integers, negative_zeros)),
     EdgeCase("rounded_kinks", "undecidable kinks",
              "pre-activations that cancel up to rounding: either side of the kink is right",
-             "a judge that convicts rounding", _with(_normal, _zero_first_sample), MANY, quick=MANY[:1]),
+             "a judge that convicts rounding", then(normal, zero_first_sample), MANY, quick=MANY[:1]),
     EdgeCase("all_dead", "units", "no unit is active: h = 0", "a mask that is forgotten, inverted or taken from dh",
-             _with(_normal, lambda a: {"b1": -_reach(a)})),
+             then(normal, lambda a: {"b1": -reach(a)})),
     EdgeCase("all_alive", "units", "every unit is active", "a mask applied where nothing is masked",
-             _with(_normal, lambda a: {"b1": _reach(a)})),
+             then(normal, lambda a: {"b1": reach(a)})),
     EdgeCase("wide_columns", "scales", "features from 1e-8 to 1e8", "a sum that loses its small terms",
-             _with(_normal, _wide_columns)),
+             then(normal, wide_columns)),
     EdgeCase("equal_logits", "exact logits", "logits that are equal and large",
-             "a maximum whose gradient is counted; ties broken", _with(_integers, _equal_logits)),
+             "a maximum whose gradient is counted; ties broken", then(integers, equal_logits)),
+    EdgeCase("far_equal_logits", "exact logits", "logits that are equal, and beyond 2^24 of their differences",
+             "a loss that has lost every digit to the logits' common offset", then(integers, far_equal_logits)),
     *_logits(),
     *_saturation(),
     *_subnormal(),
     *_labels(),
     *_layouts(),
+    *_sizes(),
+    *_tiny(),
     EdgeCase("digits", "images", "a batch of real images, handwritten digits", "what random numbers do not show",
-             _images, (DIGITS,), quick=()),
+             images, (DIGITS,), quick=()),
     EdgeCase("training", "training", "each step of a training on the images, at the framework's own parameters",
-             "what shows only where a training leads", _images, (TRAINING,), quick=()),
+             "what shows only where a training leads", images, (TRAINING,), quick=()),
 ]  # fmt: skip
 
 #: Every edge case by its name.

@@ -2,7 +2,8 @@
 
 Work is a function of the module level: names -> pairs of a name and its result. Results come back in the order in which
 the batches were given, their names checked against those that were sent. A batch that is lost because its process died
-or hung is done again name by name, so that only the name at fault is lost.
+or hung is done again name by name, so that only the name at fault is lost; and of whoever is at fault three times, the
+rest is skipped.
 """
 
 from __future__ import annotations
@@ -12,28 +13,33 @@ import re
 import signal
 import time
 import zipfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import get_context
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import zip_longest
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 Name = tuple[str, ...]
 Names = tuple[Name, ...]
-Results = list[tuple[Name, Any]]
+Results = Iterable[tuple[Name, Any]]
 Work = Callable[[Names], Results]
 
 #: How long a batch may take, and a single name, in seconds; compilation included.
 BATCH_SECONDS, NAME_SECONDS = 600.0, 120.0
 #: How often a name that is lost is tried alone before it is given up: whoever killed its process may not do so again.
 TRIES = 2
+#: After so many names that were lost, whoever they belong to is given up.
+PATIENCE = 3
+#: How a process is said to have ended that ended with 0, which pebble would say nothing of.
+ENDED = 256
 #: So many pools may break before it is not the tasks' fault.
 POOLS = 20
 #: How many batches are under way for each process.
 AHEAD = 3
 #: How long a scheduler that has gone away is waited for, in seconds.
-PATIENCE = 120.0
+AWAY_SECONDS = 120.0
 #: The rooms of the checkout that workers elsewhere need.
 SHIPPED = ("reference", "adapters", "audit")
 ROOT = Path(__file__).parents[1]
@@ -44,11 +50,37 @@ class EngineError(ValueError):
 
 
 class Lost(Exception):
-    """A task that gave no result: its process died, or did not answer in time."""
+    """A task that gave no result: its process died, or did not answer in time, or it was not tried any more."""
 
-    def __init__(self, outcome: Literal["crash", "timeout"], message: str) -> None:
+    def __init__(self, outcome: Literal["crash", "timeout", "skipped"], message: str) -> None:
         super().__init__(message)
         self.outcome = outcome
+
+
+class Patience:
+    """How often whoever is at work was lost, and whether that is often enough to give it up.
+
+    Parameters
+    ----------
+    lost : mapping
+        How many of whose names were lost before.
+    """
+
+    def __init__(self, lost: Mapping[Name, int] | None = None) -> None:
+        self._lost = Counter(lost or {})
+
+    def count(self, who: Name, outcome: str) -> None:
+        """Take an outcome into account."""
+        self._lost[who] += outcome in ("crash", "timeout")
+
+    def spent(self, who: Name) -> bool:
+        """Whether the rest is to be skipped."""
+        return self._lost[who] >= PATIENCE
+
+
+def skipped() -> Lost:
+    """What is said of a name that is skipped because its like was lost too often."""
+    return Lost("skipped", f"given up after {PATIENCE} crashes or timeouts")
 
 
 class Task(Protocol):
@@ -83,8 +115,12 @@ class Engine(Protocol):
 
 
 def ordered(
-    engine: Engine, work: Work, batches: Iterable[Names], given_up: Callable[[Name, Lost], Any]
-) -> Iterator[tuple[Names, list[Any]]]:
+    engine: Engine,
+    work: Work,
+    batches: Iterable[Names],
+    given_up: Callable[[Name, Lost], Any],
+    patience: Patience | None = None,
+) -> Iterator[tuple[Names, Iterator[Any]]]:
     """Work on batches; the results in the order of the batches, no more of them under way than the engine wants.
 
     Parameters
@@ -94,55 +130,94 @@ def ordered(
     work : callable
         Names -> pairs of a name and its result.
     batches : iterable of names
-        What; read as results are taken.
+        What; read as results are taken. All of a name but its first part says whose it is.
     given_up : callable
-        (name, loss) -> the result of a name that is lost for good.
+        (name, loss) -> the result of a name that is lost for good, or skipped.
+    patience : Patience
+        What was lost before.
+
+    Yields
+    ------
+    tuple of names and iterator
+        A batch and its results, to be taken before the next batch is asked for.
 
     Raises
     ------
     EngineError
         If results came back that are not those of the names that were sent.
     """
-    under_way: deque[tuple[Names, Task]] = deque()
+    desk = _Desk(engine, work, given_up, patience or Patience())
+    under_way: deque[tuple[Names, Names, Task]] = deque()
     waiting = iter(batches)
     while True:
         while len(under_way) < engine.ahead and (names := next(waiting, None)) is not None:
-            under_way.append((names, engine.submit(work, names, BATCH_SECONDS)))
+            sent = tuple(name for name in names if not desk.patience.spent(name[1:]))
+            under_way.append((names, sent, engine.submit(work, sent, BATCH_SECONDS)))
         if not under_way:
             return
-        names, task = under_way.popleft()
-        yield names, _settled(engine, work, names, task, given_up)
+        names, sent, task = under_way.popleft()
+        yield names, desk.settled(names, sent, task)
 
 
-def _settled(engine: Engine, work: Work, names: Names, task: Task, given_up: Callable[[Name, Lost], Any]) -> list[Any]:
-    """A batch's results; where it was lost, those of its names one by one."""
-    try:
-        return _checked(names, task.result())
-    except Lost:
-        return [_alone(engine, work, name, given_up) for name in names]
+class _Desk(NamedTuple):
+    """What it takes to settle a batch."""
 
+    engine: Engine
+    work: Work
+    given_up: Callable[[Name, Lost], Any]
+    patience: Patience
 
-def _alone(engine: Engine, work: Work, name: Name, given_up: Callable[[Name, Lost], Any]) -> Any:
-    """The result of a single name, tried more than once."""
-    lost = Lost("crash", "")
-    for _ in range(TRIES):
+    def settled(self, names: Names, sent: Names, task: Task) -> Iterator[Any]:
+        """A batch's results, name by name; where it was lost, each name is tried alone.
+
+        What came back from those whose patience is spent is not taken, so that the results do not depend on how many
+        batches were under way.
+        """
         try:
-            return _checked((name,), engine.submit(work, (name,), NAME_SECONDS).result())[0]
-        except Lost as error:
-            lost = error
-    return given_up(name, lost)
+            results: Iterator[Any] | None = _checked(sent, task.result())
+        except Lost:
+            results = None
+        tried = set(sent)
+        for name in names:
+            result = next(results) if results and name in tried else None
+            if self.patience.spent(name[1:]):
+                yield self.given_up(name, skipped())
+            else:
+                yield self._alone(name) if results is None else result
+        if results:
+            next(results, None)  # nothing may be left
+
+    def _alone(self, name: Name) -> Any:
+        """The result of a single name, tried more than once."""
+        lost = Lost("crash", "")
+        for _ in range(TRIES):
+            try:
+                (result,) = _checked((name,), self.engine.submit(self.work, (name,), NAME_SECONDS).result())
+            except Lost as error:
+                lost = error
+            else:
+                return result
+        self.patience.count(name[1:], lost.outcome)
+        return self.given_up(name, lost)
 
 
-def _checked(names: Names, results: Results) -> list[Any]:
-    """The results, if they are those of the names."""
-    if tuple(name for name, _ in results) != names:
-        said = f"{len(results)} results that are not those of the {len(names)} names sent"
-        raise EngineError(f"an engine returned {said}; is the same checkout at work on both sides?")
-    return [result for _, result in results]
+def _checked(names: Names, results: Results) -> Iterator[Any]:
+    """The results one by one, if they are those of the names."""
+    nothing = (None, None)
+    for name, (of, result) in zip_longest(names, results, fillvalue=nothing):
+        if name != of:
+            said = f"results that are not those of the {len(names)} names sent"
+            raise EngineError(f"an engine returned {said}; is the same checkout at work on both sides?")
+        yield result
+
+
+def _listed(work: Work, names: Names) -> list[tuple[Name, Any]]:
+    """The results all at once, as they are sent from one process to another."""
+    return list(work(names))
 
 
 class _Done:
-    """A task that was done when it was submitted."""
+    """A task that is done as its results are taken."""
 
     def __init__(self, results: Results) -> None:
         self._results = results
@@ -206,10 +281,10 @@ class Workers:
     def send(self, work: Work, names: Names, seconds: float) -> tuple[Any, int]:
         """Give a batch to the pool that there is; what it will be, and which pool that is."""
         try:
-            return self._pool.schedule(work, args=[names], timeout=seconds), self._generation
+            return self._pool.schedule(_listed, args=[work, names], timeout=seconds), self._generation
         except RuntimeError:  # it broke meanwhile
             self.renew(self._generation)
-            return self._pool.schedule(work, args=[names], timeout=seconds), self._generation
+            return self._pool.schedule(_listed, args=[work, names], timeout=seconds), self._generation
 
     def renew(self, generation: int) -> None:
         """Replace the pool of that generation, unless that was done already.
@@ -234,8 +309,33 @@ class Workers:
     def _new(self) -> Any:
         from pebble import ProcessPool
 
-        context = get_context("spawn")
-        return ProcessPool(self._number, context=context, initializer=_leave_interrupts_to_the_parent)
+        pool = ProcessPool(self._number, context=_Spawned())
+        with without_interrupts():
+            assert pool.active  # which begins it
+        return pool
+
+
+class _Process(SpawnProcess):
+    """A spawned process that is not meant to end by itself; pebble takes the status 0 for an end that was meant."""
+
+    @property
+    def exitcode(self) -> int | None:
+        status = super().exitcode
+        return ENDED if status == 0 else status
+
+
+class _Spawned(SpawnContext):
+    Process = _Process
+
+
+@contextlib.contextmanager
+def without_interrupts() -> Iterator[None]:
+    """Let Ctrl-C wait; the threads and processes that begin here never hear of it, so that it is the parent's."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _OfCluster:
@@ -303,7 +403,7 @@ class Cluster:
         self.connect(wait=10.0)
         self.ahead = AHEAD * max(1, self._processes())
 
-    def connect(self, wait: float = PATIENCE) -> None:
+    def connect(self, wait: float = AWAY_SECONDS) -> None:
         """Connect to the scheduler, again if it was gone, and ship the checkout."""
         from distributed import Client
 
@@ -338,7 +438,7 @@ class Cluster:
         """Give a batch to the cluster; what it will be, and over which connection."""
         while True:
             try:
-                return self._client.submit(work, names, pure=False), self.connection
+                return self._client.submit(_listed, work, names, pure=False), self.connection
             except self.gone:
                 self.connect()
 
@@ -359,7 +459,7 @@ class Cluster:
 
 
 def engine(name: str, workers: int) -> Engine:
-    """The engine of a name: "local", in this process or in so many, or the address of a cluster.
+    """The engine of a name: "local", in so many processes (0: in this one), or the address of a cluster.
 
     Raises
     ------
@@ -368,7 +468,7 @@ def engine(name: str, workers: int) -> Engine:
     """
     if name != "local":
         return Cluster(name)
-    return Here() if workers == 1 else Workers(workers)
+    return Workers(workers) if workers else Here()
 
 
 def _packed(file: Path) -> Path:
@@ -381,10 +481,8 @@ def _packed(file: Path) -> Path:
     return file
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _how(status: int) -> str:
     """How a process ended."""
-    return f"its process died of {signal.Signals(-status).name}" if status < 0 else f"its process ended with {status}"
+    if status < 0:
+        return f"its process died of {signal.Signals(-status).name}"
+    return f"its process ended with {0 if status == ENDED else status}"

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from adapters.calls import Caller, in_words
-from adapters.candidate import call
+from adapters.candidate import Adaptation, CandidateError, Implementation, call
+from adapters.networks import CallError
 from audit import noticed
 from audit.catalogue import Case
 from audit.catalogue import cases as catalogue_cases
-from audit.conventions import Convention
+from audit.conventions import Convention, Posed
 from audit.diagnosis import Diagnosis, Observation, diagnose, is_right
-from audit.isolation import Isolated
+from audit.engine import Patience, skipped
+from audit.isolation import Answer, Isolated
 from audit.judge import Finding, Subject, describe, judge
 from audit.run import CANDIDATE, Settings, plan
 from audit.shards import belongs
@@ -23,8 +27,8 @@ from reference.problem import DTYPES, TENSORS, Problem
 
 #: What is said of the cases that were left when Ctrl-C ended an audit.
 INTERRUPTED = "interrupted before its turn"
-#: After so many crashes and timeouts the remaining cases are given up.
-PATIENCE = 3
+#: How the message of a call in no known way begins, and the warning of what was inferred.
+_NOT_CALLED, _ADAPTED = f"{CallError.__name__}: ", f"{Adaptation.__name__}: "
 
 
 class WrongGradientError(AssertionError):
@@ -78,7 +82,10 @@ def check(function: Callable[..., Any], problem: Problem) -> Finding:
     """
     name = getattr(function, "__name__", type(function).__name__)
     subject = Subject("", "", CANDIDATE, name, str(problem.dtype))
-    outcome = Caller(lambda inputs: call(function, inputs))(problem)
+    implementation = Implementation(function)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Adaptation)
+        outcome = Caller(lambda inputs: call(implementation, inputs))(problem)
     if outcome.gradients is None:
         return Finding(*subject, verdict="error", expected=False, message=in_words(outcome.error))
     return judge(subject, outcome.gradients, accept(problem), outcome.changed)
@@ -94,9 +101,13 @@ def audit_implementation(
     shard: tuple[int, int] = (1, 1),
     l2: str = "full",
     reduction: str = "mean",
+    bias_decay: bool = False,
+    path: Sequence[str] = (),
     timeout: float = 10.0,
     memory: int = 4096,
     strict: bool = False,
+    posed: Posed | None = None,
+    keep: Callable[[Finding], None] = lambda _: None,
 ) -> Report:
     """Judge an implementation on the catalogue, in a process of its own.
 
@@ -106,36 +117,52 @@ def audit_implementation(
         ``FILE.py:NAME``, or a function or class that stands at the top of a file.
     cases, dtypes, words, seed, shard, strict
         As on the command line.
-    l2 : {"full", "half", "half-mean"}
-        Its convention: ``reg |W|^2``, ``reg/2 |W|^2`` or ``reg/(2 N) |W|^2``.
+    l2 : {"full", "half", "half-mean", "none"}
+        Its convention: ``reg |W|^2``, ``reg/2 |W|^2``, ``reg/(2 N) |W|^2`` or no regulariser.
     reduction : {"mean", "sum"}
         Its convention: mean or sum of the samples' losses.
+    bias_decay : bool
+        Its convention: whether the biases are regularised too.
+    path : sequence of str
+        Folders in which its imports are looked for, beside its own.
     timeout : float
         The limit of a call, in seconds.
     memory : int
         The limit of what calls allocate, in MiB.
+    posed : Posed, optional
+        The cases in that convention with what is known of them, if it is kept for the next implementation.
+    keep : callable
+        Is given each finding as it is found, before the diagnosis.
 
     Raises
     ------
     CandidateError
-        If it cannot be imported.
+        If it cannot be imported, or not be called.
     ValueError
         If a callable does not stand at the top of a file.
     """
-    named, convention = named_target(target), Convention(l2, reduction)
+    named, convention = named_target(target), Convention(l2, reduction, bias_decay)
     settings = settings_for(named, cases=cases, dtypes=dtypes, words=words, seed=seed, strict=strict)
     chosen = [item.case for item in plan(settings) if belongs(item.case.id, shard)]
-    with Isolated(named, timeout, memory) as process:
+    folders = tuple(str(Path(folder).resolve()) for folder in path)
+    state: list[str] = []
+    other: list[str] = []
+    with Isolated(named, timeout, memory, folders) as process:
         process.start()
-        observations, found, notes = _judged(chosen, process, named, convention)
+        observations, found, notes = _judged(chosen, process, named, posed or Posed(convention), keep)
+        notes += process.notes
         alive = not any(f.verdict in ("crash", "timeout", "skipped") for f in found)
         failing = any(f.verdict in ("wrong", "error") for f in found)
         if alive and chosen:
-            notes += noticed.on_state(process, chosen[0])
+            state = noticed.on_state(process, chosen[0])
         if alive and failing:
-            notes += noticed.on_convention(process, observations, convention)
-            notes += noticed.on_own_loss(process, observations, convention)
-    diagnosis = diagnose(observations)
+            state += noticed.on_order(process, observations)
+        notes += state
+        if alive and failing:
+            other = noticed.on_convention(process, observations, convention)
+            notes = other + notes if other else notes + noticed.on_own_loss(process, observations, convention)
+    decayless = [_canonical(o, convention) for o in observations] if failing else observations
+    diagnosis = diagnose(decayless, "".join(other), bool(state))
     explained = [replace(f, diagnosis=diagnosis.brief) if f.verdict in ("wrong", "error") else f for f in found]
     tolerated = () if strict else ("undecided",)
     ok = all(f.expected or f.verdict in tolerated for f in explained)
@@ -180,33 +207,54 @@ def named_target(target: str | Callable[..., Any]) -> str:
 
 
 def _judged(
-    chosen: Sequence[Case], process: Isolated, named: str, convention: Convention
+    chosen: Sequence[Case], process: Isolated, named: str, posed: Posed, keep: Callable[[Finding], None]
 ) -> tuple[list[Observation], list[Finding], list[str]]:
     """A finding a case, with what was seen on the way."""
     observations: list[Observation] = []
     found: list[Finding] = []
     notes: list[str] = []
-    lost, given_up = 0, ""
-    for case in chosen:
+    patience, given_up = Patience(), ""
+    for number, case in enumerate(chosen):
+        for finding in found[max(0, number - 1) : number]:
+            keep(finding)
         subject = Subject(case.id, case.family, CANDIDATE, named.rpartition(":")[2], case.dtype)
         if given_up:
             found.append(Finding(*subject, verdict="skipped", expected=False, message=given_up))
             continue
         try:
-            problem, reg = convention.posed(case.problem())
+            problem, reg = posed.problem(case)
             answer = process.call(problem, reg, case.edge.layout, case.edge.labels)
             if answer.outcome == "crash" or answer.outcome == "timeout":
-                lost += 1
-                given_up = f"given up after {PATIENCE} crashes or timeouts" if lost == PATIENCE else ""
+                patience.count((), answer.outcome)
+                given_up = str(skipped()) if patience.spent(()) else ""
                 found.append(Finding(*subject, verdict=answer.outcome, expected=False, message=answer.message))
                 continue
-            acceptance = accept(problem)
+            if not found and answer.message.startswith(_NOT_CALLED):
+                raise CandidateError(f"{named}: {answer.message.removeprefix(_NOT_CALLED)}")
+            acceptance = posed.acceptance(case)
         except KeyboardInterrupt:
             given_up = INTERRUPTED
             found.append(Finding(*subject, verdict="skipped", expected=False, message=given_up))
             continue
-        finding, gradients = convention.judged(subject, answer, acceptance)
+        finding, gradients = posed.convention.judged(subject, answer, acceptance)
         found.append(finding)
         observations.append(Observation(case, acceptance, gradients, answer.changed, finding))
-        notes += noticed.on_answer(answer, case.dtype)
+        notes += _adaptations(answer)
+        others = tuple(warning for warning in answer.warned if not warning.startswith(_ADAPTED))
+        notes += noticed.on_answer(replace(answer, warned=others), case.dtype)
+    for finding in found[-1:]:
+        keep(finding)
     return observations, found, notes
+
+
+def _adaptations(answer: Answer) -> list[str]:
+    """What was done so that the implementation could be judged as it is."""
+    return [warning.removeprefix(_ADAPTED) for warning in answer.warned if warning.startswith(_ADAPTED)]
+
+
+def _canonical(o: Observation, convention: Convention) -> Observation:
+    """An observation as the diagnosis takes it, without the decay of biases."""
+    if o.gradients is None or not convention.bias_decay:
+        return o
+    acceptance, gradients = convention.undecayed(o.acceptance, o.gradients)
+    return o._replace(acceptance=acceptance, gradients=gradients)

@@ -1,38 +1,35 @@
 """A candidate in a process of its own: whatever it does there, the audit goes on.
 
-The process is given a case's numbers and answers with arrays, both as plain .npy data through two pipes, never as
-pickles. What the candidate prints is thrown away.
+The process is given a case's numbers and answers with arrays, both as plain bytes through two pipes. What the candidate
+prints is thrown away; what it can reach, `cage` says.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import os
-import select
 import signal
 import subprocess
 import sys
-import time
-import warnings
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
-from adapters.calls import Caller, Outcome, in_words
-from adapters.candidate import CandidateError, call, load
+from adapters.calls import ARRAYS, EARLIER
+from adapters.candidate import CandidateError
+from adapters.messages import Call, MessageError, Reply, receive, send
+from audit.cage import NOTES, Cage, cage, private
+from audit.terminal import printable
 from reference.problem import TENSORS, Gradients, Problem
 
-ROOT = Path(__file__).parent.parent
 #: How long the candidate's file may take to be imported, beyond the limit of a call, in seconds.
 IMPORT_SECONDS = 10.0
-#: An answer larger than this is not read, in bytes.
-LARGEST = 1 << 30
-MIB = 1 << 20
+#: An answer may be larger than the inputs by this factor, and by so many bytes.
+FACTOR, BEYOND = 4, 1 << 24
+#: Tells the processes of one audit apart.
+_numbers = count()
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,20 +69,31 @@ class Isolated:
         The limit of a call, in seconds.
     memory : int
         How much memory calls may take, beyond what the candidate's imports took, in MiB.
+    path : tuple of str
+        Folders in which its imports are looked for, beside its own.
     """
 
     target: str
     timeout: float = 10.0
     memory: int = 4096
+    path: tuple[str, ...] = ()
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _cage: Cage | None = field(default=None, init=False)
     _ask: int = field(default=-1, init=False)
     _hear: int = field(default=-1, init=False)
+    _imported: bool = field(default=False, init=False)
 
     def __enter__(self) -> Isolated:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be had to keep the process in; empty where all could."""
+        note = NOTES[self._cage.kind] if self._cage else ""
+        return (note,) if note else ()
 
     def start(self) -> None:
         """Start the process, if it does not run.
@@ -97,37 +105,38 @@ class Isolated:
         """
         if self._process is not None:
             return
+        file, colon, name = self.target.rpartition(":")
+        target = f"{Path(file).resolve()}{colon}{name}" if file else self.target
         child_hears, self._ask = os.pipe()
         self._hear, child_answers = os.pipe()
+        os.set_blocking(self._ask, False)  # a candidate that does not read must not stop the audit
+        self._cage = cage([private(), *_folders(Path(file)), *map(Path, self.path)], next(_numbers))
+        serving = [sys.executable, "-P", "-m", "adapters.serving", target, str(child_hears), str(child_answers)]
         self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "audit.isolation",
-                self.target,
-                str(child_hears),
-                str(child_answers),
-                str(self.memory),
-            ],
+            [*self._cage.before, *serving, str(self.memory), *self.path],
             pass_fds=(child_hears, child_answers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
             start_new_session=True,
+            **self._cage.options,
         )
         os.close(child_hears)
         os.close(child_answers)
+        limit = self.timeout + IMPORT_SECONDS
         try:
-            header, _ = _read(self._hear, self.timeout + IMPORT_SECONDS)
+            reply, _ = receive(self._hear, Reply, BEYOND, limit)
         except TimeoutError:
             self.stop()
-            raise CandidateError(f"{self.target} is not imported after {self.timeout + IMPORT_SECONDS:g} s") from None
-        except EOFError:
+            raise CandidateError(f"{self.target} is not imported after {limit:g} s") from None
+        except (EOFError, MessageError):
             raise CandidateError(f"{self.target} cannot be imported: the process {self._end()}") from None
-        if header["message"]:
+        if reply.message:
             self.stop()
-            raise CandidateError(header["message"])
+            raise CandidateError(
+                printable(reply.message).replace(target, self.target).replace(str(Path(file).resolve()), file)
+            )
+        self._imported = True
 
     def call(self, problem: Problem, reg: float, layout: str = "C", labels: str = "int64") -> Answer:
         """Call the candidate on a problem's arrays with another factor of the regularisation.
@@ -135,151 +144,78 @@ class Isolated:
         Raises
         ------
         CandidateError
-            If the candidate cannot be imported.
+            If the candidate cannot be imported the first time.
         """
-        self.start()
-        arrays = {name: getattr(problem, name) for name in ("X", "y", "W1", "b1", "W2", "b2")}
         try:
-            _write(self._ask, {"reg": reg, "layout": layout, "labels": labels}, arrays)
-            header, results = _read(self._hear, self.timeout)
+            self.start()
+        except CandidateError as error:
+            if not self._imported:
+                raise
+            return Answer("crash", message=f"it cannot be imported again: {error}")
+        arrays = {name: getattr(problem, name) for name in ARRAYS}
+        longest = FACTOR * sum(array.nbytes for array in arrays.values()) + BEYOND
+        try:
+            send(self._ask, Call(reg, layout, labels), arrays, self.timeout)
+            reply, results = receive(self._hear, Reply, longest, self.timeout)
+            return _read(reply, results)
         except TimeoutError:
+            if self._process is not None and self._process.poll() is not None:  # a child of it kept the pipe open
+                return Answer("crash", message=f"the process {self._end()}")
             self.stop()
             return Answer("timeout", message=f"no answer after {self.timeout:g} s")
         except (EOFError, BrokenPipeError):
             return Answer("crash", message=f"the process {self._end()}")
-        except ValueError as error:
+        except (MessageError, TypeError) as error:
             self.stop()
-            return Answer("crash", message=f"the answer cannot be read: {error}")
-        changed, warned = tuple(header["changed"]), tuple(map(_printable, header["warned"]))
-        if header["message"]:
-            return Answer("raised", None, _printable(header["message"]), changed, warned)
-        return Answer("gradients", Gradients(**results), "", changed, warned)
+            return Answer("crash", message=f"the answer cannot be read: {printable(str(error))}")
 
     def stop(self) -> None:
         """End the process and whatever it started."""
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._end()
+        if self._process is not None:
+            self._end(at_once=True)
 
-    def _end(self) -> str:
-        """How the process ended; everything that belongs to it is closed."""
+    def _end(self, at_once: bool = False) -> str:
+        """How the process ended; whatever it started ends too, and everything that belongs to it is closed."""
         process, self._process = self._process, None
         os.close(self._ask)
         os.close(self._hear)
-        if process is None:
+        if process is None or self._cage is None:
             return "was not there"
+        if at_once:
+            self._cage.end(process)
         try:
             status = process.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            process.kill()
+            self._cage.end(process)
             status = process.wait()
-        if status < 0:
-            return f"died of {signal.Signals(-status).name}"
-        return f"ended with status {status}"
+        if not at_once:
+            self._cage.end(process)
+        if self._cage.kind == "bubblewrap" and 128 < status < 192:  # as a shell says it
+            status = 128 - status
+        return f"died of {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
-def _printable(text: str) -> str:
-    """The text with what no console can print replaced."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
-
-
-def _write(pipe: int, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-    """Send a message: its length, then a .npz archive with the header as JSON in it."""
-    packed = io.BytesIO()
-    text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
-    np.savez(packed, allow_pickle=False, header=text, **arrays)
-    content = packed.getbuffer()
-    for part in (len(content).to_bytes(8, "little"), content):
-        view = memoryview(part)
-        while view:
-            view = view[os.write(pipe, view) :]
-
-
-def _read(pipe: int, seconds: float | None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Receive a message within so many seconds (None: whenever it comes).
+def _read(reply: Reply, results: dict[str, NDArray[Any]]) -> Answer:
+    """The answer in a reply.
 
     Raises
     ------
-    TimeoutError, EOFError, ValueError
-        If it is late, if the other side has gone, if it is no message.
+    MessageError, TypeError
+        If it is none.
     """
-    deadline = None if seconds is None else time.monotonic() + seconds
-    length = int.from_bytes(_exactly(pipe, 8, deadline), "little")
-    if length > LARGEST:
-        raise ValueError(f"it has {length} bytes")
-    with np.load(io.BytesIO(_exactly(pipe, length, deadline)), allow_pickle=False) as message:
-        arrays = {name: message[name] for name in message.files}
-    header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())
-    return header, arrays
+    warned = tuple(printable(text) for text in reply.warned)
+    if not set(reply.changed) <= {*ARRAYS, EARLIER}:
+        raise MessageError("it names inputs that there are not")
+    if reply.message:
+        return Answer("raised", None, printable(reply.message), tuple(reply.changed), warned)
+    if set(results) != set(TENSORS):
+        raise MessageError(f"it holds {', '.join(sorted(results)) or 'nothing'}; expected {', '.join(TENSORS)}")
+    return Answer("gradients", Gradients(**results), "", tuple(reply.changed), warned)
 
 
-def _exactly(pipe: int, size: int, deadline: float | None) -> bytes:
-    parts = []
-    while size:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if not select.select([pipe], [], [], left)[0]:
-            raise TimeoutError
-        part = os.read(pipe, min(size, MIB))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
-def _serve(target: str, hears: int, answers: int, memory: int) -> None:
-    """The candidate's process: import it, then answer calls until the other side goes."""
-    try:
-        candidate = load(target)
-    except CandidateError as error:
-        _write(answers, {"message": " ".join(str(error).split())}, {})
-        return
-    caller = Caller(lambda inputs: call(candidate, inputs))
-    _limit_memory(memory)
-    _write(answers, {"message": ""}, {})
-    while True:
-        try:
-            header, arrays = _read(hears, None)
-        except EOFError:
-            return
-        _write(answers, *_answer(caller, header, arrays))
-
-
-def _answer(
-    caller: Caller, header: dict[str, Any], arrays: dict[str, NDArray[Any]]
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Call the candidate once, and say what came of it."""
-    results: dict[str, NDArray[Any]] = {}
-    message = ""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            outcome = caller(Problem(**arrays, reg=0.0), header["layout"], header["labels"], header["reg"])
-        except KeyboardInterrupt as error:  # the candidate's own: Ctrl-C is the parent's
-            outcome = Outcome(None, error, ())
-    if outcome.gradients is not None:
-        results = {name: getattr(outcome.gradients, name) for name in TENSORS}
-    elif isinstance(outcome.error, MemoryError):
-        message = "MemoryError: it took more memory than it may"
-    else:
-        message = in_words(outcome.error)[:1000]
-    warned = sorted({" ".join(f"{w.category.__name__}: {w.message}".split())[:200] for w in caught})[:5]
-    return {"message": message, "changed": outcome.changed, "warned": warned}, results
-
-
-def _limit_memory(mib: int) -> None:
-    """Let the process take so much more memory than it has now, where the system can limit it."""
-    try:
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except (ImportError, OSError):
-        return
-    limit = pages * resource.getpagesize() + mib * MIB
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1], *map(int, sys.argv[2:5]))
+def _folders(file: Path) -> list[Path]:
+    """The folder of a file and, where that is a package, the folder that the package is imported from."""
+    folder = file.resolve().parent
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        folder = folder.parent
+    return [folder]

@@ -18,6 +18,12 @@ Verdict = Literal["pass", "wrong", "undecided", "error", "crash", "timeout", "sk
 VERDICTS: tuple[Verdict, ...] = ("crash", "timeout", "wrong", "error", "skipped", "undecided", "unsupported", "pass")
 
 
+#: An error above this part of a tensor's natural size leaves no digit of it (ROUNDING.md, 4.2).
+NO_DIGIT = 2.0**-4
+#: What is said where digits are lost to an offset, whether some are left (`undecided`) or none (`wrong`).
+LOST = "digits lost to a common offset of the logits"
+
+
 class Subject(NamedTuple):
     """Who is judged, and on what."""
 
@@ -54,6 +60,9 @@ class Finding:
         The largest error relative to its tensor's largest exact entry, in units of the unit roundoff.
     power : float or None
         How small an error is certain to be seen, relative to the tensor's natural size.
+    blind : float or None
+        The share of the entries not exactly 0, of all tensors together, whose bound exceeds their exact size: not even
+        their sign is judged. None if there are none.
     message, diagnosis : str
         What there is to say, if anything.
     """
@@ -74,6 +83,7 @@ class Finding:
     ratio: float | None = None
     error_u: float | None = None
     power: float | None = None
+    blind: float | None = None
     message: str = ""
     diagnosis: str = ""
 
@@ -138,6 +148,7 @@ def judge(subject: Subject, gradients: Gradients, acceptance: Acceptance, change
         ratio=float(worst.ratio[index]),
         error_u=_normwise(compared, acceptance),
         power=acceptance.bound.power,
+        blind=_blind(compared, acceptance),
         message=message,
     )
 
@@ -172,7 +183,10 @@ def _verdict(
         return "wrong", f"the call changed {'its inputs: ' * (changed != (EARLIER,))}{', '.join(changed)}"
     if any((c.ratio > 1).any() for c in compared.values()):
         if _lost_to_an_offset(gradients, compared, acceptance):
-            return "undecided", "digits lost to a common offset of the logits"
+            digitless = [name for name in TENSORS if _no_digit_left(name, compared[name], acceptance)]
+            if not digitless:
+                return "undecided", LOST
+            return "wrong", LOST if digitless == ["loss"] else ""
         return "wrong", ""
     power = acceptance.bound.power
     if not np.isfinite(power):
@@ -185,12 +199,27 @@ def _verdict(
 def _lost_to_an_offset(gradients: Gradients, compared: dict[str, Comparison], acceptance: Acceptance) -> bool:
     """Whether all that is wrong may come from logsumexp(s) - s[y] with a large offset common to a sample's logits.
 
-    Then every error is within the bound that allows for it, and db2 still sums to 0 as any softmax makes it.
+    Then every error is within the bound that allows for it, and the data part of db2 still sums to 0 as any softmax
+    makes it: so do its errors.
     """
     whole = acceptance.bound_allowing("whole")
     within = all(bool((c.error <= whole.tensors[name]).all()) for name, c in compared.items())
     none = acceptance.bound_allowing("none")
-    return within and bool(abs(gradients.b2.astype(np.float64).sum()) <= none.tensors["b2"].sum())
+    exact = acceptance.exact.tensors["b2"]
+    errors = (gradients.b2.astype(np.float64) - exact.hi) - exact.lo
+    return within and bool(abs(errors.sum()) <= none.tensors["b2"].sum())
+
+
+def _no_digit_left(name: str, c: Comparison, acceptance: Acceptance) -> bool:
+    """Whether a tensor is outside its bound, and so far that nothing of it can be used."""
+    return bool(((c.ratio > 1) & (c.error > NO_DIGIT * acceptance.bound.sizes[name])).any())
+
+
+def _blind(compared: dict[str, Comparison], acceptance: Acceptance) -> float | None:
+    """The share of the entries, of those not exactly 0, of which the bound exceeds the size; None if all are 0."""
+    exact = np.concatenate([np.abs(acceptance.exact.tensors[name].hi).ravel() for name in compared])
+    bound = np.concatenate([c.bound.ravel() for c in compared.values()])
+    return float((bound > exact)[exact != 0].mean()) if exact.any() else None
 
 
 def _normwise(compared: dict[str, Comparison], acceptance: Acceptance) -> float:

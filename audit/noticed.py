@@ -13,7 +13,6 @@ from audit.conventions import CONVENTIONS, Convention
 from audit.diagnosis import Observation
 from audit.isolation import Answer, Isolated
 from audit.judge import Subject
-from reference.acceptance import accept
 from reference.problem import TENSORS
 
 #: On so many cases a convention is tried.
@@ -52,24 +51,46 @@ def on_state(process: Isolated, case: Case) -> list[str]:
     return []
 
 
+def on_order(process: Isolated, observations: Sequence[Observation]) -> list[str]:
+    """Whether a call in the midst of others gave what a new process gives, where sizes differ from the first call's."""
+    first = observations[0].acceptance.problem.shape.N if observations else 0
+    later = [o for o in observations if first != o.acceptance.problem.shape.N and o.gradients is not None]
+    process.stop()
+    for o in later[:1]:
+        problem = o.case.problem()
+        alone = process.call(problem, problem.reg, o.case.edge.layout, o.case.edge.labels).gradients
+        process.stop()
+        process.call(observations[0].acceptance.problem, problem.reg)
+        after = process.call(problem, problem.reg, o.case.edge.layout, o.case.edge.labels).gradients
+        if alone is not None and after is not None:
+            one, other = ([getattr(g, name).tolist() for name in TENSORS] for g in (alone, after))
+            if str(one) != str(other):
+                return ["it keeps state between calls: a call depends on the sizes of the first"]
+    return []
+
+
 def on_convention(process: Isolated, observations: Sequence[Observation], given: Convention) -> list[str]:
-    """The convention in which the implementation would be right, if there is one."""
-    telling = [o for o in observations if o.acceptance.problem.reg > 0 and o.acceptance.problem.shape.N > 1]
-    failed = [o for o in telling if o.finding.verdict == "wrong"][:TRIED]
+    """The convention in which the implementation would be right wherever it is wrong, if there is one.
+
+    A convention is tried on a few of the cases that it changes, and then on every case that failed.
+    """
+    failed = [o for o in observations if o.finding.verdict in ("wrong", "error")]
+    shown = [o for o in failed if o.acceptance.problem.reg > 0 and o.acceptance.problem.shape.N > 1]
     for convention in CONVENTIONS:
-        if convention == given or not failed:
-            continue
-        verdicts = []
-        for o in failed:
-            problem, reg = convention.posed(o.case.problem())
-            answer = process.call(problem, reg, o.case.edge.layout, o.case.edge.labels)
-            verdicts.append(convention.judged(NOBODY, answer, accept(problem))[0].verdict)
-        if set(verdicts) == {"pass"}:
-            asked = f"with {convention.options}" if convention.options else "without --l2 and --reduction"
+        tried = sorted(failed, key=lambda o: o not in shown[:TRIED])
+        if convention != given and shown and all(_passes(process, o, convention) for o in tried):
+            asked = f"with {convention.options}" if convention.options else "without these options"
             return [
                 f"it is right on {len(failed)} of {len(failed)} failed cases in another convention; accept it {asked}"
             ]
     return []
+
+
+def _passes(process: Isolated, o: Observation, convention: Convention) -> bool:
+    """Whether the implementation passes a case in a convention, or nobody can tell there."""
+    problem, reg = convention.posed(o.case.problem())
+    answer = process.call(problem, reg, o.case.edge.layout, o.case.edge.labels)
+    return convention.judged(NOBODY, answer, convention.accept(problem))[0].verdict in ("pass", "undecided")
 
 
 def on_own_loss(process: Isolated, observations: Sequence[Observation], convention: Convention) -> list[str]:

@@ -11,18 +11,23 @@ import math
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
+from audit import schema
 from audit.expected import Known
-from audit.judge import VERDICTS, Finding
+from audit.files import MIB, document, opened, renamed
+from audit.judge import LOST, VERDICTS, Finding
+from reference.problem import TENSORS
 
 #: The version of the record's form; it changes when a key changes its meaning or goes.
-SCHEMA = 1
+SCHEMA = 2
 
 
+#: The largest files that are read, and the longest line, in bytes.
+LARGEST_RUN, LARGEST_FINDINGS, LONGEST_LINE = 8 * MIB, 128 * MIB, MIB
 #: What run.json holds (the contract).
 KEYS = {"schema", "ok", "partial", "counts", "versions", "machine", "settings", "plan", "shard", "timings", "tables"}
 
@@ -59,7 +64,11 @@ def run_of(
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, Any]:
-    """How many findings there are of each verdict, in all and by case family, and how many are known and explained."""
+    """How many findings there are of each verdict, in all and by case family, and how many are known and explained.
+
+    Of the undecided ones, `offset` are so for digits lost to an offset.
+    """
+    findings = list(findings)
     by_family: dict[str, Counter[str]] = {}
     known: Counter[str] = Counter()
     for finding in findings:
@@ -71,6 +80,7 @@ def counts(findings: Iterable[Finding]) -> dict[str, Any]:
         "verdicts": {v: total[v] for v in VERDICTS},
         "families": ordered,
         "known": {v: known[v] for v in VERDICTS if known[v]},
+        "offset": sum(f.verdict == "undecided" and f.message == LOST for f in findings),
     }
 
 
@@ -86,7 +96,8 @@ def machine() -> dict[str, Any]:
 
 def line(finding: Finding) -> str:
     """One line of findings.jsonl: the finding's fields in their order, non-finite numbers as strings."""
-    return json.dumps(_portable(asdict(finding)), allow_nan=False, ensure_ascii=True)
+    fields = {k: v[: schema.LONGEST] if isinstance(v, str) else v for k, v in asdict(finding).items()}
+    return json.dumps(_portable(fields), allow_nan=False, ensure_ascii=True)
 
 
 def check(out: Path) -> None:
@@ -173,9 +184,9 @@ def complete(out: Path, run: Mapping[str, Any], found: Path, beside: Mapping[str
     try:
         for name, text in files.items():
             (out / f".{name}.new").write_text(text, encoding="utf-8", errors="replace")
-        found.replace(out / "findings.jsonl")
+        renamed(found, out / "findings.jsonl")
         for name in files:
-            (out / f".{name}.new").replace(out / name)
+            renamed(out / f".{name}.new", out / name)
     except OSError as error:
         for name in files:
             with contextlib.suppress(OSError):
@@ -184,54 +195,106 @@ def complete(out: Path, run: Mapping[str, Any], found: Path, beside: Mapping[str
 
 
 def read(folder: Path) -> Record:
-    """Read a record.
+    """Read a record, from wherever it comes.
 
     Raises
     ------
     RecordError
-        If it is not there, of another form, or damaged.
+        If it is not there, of another form, damaged, larger than the limits, or at odds with itself.
     """
     try:
-        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        lines = (folder / "findings.jsonl").read_text(encoding="utf-8").splitlines()
+        with opened(folder / "run.json", LARGEST_RUN) as file:
+            run = document(file.read())
+        if not isinstance(run, dict) or run.get("schema") != SCHEMA or not run.keys() >= KEYS:
+            raise RecordError(f"{folder}/run.json is not of form {SCHEMA}; run the audit again with this version")
+        with opened(folder / "findings.jsonl", LARGEST_FINDINGS) as file:
+            found = list(_findings(file, f"{folder}/findings.jsonl"))
+    except RecordError:
+        raise
     except (OSError, ValueError) as error:
         raise RecordError(
             f"{folder} holds no record that can be read ({error}); expected what `run` wrote there"
         ) from error
-    if not isinstance(run, dict) or run.get("schema") != SCHEMA or not run.keys() >= KEYS:
-        raise RecordError(f"{folder}/run.json is not of form {SCHEMA}; run the audit again with this version")
-    found = []
-    for number, text in enumerate(lines, start=1):
-        try:
-            found.append(finding_of(json.loads(text)))
-        except (ValueError, TypeError, LookupError) as error:
-            raise RecordError(f"{folder}/findings.jsonl, line {number} is damaged; run that shard again") from error
+    try:
+        _check_run(run, found)
+    except ValueError as error:
+        raise RecordError(f"{folder}/run.json is damaged ({error}); run the audit again") from error
     return Record(folder, run, found)
 
 
-def finding_of(content: Mapping[str, Any]) -> Finding:
+def _findings(file: BinaryIO, name: str) -> Iterator[Finding]:
+    """The findings of a file, none of them twice."""
+    seen: set[tuple[str, str, str]] = set()
+    for number, text in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
+        try:
+            if len(text) > LONGEST_LINE:
+                raise ValueError(f"it has more than {LONGEST_LINE} bytes")
+            finding = finding_of(document(text))
+            key = (finding.framework, finding.variant, finding.case)
+            if key in seen:
+                raise ValueError(f"{finding.framework}.{finding.variant}-{finding.case} is there twice")
+        except ValueError as error:
+            raise RecordError(f"{name}, line {number} is damaged; run that shard again ({error})") from error
+        seen.add(key)
+        yield finding
+
+
+def _check_run(run: Mapping[str, Any], found: Sequence[Finding]) -> None:
+    """Make sure that run.json is of its form, and says of the findings what they are.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    schema.check(run, schema.Run)
+    for name, table in run["tables"].items():
+        if any(len(row) != len(table["columns"]) for row in table["rows"]):
+            raise ValueError(f"the table {name!r} has a row of another length than its columns")
+        schema.check(table["rows"], list[list[schema.Cell]])
+    swept = run["settings"].get("cases") == "sweep"
+    told, counted = run["counts"], counts(found)
+    if swept:  # whose passes are counted and not kept
+        told, counted = _without_passes(told), _without_passes(counted)
+        counted["known"] = told["known"] if told["known"] == counted["known"] else counted["known"]
+    if told != counted:
+        raise ValueError("its counts are not those of the findings")
+    tolerated = () if run["settings"].get("strict") else ("undecided",)
+    failed = any(not f.expected and f.verdict not in tolerated for f in found)
+    if run["ok"] and (run["partial"] or failed):
+        raise ValueError("it is called ok, and is not")
+
+
+def _without_passes(counted: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts without the verdict `pass`."""
+    families = {name: {v: n for v, n in of.items() if v != "pass"} for name, of in counted["families"].items()}
+    return {
+        "verdicts": {v: n for v, n in counted["verdicts"].items() if v != "pass"},
+        "families": {name: of for name, of in families.items() if of},
+        "known": counted["known"],
+        "offset": counted["offset"],
+    }
+
+
+def finding_of(content: Any) -> Finding:
     """The finding of a line of findings.jsonl.
 
     Raises
     ------
-    LookupError, TypeError, ValueError
+    ValueError
         If it is none.
     """
-    numbers = {key: _number(content[key]) for key in ("got", "error", "bound", "ratio", "error_u", "power")}
-    index, exact = content["index"], content["exact"]
-    return Finding(
-        **{
-            **content,
-            **numbers,
-            "index": None if index is None else tuple(index),
-            "exact": None if exact is None else (_number(exact[0]), _number(exact[1])),
-        }
-    )
-
-
-def _number(value: Any) -> Any:
-    """A number of a record, where non-finite ones are strings."""
-    return float(value) if isinstance(value, str) else value
+    finding: Finding = schema.valid(content, Finding)
+    entry = (finding.tensor, finding.index, finding.got, finding.exact, finding.error, finding.bound, finding.ratio)
+    if any(part is None for part in entry) != all(part is None for part in entry):
+        raise ValueError("a part of its worst entry is missing")
+    if finding.tensor not in (None, *TENSORS):
+        raise ValueError("its tensor is none")
+    if len(finding.index or ()) > 2:
+        raise ValueError("its index is none")
+    if finding.verdict == "pass" and not finding.expected:
+        raise ValueError("a pass that is not expected")
+    return finding
 
 
 def _portable(value: Any) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from adapters import adapter
 from adapters.calls import Caller, in_words
 from audit import comparison
 from audit.catalogue import STEPS, Case, case_of, cases
-from audit.engine import Lost, Name, Names, Workers, ordered
+from audit.engine import Engine, Here, Lost, Name, Names, ordered
 from audit.expected import Judged, Known, explained, stale
 from audit.judge import Finding, Subject, judge
 from audit.mistakes.matrix import matrix
@@ -24,7 +25,7 @@ from reference.problem import Problem
 #: The framework that a user's own implementation is called in the findings.
 CANDIDATE = "candidate"
 #: How many items a worker is given at a time, at most.
-BATCH = 100
+BATCH = 30
 
 
 class SettingsError(ValueError):
@@ -67,24 +68,64 @@ class Settings:
     others: str = ""
 
 
-def chosen_variants(frameworks: Sequence[str], variants: Sequence[str]) -> tuple[tuple[str, str], ...]:
+class Offer(NamedTuple):
+    """What a framework says of itself."""
+
+    variants: tuple[str, ...]
+    versions: dict[str, str]
+
+
+def offered(names: Names) -> Iterator[tuple[Name, Offer]]:
+    """What frameworks, given by their names, say of themselves, in whatever process they are imported."""
+    for name in names:
+        framework = adapter(name[0])
+        yield name, Offer(framework.variants, framework.versions())
+
+
+def offers(frameworks: Sequence[str], engine: Engine) -> dict[str, Offer]:
+    """What frameworks say of themselves where they are going to be judged.
+
+    Raises
+    ------
+    SettingsError
+        If one of them ends its process when it is imported.
+    """
+
+    def lost(name: Name, loss: Lost) -> Offer:
+        raise SettingsError(f"{name[0]} cannot be imported ({loss}); leave it out with --frameworks")
+
+    found = ordered(engine, offered, [((name,),) for name in frameworks], lost)
+    return {names[0][0]: offer for names, of_one in found for offer in of_one}
+
+
+def chosen_variants(
+    frameworks: Sequence[str], variants: Sequence[str], of: Mapping[str, Offer] | None = None
+) -> tuple[tuple[str, str], ...]:
     """The frameworks, each with those of its variants that were asked for ("canonical", "all", or names).
+
+    Parameters
+    ----------
+    frameworks, variants : sequence of str
+        Their names.
+    of : mapping of str to Offer
+        What they offer; by default they are asked in this process.
 
     Raises
     ------
     SettingsError
         If a variant is named that none of the frameworks offers.
     """
-    offered = {name: adapter(name).variants for name in frameworks}
+    offering = offers(frameworks, Here()) if of is None else of
+    choice = {name: offering[name].variants for name in frameworks}
     chosen = tuple(
         (name, variant)
-        for name, all_of_it in offered.items()
+        for name, all_of_it in choice.items()
         for variant in all_of_it
         if "all" in variants or variant in variants or ("canonical" in variants and variant == all_of_it[0])
     )
     missing = set(variants) - {"canonical", "all"} - {variant for _, variant in chosen}
     if missing:
-        said = "; ".join(f"{name}: {', '.join(all_of_it)}" for name, all_of_it in offered.items())
+        said = "; ".join(f"{name}: {', '.join(all_of_it)}" for name, all_of_it in choice.items())
         raise SettingsError(f"no framework has the variant {', '.join(sorted(missing))}; expected one of {said}")
     return chosen
 
@@ -110,36 +151,35 @@ def plan_hash(items: Iterable[Item]) -> str:
     return hashlib.sha256("\n".join(item.id for item in items).encode()).hexdigest()
 
 
-def findings(items: Sequence[Item], workers: int = 1) -> Iterator[tuple[int, Finding]]:
-    """Judge the items, in this process or in several; the findings are the same.
+def findings(items: Sequence[Item], engine: Engine) -> Iterator[tuple[int, Finding]]:
+    """Judge the items wherever the engine has it done; the findings are the same.
 
     Yields
     ------
     tuple of int and Finding
         The item's number and its finding, as they are found.
     """
-    if workers == 1:
-        yield from enumerate(judged(items))
-        return
     batches = _batches(items)
-    pool = Workers(workers)
-    try:
-        named = (tuple(name_of(items[i]) for i in batch) for batch in batches)
-        for batch, (_, found) in zip(batches, ordered(pool, judged_by_name, named, given_up), strict=True):
-            yield from zip(batch, found, strict=True)
-    finally:
-        pool.close()
+    named = (tuple(name_of(items[i]) for i in batch) for batch in batches)
+    for batch, (_, found) in zip(batches, ordered(engine, judged_by_name, named, given_up), strict=True):
+        yield from zip(batch, found, strict=True)
 
 
 def _batches(items: Sequence[Item]) -> list[list[int]]:
-    """The items' numbers in batches, each of one shape and dtype or one training: what is compiled once serves all."""
-    alike: dict[object, list[int]] = {}
-    for i, item in enumerate(items):
-        training = None if item.case.step is None else (item.framework, item.variant)
-        alike.setdefault((item.case.shape, item.case.dtype, training), []).append(i)
-    return sorted((group[i : i + BATCH] for group in alike.values() for i in range(0, len(group), BATCH)), key=len)[
-        ::-1
-    ]
+    """The items' numbers in batches, each of one shape and dtype or one training: what is compiled once serves all.
+
+    The items of one case stay together, so that its exact values are found once.
+    """
+    alike: dict[object, list[list[int]]] = {}
+    for case, group in groupby(range(len(items)), key=lambda i: items[i].case):
+        for numbers in [[i] for i in group] if case.step is not None else [list(group)]:
+            first = items[numbers[0]]
+            training = None if case.step is None else (first.framework, first.variant)
+            batches = alike.setdefault((case.shape, case.dtype, training), [[]])
+            if len(batches[-1]) + len(numbers) > BATCH and batches[-1]:
+                batches.append([])
+            batches[-1].extend(numbers)
+    return sorted((batch for batches in alike.values() for batch in batches), key=len, reverse=True)
 
 
 def name_of(item: Item) -> Name:
@@ -147,9 +187,9 @@ def name_of(item: Item) -> Name:
     return item.case.id, item.framework, item.variant
 
 
-def judged_by_name(names: Names) -> list[tuple[Name, Finding]]:
+def judged_by_name(names: Names) -> Iterator[tuple[Name, Finding]]:
     """Judge items that are given by their names."""
-    return list(zip(names, judged([_item(name) for name in names]), strict=True))
+    return zip(names, judged([_item(name) for name in names]), strict=True)
 
 
 def given_up(name: Name, lost: Lost) -> Finding:
@@ -213,6 +253,25 @@ def tables(items: Sequence[Item], compared: Sequence[tuple[str, str]] = ()) -> d
         who = list(dict.fromkeys((item.framework, item.variant) for item in steps))
         found["training"] = training_table(who, starts, STEPS)
     return found
+
+
+def tables_by(engine: Engine, settings: Settings, compare: bool) -> dict[str, Any]:
+    """The tables of a run, made where the frameworks are; one that takes its process with it is said to be missing."""
+    name = (json.dumps(asdict(settings)), "compare" if compare else "")
+    ((_, found),) = ordered(engine, _tabled, [(name,)], _untabled)
+    (made,) = found
+    return dict(made)
+
+
+def _tabled(names: Names) -> Iterator[tuple[Name, dict[str, Any]]]:
+    for name in names:
+        content = json.loads(name[0])
+        settings = Settings(**{**content, "who": tuple(map(tuple, content["who"])), "dtypes": tuple(content["dtypes"])})
+        yield name, tables(plan(settings), settings.who if name[1] else ())
+
+
+def _untabled(_: Name, lost: Lost) -> dict[str, Any]:
+    return {"missing": {"title": "tables", "columns": ["missing"], "note": f"not made: {lost}", "rows": []}}
 
 
 def gone_of(settings: Settings, findings: Sequence[Finding]) -> list[tuple[Known, str, str]]:

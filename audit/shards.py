@@ -14,7 +14,7 @@ def parse(text: str) -> tuple[int, int]:
     ValueError
         If that is no shard: 1 <= I <= N.
     """
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise ValueError(f"{text!r} is no shard; expected I/N with 1 <= I <= N, such as 1/2")
     return int(match[1]), int(match[2])

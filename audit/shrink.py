@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from tokenize import TokenError
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
+from numpy.lib import format as npy
 
+from audit.files import MIB, opened
 from reference.problem import PARAMETERS, Problem, ProblemError
 
 ARRAYS = ("X", "y", *PARAMETERS)
+#: The largest file, and the largest array in it, in bytes.
+LARGEST = 32 * MIB
 #: Numbers are tried with so many significant bits.
 PLAIN = (1, 3, 8)
 
@@ -98,20 +104,54 @@ def save(file: Path, problem: Problem) -> None:
 
 
 def load(file: Path) -> Problem:
-    """The problem of an .npz file, which is data only: nothing in it is executed.
+    """The problem of an .npz file, which is data only: nothing in it is executed, and its sizes are checked first.
 
     Raises
     ------
     ProblemError
-        If it cannot be read, or holds no problem.
+        If it cannot be read, is larger than the limits, or holds no problem.
     """
     try:
-        with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as content:
-            arrays: dict[str, Any] = {name: content[name] for name in ARRAYS}
-            reg = float(content["reg"])
-    except (OSError, ValueError, LookupError, TypeError, EOFError, BadZipFile) as error:
-        said = " ".join(str(error).split())[:200]
-        raise ProblemError(
-            f"{file} holds no problem ({said}); expected X, y, W1, b1, W2, b2 and reg as .npz"
-        ) from error
+        with opened(file, LARGEST) as stream, ZipFile(stream) as archive:
+            arrays = {name: _array(archive, f"{name}.npy") for name in (*ARRAYS, "reg")}
+            reg = float(arrays.pop("reg").reshape(()))
+    except (OSError, ValueError, LookupError, TypeError, EOFError, ArithmeticError, NotImplementedError) as error:
+        raise _none(file, error) from error
+    except (RuntimeError, MemoryError, SyntaxError, TokenError, BadZipFile, zlib.error) as error:
+        raise _none(file, error) from error
     return Problem(**arrays, reg=reg)
+
+
+def _none(file: Path, error: BaseException) -> ProblemError:
+    said = " ".join(str(error).split())[:200]
+    return ProblemError(f"{file} holds no problem ({said}); expected X, y, W1, b1, W2, b2 and reg as .npz")
+
+
+def _array(archive: ZipFile, name: str) -> np.ndarray:
+    """An array of the archive, once its declared sizes are known to be possible.
+
+    Raises
+    ------
+    ValueError
+        If it is there twice, encrypted, compressed in an unusual way, too large, or no plain array of numbers.
+    """
+    members = [member for member in archive.infolist() if member.filename == name]
+    if len(members) != 1:
+        raise ValueError(f"{name} is there {len(members)} times")
+    (member,) = members
+    if member.flag_bits & 1 or member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise ValueError(f"{name} is encrypted, or compressed in an unusual way")
+    if member.file_size > LARGEST:
+        raise ValueError(f"{name} has {member.file_size} bytes, more than the {LARGEST} that are read")
+    with archive.open(member) as stream:
+        version = npy.read_magic(stream)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"{name} is of another version of .npy")
+        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, fortran, dtype = header(stream)
+        content = stream.read(LARGEST)
+    if dtype.hasobject or dtype.kind not in "iuf":
+        raise ValueError(f"{name} has dtype {str(dtype)[:50]}")
+    if len(shape) > 2 or math.prod(shape) * dtype.itemsize != len(content):
+        raise ValueError(f"{name} has another size than it says")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")

@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,19 @@ import numpy as np
 
 from adapters import adapter
 from adapters.calls import hand_over
-from audit import record
+from audit import record, schema
 from audit.catalogue import REGS, Case, case_of
 from audit.edge_cases import EDGE_CASES
-from audit.engine import Engine, Lost, Name, Names, ordered
+from audit.engine import PATIENCE, Engine, Lost, Name, Names, Patience, ordered, skipped
+from audit.files import MIB, document, opened, renamed, synced
 from audit.isolation import Isolated
-from audit.judge import VERDICTS, Finding, Subject, judge
+from audit.judge import LOST, VERDICTS, Finding, Subject, judge
 from audit.run import CANDIDATE, Item, given_up, judged
 from audit.shards import belongs
 from audit.shrink import save, shrunk
+from audit.versions import made_by
 from reference.acceptance import accept
-from reference.problem import DTYPES, Problem, Shape
+from reference.problem import DTYPES, PARAMETERS, Problem, Shape
 
 #: The fixed set of shapes: what is compiled for one of them serves all its problems.
 SHAPES = tuple(
@@ -41,12 +44,12 @@ SHAPES = tuple(
 )
 #: The kinds of problems; half of all are plain random ones.
 KINDS = tuple(
-    edge.name for edge in EDGE_CASES.values() if edge.family not in ("random", "images", "training", "layout", "labels")
+    edge.name
+    for edge in EDGE_CASES.values()
+    if edge.family not in ("random", "sizes", "images", "training", "layout", "labels")
 )
 #: So many problems are a batch: a part of a second of work.
 BATCH = 48
-#: After so many crashes and timeouts of a candidate the rest is given up.
-PATIENCE = 3
 #: At most so many failing problems are shrunk.
 SHRUNK = 5
 #: The bins of a ratio's histogram: so many to an octave, from the lowest exponent on.
@@ -55,6 +58,20 @@ BINS, LOWEST, HIGHEST = 8, -24, 8
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 #: The files of a sweep that is under way.
 PROGRESS, FOUND = "progress.json", "sweep.jsonl"
+#: The largest progress.json that is read, in bytes.
+LARGEST = 4 * MIB
+
+
+@lru_cache(maxsize=1)
+def kinds() -> str:
+    """A digest of the kinds of problems: their names, dtypes and numbers on one shape, and what is drawn among."""
+    digest = hashlib.sha256(repr((SHAPES, KINDS, REGS, BATCH)).encode())
+    for kind in ("random", *KINDS):
+        problem = Case(SHAPES[4], 0.1, EDGE_CASES[kind], EDGE_CASES[kind].dtypes[0], 0).problem()
+        digest.update(repr((kind, EDGE_CASES[kind].dtypes, EDGE_CASES[kind].family)).encode())
+        for name in ("X", "y", *PARAMETERS):
+            digest.update(getattr(problem, name).tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,8 @@ class Sweep:
         Which part of the problems, by a hash of their ids.
     strict : bool
         Whether `undecided` fails too.
+    catalogue : str
+        A digest of what its problems are drawn from.
     """
 
     count: int
@@ -83,6 +102,7 @@ class Sweep:
     dtypes: tuple[str, ...] = DTYPES
     shard: tuple[int, int] = (1, 1)
     strict: bool = False
+    catalogue: str = field(default_factory=kinds)
 
     @property
     def hash(self) -> str:
@@ -119,17 +139,16 @@ def work(names: Names) -> list[tuple[Name, Finding]]:
 
 def _of_candidates(names: Names) -> Iterator[tuple[Name, Finding]]:
     """The findings on a candidate, skipped after so many crashes and timeouts."""
-    lost = 0
+    patience = Patience()
     for name in names:
         case_id, framework, target, timeout, memory = name
         case = case_of(case_id)
         subject = Subject(case.id, case.family, framework, target.rpartition(":")[2], case.dtype)
-        if lost >= PATIENCE:
-            message = f"given up after {PATIENCE} crashes or timeouts"
-            yield name, Finding(*subject, verdict="skipped", expected=False, message=message)
+        if patience.spent(name[1:]):
+            yield name, Finding(*subject, verdict="skipped", expected=False, message=str(skipped()))
             continue
         finding = _of_candidate(subject, case, _isolated(target, float(timeout), int(memory)))
-        lost += finding.verdict in ("crash", "timeout")
+        patience.count(name[1:], finding.verdict)
         yield name, finding
 
 
@@ -173,6 +192,8 @@ class Tally:
         Family -> verdict -> how many.
     known : dict
         Verdict -> how many are known and explained.
+    offset : int
+        How many are undecided for digits lost to an offset.
     worst : dict
         Variant and dtype -> the largest ratio of a pass, and its case.
     bins : dict
@@ -181,7 +202,8 @@ class Tally:
 
     families: dict[str, dict[str, int]] = field(default_factory=dict)
     known: dict[str, int] = field(default_factory=dict)
-    worst: dict[str, list[Any]] = field(default_factory=dict)
+    offset: int = 0
+    worst: dict[str, tuple[float, str]] = field(default_factory=dict)
     bins: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def add(self, finding: Finding) -> None:
@@ -190,19 +212,20 @@ class Tally:
         family[finding.verdict] = family.get(finding.verdict, 0) + 1
         if finding.expected and finding.verdict in ("wrong", "error"):
             self.known[finding.verdict] = self.known.get(finding.verdict, 0) + 1
+        self.offset += finding.verdict == "undecided" and finding.message == LOST
         if finding.verdict != "pass" or finding.ratio is None or finding.family == "undecidable kinks":
             return
         who = f"{finding.framework} {finding.variant} {finding.dtype}"
         bins = self.bins.setdefault(who, {})
         bins[_bin(finding.ratio)] = bins.get(_bin(finding.ratio), 0) + 1
-        if finding.ratio > self.worst.get(who, [-1.0, ""])[0]:
-            self.worst[who] = [finding.ratio, finding.case]
+        if finding.ratio > self.worst.get(who, (-1.0, ""))[0]:
+            self.worst[who] = (finding.ratio, finding.case)
 
     def counts(self) -> dict[str, Any]:
         """As in run.json: how many of each verdict, in all and by family."""
         total = {v: sum(family.get(v, 0) for family in self.families.values()) for v in VERDICTS}
         ordered = {name: {v: of[v] for v in VERDICTS if v in of} for name, of in sorted(self.families.items())}
-        return {"verdicts": total, "families": ordered, "known": self.known}
+        return {"verdicts": total, "families": ordered, "known": self.known, "offset": self.offset}
 
     def table(self) -> dict[str, Any]:
         """The ratios of what passed: quantiles, the worst, and its case."""
@@ -230,6 +253,21 @@ def _bin(ratio: float) -> str:
     if ratio <= 0:
         return str(LOWEST * BINS)
     return str(min(max(math.floor(BINS * math.log2(ratio)), LOWEST * BINS), HIGHEST * BINS))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The content of progress.json: what was asked for, how far it is, and which gradaudit is at it.
+
+    The counts are those of Progress; `lost` says how many crashes and timeouts there were of whom.
+    """
+
+    sweep: Sweep
+    done: int
+    size: int
+    lost: int
+    tally: Tally
+    made_by: dict[str, str]
 
 
 @dataclass
@@ -278,19 +316,34 @@ class Progress:
             If there is none.
         """
         try:
-            kept = json.loads((out / PROGRESS).read_text(encoding="utf-8"))
-            asked = kept.pop("sweep")
-            who = tuple((framework, variant) for framework, variant in asked["who"])
-            sweep = Sweep(**{**asked, "who": who, "dtypes": tuple(asked["dtypes"]), "shard": tuple(asked["shard"])})
-            resumed = cls(out, sweep, tally=Tally(**kept.pop("tally")), **kept)
-            with open(out / FOUND, "rb+") as findings:
+            kept = _read(out / PROGRESS)
+            resumed = cls(out, kept.sweep, kept.done, kept.size, kept.lost, kept.tally)
+            with opened(out / FOUND, writable=True) as findings:
                 if findings.seek(0, os.SEEK_END) < resumed.size:
                     raise ValueError(f"{FOUND} is shorter than {resumed.size} bytes")
                 findings.truncate(resumed.size)
-        except (OSError, ValueError, TypeError, LookupError) as error:
+            resumed._check()
+        except (OSError, ValueError) as error:
             said = f"{out} holds no sweep that can be resumed ({error})"
             raise record.RecordError(f"{said}; name the folder of one that was interrupted") from error
         return resumed
+
+    def _check(self) -> None:
+        """Make sure that the counts are those of the findings that are kept.
+
+        Raises
+        ------
+        ValueError
+            If they are not.
+        """
+        counted = Tally()
+        lost = 0
+        for finding in self.findings():
+            counted.add(finding)
+            lost += finding.verdict in ("crash", "timeout")
+        told = {v: n for v, n in self.tally.counts()["verdicts"].items() if v != "pass"}
+        if told != {v: n for v, n in counted.counts()["verdicts"].items() if v != "pass"} or lost != self.lost:
+            raise ValueError(f"the counts of {PROGRESS} are not those of {FOUND}")
 
     def add(self, found: Sequence[Finding]) -> None:
         """Keep the findings of the next batch: first in the file of findings, then counted.
@@ -307,6 +360,7 @@ class Progress:
                     findings.seek(self.size)
                     findings.write(lines)
                     findings.truncate()
+                    synced(findings)
             for finding in found:
                 self.tally.add(finding)
             self.lost += sum(finding.verdict in ("crash", "timeout") for finding in found)
@@ -322,16 +376,16 @@ class Progress:
 
     def _keep(self) -> None:
         """Write down how far the sweep is, to the side, then renamed."""
-        kept = {name: getattr(self, name) for name in ("done", "size", "lost")}
-        content = json.dumps(kept | {"sweep": asdict(self.sweep), "tally": asdict(self.tally)})
+        kept = Kept(self.sweep, self.done, self.size, self.lost, self.tally, made_by())
+        content = json.dumps(asdict(kept), sort_keys=True)
         new = self.out / f".{PROGRESS}.new"
-        new.write_text(content, encoding="utf-8")
-        new.replace(self.out / PROGRESS)
+        new.write_text(f'{{"digest": "{_digest(content)}", "content": {content}}}', encoding="utf-8")
+        renamed(new, self.out / PROGRESS)
 
     def findings(self, at_most: int | None = None) -> list[Finding]:
         """The findings that are kept, or the first of them."""
-        with open(self.out / FOUND, encoding="utf-8") as lines:
-            return [record.finding_of(json.loads(line)) for line in islice(lines, at_most)]
+        with opened(self.out / FOUND) as lines:
+            return [record.finding_of(document(line)) for line in islice(lines, at_most)]
 
     def finished(self, run: Mapping[str, Any], beside: Mapping[str, str]) -> None:
         """Turn it into a complete record.
@@ -347,6 +401,45 @@ class Progress:
             raise self._full(error) from error
         with contextlib.suppress(FileNotFoundError):
             (self.out / PROGRESS).unlink()
+
+
+def _digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _read(file: Path) -> Kept:
+    """The content of a progress.json that is whole, and was written for a sweep of this catalogue by this gradaudit.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it is not.
+    """
+    with opened(file, LARGEST) as stream:
+        read = document(stream.read())
+    if not isinstance(read, dict) or read.keys() != {"digest", "content"}:
+        raise ValueError(f"{file.name} is of another form")
+    if read["digest"] != _digest(json.dumps(read["content"], sort_keys=True)):
+        raise ValueError(f"{file.name} is damaged: its digest is not that of its content")
+    kept: Kept = schema.valid(read["content"], Kept)
+    sweep = kept.sweep
+    if kept.made_by != made_by():
+        raise ValueError(f"it was begun with {_in_words(kept.made_by)}; this is {_in_words(made_by())}")
+    if sweep.catalogue != kinds():
+        raise ValueError("it was begun with another catalogue of cases")
+    number, of = sweep.shard
+    if not sweep.who or not sweep.dtypes or not set(sweep.dtypes) <= set(DTYPES) or not 1 <= number <= of:
+        raise ValueError(f"{file.name} asks for nothing that can be judged")
+    verdicts = kept.tally.counts()["verdicts"]
+    if kept.done > len(range(0, sweep.count, BATCH)):
+        raise ValueError(f"{kept.done} batches are done of {len(range(0, sweep.count, BATCH))}")
+    if sum(verdicts.values()) > kept.done * BATCH * len(sweep.who) * len(sweep.dtypes):
+        raise ValueError("more is counted than was asked for")
+    return kept
+
+
+def _in_words(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def swept(kept: Progress, engine: Engine, limits: tuple[str, ...] = ()) -> Iterator[int]:
@@ -368,7 +461,7 @@ def swept(kept: Progress, engine: Engine, limits: tuple[str, ...] = ()) -> Itera
     """
     left = (tuple((*name, *limits) for name in names) for names in batches(kept.sweep, kept.done))
     for _, found in ordered(engine, work, left, _given_up):
-        kept.add(found)
+        kept.add(list(found))
         yield kept.done
         if kept.lost >= PATIENCE and kept.sweep.who[0][0] == CANDIDATE:
             return
@@ -398,16 +491,25 @@ def result(kept: Progress, began: float) -> dict[str, Any]:
     }
 
 
-def shrink_failing(out: Path, found: Sequence[Finding]) -> None:
-    """Shrink the first failing problems of frameworks, and save each as .npz for `replay`."""
+def shrink_failing(out: Path, found: Sequence[Finding], engine: Engine) -> None:
+    """Shrink the first failing problems of frameworks, where these are, and save each as .npz for `replay`."""
     failing = [f for f in found if f.verdict == "wrong" and not f.expected][:SHRUNK]
     for finding in failing:
+        name = (finding.case, finding.framework, finding.variant)
+        ((_, small),) = ((names, list(of)) for names, of in ordered(engine, _small, [(name,)], lambda *_: None))
+        if small[0] is not None:
+            save(out / f"{finding.framework}.{finding.variant}-{finding.case}.npz", small[0])
 
-        def fails(problem: Problem, finding: Finding = finding) -> bool:
-            gradients = adapter(finding.framework).gradients(hand_over(problem), finding.variant)
-            subject = Subject("", finding.family, finding.framework, finding.variant, finding.dtype)
+
+def _small(names: Names) -> Iterator[tuple[Name, Problem | None]]:
+    """The smallest problems on which frameworks fail as they do on cases; None where they do not fail again."""
+    for name in names:
+        case, (_, framework, variant) = case_of(name[0]), name
+        subject = Subject("", case.family, framework, variant, case.dtype)
+
+        def fails(problem: Problem, subject: Subject = subject) -> bool:
+            gradients = adapter(subject.framework).gradients(hand_over(problem), subject.variant)
             return judge(subject, gradients, accept(problem)).verdict == "wrong"
 
-        problem = case_of(finding.case).problem()
-        if fails(problem):
-            save(out / f"{finding.framework}.{finding.variant}-{finding.case}.npz", shrunk(problem, fails))
+        problem = case.problem()
+        yield name, shrunk(problem, fails) if fails(problem) else None

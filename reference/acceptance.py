@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from reference.arithmetic import Arithmetic
 from reference.certified import CertifiedValues, certify, certify_by_splitting
-from reference.problem import Problem
+from reference.problem import WEIGHTS, Problem
 from reference.rounding import Bound, Offset, bound
 
 #: Working precision to begin with, in bits; twice the significand of float64 and some.
@@ -26,19 +26,28 @@ class PrecisionExhausted(ArithmeticError):
 
 @dataclass(frozen=True, eq=False)
 class Acceptance:
-    """A problem, its exact values, and how far a correct floating-point result may lie from them."""
+    """A problem, its exact values, and how far a correct floating-point result may lie from them.
+
+    `decayed` names the parameters that the regulariser covers.
+    """
 
     problem: Problem
     exact: CertifiedValues
     bound: Bound
+    decayed: tuple[str, ...] = WEIGHTS
 
     @lru_cache(maxsize=8)  # noqa: B019 (few, and each is small)
     def bound_allowing(self, offset: Offset) -> Bound:
         """The bound with another allowance for an offset common to a sample's logits."""
-        return bound(self.problem, self.exact, offset)
+        return bound(self.problem, self.exact, offset, decayed=self.decayed)
 
 
-def accept(problem: Problem, last_bits: int = LAST_BITS, arithmetic: Arithmetic | None = None) -> Acceptance:
+def accept(
+    problem: Problem,
+    last_bits: int = LAST_BITS,
+    arithmetic: Arithmetic | None = None,
+    decayed: tuple[str, ...] = WEIGHTS,
+) -> Acceptance:
     """Find the exact values of a problem, at the precision that its acceptance bound asks for.
 
     Parameters
@@ -49,6 +58,8 @@ def accept(problem: Problem, last_bits: int = LAST_BITS, arithmetic: Arithmetic 
         The precision, in bits, beyond which to give up.
     arithmetic : Arithmetic, optional
         What the program computes in, if not in the arithmetic of the problem's dtype.
+    decayed : tuple of str
+        The parameters that the regulariser covers.
 
     Returns
     -------
@@ -62,16 +73,18 @@ def accept(problem: Problem, last_bits: int = LAST_BITS, arithmetic: Arithmetic 
     """
     N, D, H, C = problem.shape
     if N * H * (D + C) >= LARGE:
-        exact = certify_by_splitting(problem)
+        exact = certify_by_splitting(problem, decayed)
         if exact is not None:
-            acceptance = Acceptance(problem, exact, bound(problem, exact, arithmetic=arithmetic))
+            within = bound(problem, exact, arithmetic=arithmetic, decayed=decayed)
+            acceptance = Acceptance(problem, exact, within, decayed)
             if is_sharp(acceptance):
                 return acceptance
     bits = FIRST_BITS
     while bits <= last_bits:
-        exact = certify(problem, bits)
+        exact = certify(problem, bits, decayed)
         if exact is not None:
-            acceptance = Acceptance(problem, exact, bound(problem, exact, arithmetic=arithmetic))
+            within = bound(problem, exact, arithmetic=arithmetic, decayed=decayed)
+            acceptance = Acceptance(problem, exact, within, decayed)
             if is_sharp(acceptance):
                 return acceptance
         bits *= 2

@@ -15,7 +15,7 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
-from reference.problem import Problem
+from reference.problem import WEIGHTS, Problem
 from reference.products import MORE, UP, Known, OutOfRange, U, product, times
 
 #: The precision of exponentials and logarithms between products of float64, in bits.
@@ -71,7 +71,7 @@ class CertifiedValues:
     bits: int
 
 
-def certify(problem: Problem, bits: int) -> CertifiedValues | None:
+def certify(problem: Problem, bits: int, decayed: tuple[str, ...] = WEIGHTS) -> CertifiedValues | None:
     """Enclose the loss, its gradients and their intermediates.
 
     Parameters
@@ -80,6 +80,8 @@ def certify(problem: Problem, bits: int) -> CertifiedValues | None:
         Inputs and parameters, taken as the exact dyadic numbers that they are.
     bits : int
         Working precision in bits.
+    decayed : tuple of str
+        The parameters whose squares the loss holds, times reg.
 
     Returns
     -------
@@ -91,11 +93,11 @@ def certify(problem: Problem, bits: int) -> CertifiedValues | None:
     Johansson, "Arb: efficient arbitrary-precision midpoint-radius interval arithmetic", IEEE Trans. Comput. 66 (2017).
     """
     with ctx.workprec(bits):
-        return _certify(problem, bits)
+        return _certify(problem, bits, decayed)
 
 
-def _certify(problem: Problem, bits: int) -> CertifiedValues | None:
-    N, D, H, C = problem.shape
+def _certify(problem: Problem, bits: int, decayed: tuple[str, ...]) -> CertifiedValues | None:
+    N, _, H, C = problem.shape
     X, W1, W2 = (arb_mat(M.tolist()) for M in (problem.X, problem.W1, problem.W2))
     a = X * W1 + arb_mat([problem.b1.tolist()] * N)
     balls = a.entries()
@@ -113,11 +115,11 @@ def _certify(problem: Problem, bits: int) -> CertifiedValues | None:
     dh = ds_mat * W2.transpose()
     dh_balls = dh.entries()
     da = arb_mat(N, H, [ball if sign > 0 else zero for ball, sign in zip(dh_balls, signs, strict=True)])
-    reg = arb(problem.reg)
-    dW1 = X.transpose() * da + W1 * (2 * reg)
-    dW2 = h.transpose() * ds_mat + W2 * (2 * reg)
-    ones = arb_mat([[1] * N])
-    weights = [*W1.entries(), *W2.entries()]
+    reg, ones = arb(problem.reg), arb_mat([[1] * N])
+    gradients = {"W1": X.transpose() * da, "b1": ones * da, "W2": h.transpose() * ds_mat, "b2": ones * ds_mat}
+    P = {"W1": W1, "b1": arb_mat([problem.b1.tolist()]), "W2": W2, "b2": arb_mat([problem.b2.tolist()])}
+    gradients |= {name: gradients[name] + P[name] * (2 * reg) for name in decayed}
+    weights = [weight for name in decayed for weight in P[name].entries()]
     squares = (arb_mat([weights]) * arb_mat([[w] for w in weights]))[0, 0]
     loss = sum(losses, zero) / N + reg * squares
 
@@ -126,10 +128,7 @@ def _certify(problem: Problem, bits: int) -> CertifiedValues | None:
     return CertifiedValues(
         tensors={
             "loss": _enclosure([loss], ()),
-            "W1": _enclosure(dW1.entries(), (D, H)),
-            "b1": _enclosure((ones * da).entries(), (H,)),
-            "W2": _enclosure(dW2.entries(), (H, C)),
-            "b2": _enclosure((ones * ds_mat).entries(), (C,)),
+            **{name: _enclosure(dP.entries(), getattr(problem, name).shape) for name, dP in gradients.items()},
         },
         a=a_rounded,
         sign=sign,
@@ -152,7 +151,7 @@ def _certify(problem: Problem, bits: int) -> CertifiedValues | None:
     )
 
 
-def certify_by_splitting(problem: Problem) -> CertifiedValues | None:
+def certify_by_splitting(problem: Problem, decayed: tuple[str, ...] = WEIGHTS) -> CertifiedValues | None:
     """Enclose the same by products that BLAS computes exactly: for large problems far quicker, and less sharp.
 
     Exponentials and logarithms are ball arithmetic here too.
@@ -161,6 +160,8 @@ def certify_by_splitting(problem: Problem) -> CertifiedValues | None:
     ----------
     problem : Problem
         Inputs and parameters, taken as the exact dyadic numbers that they are.
+    decayed : tuple of str
+        The parameters whose squares the loss holds, times reg.
 
     Returns
     -------
@@ -169,12 +170,12 @@ def certify_by_splitting(problem: Problem) -> CertifiedValues | None:
     """
     try:
         with ctx.workprec(SPLITTING_BITS), np.errstate(under="ignore"):
-            return _certify_by_splitting(problem)
+            return _certify_by_splitting(problem, decayed)
     except OutOfRange:
         return None
 
 
-def _certify_by_splitting(problem: Problem) -> CertifiedValues | None:
+def _certify_by_splitting(problem: Problem, decayed: tuple[str, ...]) -> CertifiedValues | None:
     N, _, _, C = problem.shape
     X, W1, b1, W2, b2 = (Known.exactly(getattr(problem, name)) for name in ("X", "W1", "b1", "W2", "b2"))
     a = product(X, W1, MORE) + b1
@@ -188,17 +189,13 @@ def _certify_by_splitting(problem: Problem) -> CertifiedValues | None:
     ds = Known(e.hi, e.lo, e.radius)
     dh = product(ds, W2.transposed())
     da = dh.where(sign > 0)
-    weights = Known.exactly(np.concatenate([problem.W1.ravel(), problem.W2.ravel()])[None, :])
+    weights = Known.exactly(np.concatenate([getattr(problem, name).ravel() for name in decayed])[None, :])
     (squares,) = _balls(product(weights, weights.transposed(), MORE))
     loss = sum(losses, arb(0)) / N + arb(problem.reg) * squares
     dW1, db1 = product(X.with_ones().transposed(), da).without_last_row()
     dW2, db2 = product(h.with_ones().transposed(), ds, MORE).without_last_row()
-    tensors = {
-        "W1": dW1 + times(problem.W1, 2 * problem.reg),
-        "b1": db1,
-        "W2": dW2 + times(problem.W2, 2 * problem.reg),
-        "b2": db2,
-    }
+    tensors = {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
+    tensors |= {name: tensors[name] + times(getattr(problem, name), 2 * problem.reg) for name in decayed}
     return CertifiedValues(
         tensors={
             "loss": _enclosure([loss], ()),

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from reference.arithmetic import OF_EVALUATION, Arithmetic, Array, certainly, product
 from reference.certified import CertifiedValues
-from reference.problem import Problem
+from reference.problem import WEIGHTS, Problem
 
-#: Relative error of exp and log, in units of u, that a correct program may make; a test measures every framework's.
+#: Relative error of exp and log, in units of u, that a correct program may make; a test measures NumPy's, PyTorch's
+#: and JAX's.
 K = 4
 #: What a program may lose to an offset that all logits of a sample share: by policy at most half of the digits
 #: ("half"), as much as logsumexp(s) - s[y] would lose ("whole"), or nothing ("none"). ROUNDING.md, section 4.
@@ -60,7 +61,11 @@ class Bound:
 
 
 def bound(
-    problem: Problem, exact: CertifiedValues, offset: Offset = "half", arithmetic: Arithmetic | None = None
+    problem: Problem,
+    exact: CertifiedValues,
+    offset: Offset = "half",
+    arithmetic: Arithmetic | None = None,
+    decayed: tuple[str, ...] = WEIGHTS,
 ) -> Bound:
     """The acceptance bound of a problem.
 
@@ -74,6 +79,8 @@ def bound(
         How many digits a program may lose to a common offset of the logits.
     arithmetic : Arithmetic, optional
         What the program computes in, if not in the arithmetic of the problem's dtype.
+    decayed : tuple of str
+        The parameters that the regulariser covers (ROUNDING.md, section 8).
 
     Returns
     -------
@@ -85,10 +92,10 @@ def bound(
     reference/ROUNDING.md; Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed. (2002), chapter 3.
     """
     with np.errstate(all="ignore"):
-        return _bound(arithmetic or Arithmetic.of(problem.dtype), problem, exact, offset)
+        return _bound(arithmetic or Arithmetic.of(problem.dtype), problem, exact, offset, decayed)
 
 
-def _bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, offset: Offset) -> Bound:
+def _bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, offset: Offset, decayed: tuple[str, ...]) -> Bound:
     N = problem.shape.N
     X, W1, b1, W2, b2 = (
         np.abs(A.astype(np.float64)) for A in (problem.X, problem.W1, problem.b1, problem.W2, problem.b2)
@@ -108,15 +115,17 @@ def _bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, offset: Offset)
     E_dW1, E_db1 = _batch_sums(fp, X, fp.sub(X), da, E_da)
     E_dW2, E_db2 = _batch_sums(fp, v.h, E_h, ds, E_ds)
     tensors = {
-        "loss": _loss_bound(fp, problem, v, E_losses),
-        "W1": _regularised(fp, problem.reg, problem.W1, v.tensors["W1"].hi, E_dW1),
+        "loss": _loss_bound(fp, problem, v, E_losses, decayed),
+        "W1": E_dW1,
         "b1": E_db1,
-        "W2": _regularised(fp, problem.reg, problem.W2, v.tensors["W2"].hi, E_dW2),
+        "W2": E_dW2,
         "b2": E_db2,
     }
+    for name in decayed:
+        tensors[name] = _regularised(fp, problem.reg, getattr(problem, name), v.tensors[name].hi, tensors[name])
     return Bound(
         tensors={name: certainly(E) * OF_EVALUATION for name, E in tensors.items()},
-        sizes=_natural_sizes(fp, problem, v, kinks),
+        sizes=_natural_sizes(fp, problem, v, kinks, decayed),
         a=E_a,
         s=E_s,
         ds=E_ds * OF_EVALUATION,
@@ -184,11 +193,12 @@ def _batch_sums(fp: Arithmetic, A: Array, E_A: Array, B: Array, E_B: Array) -> t
     return E[:-1], E[-1]
 
 
-def _loss_bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, E_losses: Array) -> Array:
+def _loss_bound(
+    fp: Arithmetic, problem: Problem, v: CertifiedValues, E_losses: Array, decayed: tuple[str, ...]
+) -> Array:
     """The bound of the loss, shape (); ROUNDING.md, section 6."""
-    N, D, H, C = problem.shape
-    n, reg = D * H + H * C, problem.reg
-    S2 = _squares(problem)
+    N, reg = problem.shape.N, problem.reg
+    n, S2 = sum(getattr(problem, name).size for name in decayed), _squares(problem, decayed)
     total = (v.losses + E_losses).sum()
     E_d = (fp.gamma(N + 1) * total + E_losses.sum()) / N + 2 * fp.eta
     E_r = fp.gamma(n + 6) * reg * S2 + reg * (2 * n + 2) * fp.eta + 2 * fp.eta + fp.sub(np.float64(reg)) * S2
@@ -208,28 +218,32 @@ def _regularised(fp: Arithmetic, reg: float, W: Array, exact: Array, E: Array) -
     return fp.unless_overflow(E, np.maximum(np.maximum(2 * reg, 2 * W), data + r))
 
 
-def _natural_sizes(fp: Arithmetic, problem: Problem, v: CertifiedValues, kinks: NDArray[np.bool_]) -> dict[str, float]:
+def _natural_sizes(
+    fp: Arithmetic, problem: Problem, v: CertifiedValues, kinks: NDArray[np.bool_], decayed: tuple[str, ...]
+) -> dict[str, float]:
     """The largest entry each tensor could have: the same products of absolute values, with every sample unsettled.
 
     A probability counts as at least eta / u: below that, underflow takes digits from whatever is computed with it.
     """
     N, _, _, C = problem.shape
-    X, W1, W2 = (np.abs(A.astype(np.float64)) for A in (problem.X, problem.W1, problem.W2))
+    X, W2 = (np.abs(A.astype(np.float64)) for A in (problem.X, problem.W2))
     S_ds = np.maximum(v.p + _onehot(problem.y, C), fp.eta / fp.u) / N
     S_da = np.where((v.sign > 0) | kinks, product(S_ds, W2.T), 0)
     sizes = {
-        "loss": (1 + v.losses).mean() + problem.reg * _squares(problem),
-        "W1": product(X.T, S_da) + 2 * problem.reg * W1,
+        "loss": (1 + v.losses).mean() + problem.reg * _squares(problem, decayed),
+        "W1": product(X.T, S_da),
         "b1": S_da.sum(axis=0),
-        "W2": product(v.h.T, S_ds) + 2 * problem.reg * W2,
+        "W2": product(v.h.T, S_ds),
         "b2": S_ds.sum(axis=0),
     }
+    for name in decayed:
+        sizes[name] = sizes[name] + 2 * problem.reg * np.abs(getattr(problem, name).astype(np.float64))
     return {name: float(np.max(size)) for name, size in sizes.items()}
 
 
-def _squares(problem: Problem) -> float:
-    """|W1|^2 + |W2|^2."""
-    return float(sum((W.astype(np.float64) ** 2).sum() for W in (problem.W1, problem.W2)))
+def _squares(problem: Problem, decayed: tuple[str, ...]) -> float:
+    """The sum of |P|^2 of the parameters that are regularised."""
+    return float(sum((getattr(problem, name).astype(np.float64) ** 2).sum() for name in decayed))
 
 
 def _onehot(y: NDArray[np.int64], C: int) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from reference.arithmetic import Arithmetic
-from reference.problem import Gradients, Problem
+from reference.problem import WEIGHTS, Gradients, Problem
 from reference.rounding import K
 
 Array = NDArray[np.float64]
@@ -46,6 +46,8 @@ class Program:
         How 2 reg W is computed.
     seed : int
         Of the order of sequential sums and of the errors of exp and log.
+    decayed : tuple of str
+        The parameters that the regulariser covers.
     """
 
     fp: Arithmetic
@@ -58,6 +60,7 @@ class Program:
     mean: str
     penalty: str
     seed: int
+    decayed: tuple[str, ...] = WEIGHTS
 
     def round(self, x: Any) -> Array:
         """The result of an operation: x rounded to the nearest, or flushed, or infinite."""
@@ -162,15 +165,10 @@ class Program:
         if self.mean == "last":
             data = {name: self.divide(array, np.float64(N)) for name, array in data.items()}
         reg = np.float64(problem.reg)
-        squares = self.sum(self.multiply(*(2 * [np.concatenate([W1.ravel(), W2.ravel()])])))
+        squares = self.sum(self.multiply(*(2 * [np.concatenate([getattr(problem, P).ravel() for P in self.decayed])])))
         mean = self.divide(self.sum(losses), np.float64(N))
-        return Gradients(
-            loss=self.add(mean, self.multiply(reg, squares)),
-            W1=self.add(data["W1"], self._penalty(reg, W1)),
-            b1=data["b1"],
-            W2=self.add(data["W2"], self._penalty(reg, W2)),
-            b2=data["b2"],
-        )
+        data |= {P: self.add(data[P], self._penalty(reg, getattr(problem, P))) for P in self.decayed}
+        return Gradients(loss=self.add(mean, self.multiply(reg, squares)), **data)
 
     def _penalty(self, reg: np.float64, W: Array) -> Array:
         if self.penalty == "2 reg":

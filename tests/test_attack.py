@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from audit.judge import Subject, compare, describe, judge
+from audit.judge import LOST, NO_DIGIT, Subject, compare, describe, judge
 from reference.acceptance import Acceptance, accept
 from reference.problem import PARAMETERS, TENSORS, Problem
 from reference.rounding import Offset, bound
 from tests.answers import FRAMEWORKS, canonical
-from tests.few_bits import Program, random_network, random_program
+from tests.few_bits import ARITHMETICS, SOFTMAXES, Program, random_network, random_program
 from tests.problems import random_problem
 
 BATCHES = 4
 #: An adversary's starts, and the steps that each of them climbs, for every 1,000 few-bit networks.
 STARTS, STEPS = 4, 60
+FLOAT32 = next(fp for fp in ARITHMETICS if fp.precision == 24)
 
 
 def seeds(batch: int, number: int) -> range:
@@ -113,3 +114,28 @@ def test_an_adversary_that_climbs_does_not_leave_the_bound(
         largest = max(largest, best)
     figure(f"largest error/bound of an adversary's {len(starts)} climbs of {STEPS} steps: {largest:.2f}")
     assert largest > 0.1
+
+
+@pytest.mark.parametrize("form", SOFTMAXES)
+def test_no_right_program_is_wrong_for_what_a_moderate_offset_leaves_of_its_loss(form: str) -> None:
+    """In 24 bits, integers with offsets of 1 to 2^19: there logsumexp(s) - s[y], which loses most, still has digits.
+
+    The gradients are those of a shifted softmax, so that the loss alone is on trial.
+    """
+    lost, largest = set(), 0.0
+    for seed in range(90):
+        rng = np.random.default_rng([seed, 13])
+        program = replace(random_program(rng), fp=FLOAT32)
+        network = random_network(rng, FLOAT32)
+        whole = {name: np.clip(np.rint(getattr(network, name)), -3, 3) for name in ("X", *PARAMETERS)}
+        whole["b2"] += 2.0 ** rng.integers(0, 20)
+        network = replace(network, **whole, reg=0.0)
+        accepted = accept(replace(network, **{name: array.astype(np.float32) for name, array in whole.items()}))
+        loss = replace(program, softmax=form).gradients(network).loss
+        gradients = replace(replace(program, softmax="shift").gradients(network), loss=loss)
+        found = judge(Subject(str(seed), "", form, "", ""), gradients, accepted)
+        assert found.verdict in ("pass", "undecided"), (seed, program, describe(found))
+        lost.add(found.message == LOST)
+        largest = max(largest, (found.error or 0.0) / accepted.bound.sizes["loss"] * (found.tensor == "loss"))
+    assert (True in lost) == (form == "logsumexp")
+    assert (largest > NO_DIGIT / 16) == (form == "logsumexp")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from audit.catalogue import CaseError, case_of, cases
 from audit.edge_cases import EDGE_CASES
 from reference import network
-from reference.problem import Problem
+from reference.problem import Problem, Shape
 
 TOY = "5x4x10x3-reg_0.1"
 
@@ -96,6 +98,54 @@ def test_edge_cases_are_what_they_say() -> None:
     assert set(posed("first_label").y) == {0}
     assert set(posed("last_label").y) == {2}
     assert set(posed("unused_classes").y) <= {0, 1}
+    assert np.ptp(forward("one_class_far", start="7x5x3x1-reg_0").s) > 1e3
+    assert (posed("tiny_feature_1e-33", "float32").X[:, 0] != 0).all()
+    assert (np.abs(posed("tiny_feature_1e-300").X[:, 0]) < 1e-298).all()
+    assert (posed("tiny_feature_1e-33").W1[0] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_tiny_units_are_active_below_every_threshold_and_count(dtype: str) -> None:
+    """Between any two of 1, 1e-8, 1e-12 and 1e-30 lies a pre-activation, and the small ones' derivatives are large."""
+    a = forward("tiny_units", dtype).a
+    active = a[a > 0]
+    for high, low in itertools.pairwise((1e1, 1e-8, 1e-12, 1e-31)):
+        assert ((active < high) & (active > low)).any()
+    assert (np.abs(network.gradients(posed("tiny_units", dtype)).b1[:5]) > 1e9).any()
+
+
+def test_every_pair_of_sizes_is_equal_somewhere_and_nothing_else_is() -> None:
+    """In each selection; in `standard` also without another pair that could hide what the first one shows."""
+    pairs = set(itertools.combinations(range(4), 2))
+
+    def equal(shape: Shape) -> set[tuple[int, int]]:
+        return {(i, j) for i, j in pairs if shape[i] == shape[j]}
+
+    for selection in ("quick", "standard"):
+        assert (
+            set().union(*(equal(case.shape) for case in cases(selection) if case.edge.name == "equal_sizes")) == pairs
+        )
+    alone = [equal(shape) for shape in EDGE_CASES["equal_sizes"].shapes if len(equal(shape)) == 1]
+    assert set().union(*alone) == pairs
+
+
+@pytest.mark.parametrize("sizes", ["ND", "NH", "NC", "DH", "HC"])
+def test_some_case_has_more_than_65536_entries_in_every_array(sizes: str) -> None:
+    one, other = ("NDHC".index(size) for size in sizes)
+    assert any(case.shape[one] * case.shape[other] > 2**16 for case in cases("standard"))
+
+
+@pytest.mark.parametrize("size", range(4), ids="NDHC")
+def test_every_size_is_somewhere_beyond_1024_and_no_multiple_of_64(size: int) -> None:
+    assert any(case.shape[size] > 1024 and case.shape[size] % 64 for case in cases("standard"))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16"])
+def test_labels_fit_their_dtype_and_their_places_do_not(dtype: str) -> None:
+    posed_so = [case for case in cases("standard") if case.edge.labels == dtype]
+    largest = np.iinfo(dtype).max
+    assert all(largest >= case.shape.C - 1 for case in posed_so)
+    assert any(case.shape.N - 1 <= largest < case.shape.N * case.shape.C - 1 for case in posed_so)
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,10 @@ def test_a_sign_that_takes_more_bits_is_found_with_more_bits() -> None:
     assert accepted.exact.sign.tolist() == [[1]]
 
 
-def test_a_precision_that_does_not_suffice_is_said() -> None:
-    with pytest.raises(PrecisionExhausted, match="more than 256 bits"):
-        accept(kink_beyond(400), last_bits=256)
+@pytest.mark.parametrize("last_bits", [256, 1023])
+def test_a_precision_that_does_not_suffice_is_said(last_bits: int) -> None:
+    with pytest.raises(PrecisionExhausted, match=f"more than {last_bits} bits"):
+        accept(kink_beyond(400), last_bits=last_bits)
 
 
 @pytest.mark.parametrize(
@@ -154,3 +155,8 @@ def test_certified_gradient_agrees_with_difference_quotients_of_another_library(
                 up, down = (loss_by_mpmath(problem, name, index, by) for by in (step, -step))
                 pair = mpmath.mpf(float(enclosure.hi[index])) + mpmath.mpf(float(enclosure.lo[index]))
                 assert abs((up - down) / (2 * step) - pair) <= 1e-30 * max(1, abs(pair))
+
+
+def test_what_radii_may_add_is_less_than_what_is_added_for_it() -> None:
+    """Section 7: radii below delta times their bounds cost less than 16 delta, which 1e-6 covers."""
+    assert 16 * SHARP <= 1e-6

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from audit import __main__ as command_line
+from audit.record import counts, finding_of
 
 RUN = ["run", "--cases", "quick", "-k", "random", "--format", "junit"]
 
@@ -32,6 +33,7 @@ def edited(
         lines[number] = json.dumps(json.loads(lines[number]) | change)
     (to / "findings.jsonl").write_text("".join(line + "\n" for line in lines))
     content = json.loads((record / "run.json").read_text())
+    content |= {"counts": counts([finding_of(json.loads(line)) for line in lines]), "ok": False}
     (to / "run.json").write_text(json.dumps(content | ({} if tables is None else {"tables": tables})))
     return to
 
@@ -73,8 +75,18 @@ def test_what_only_one_run_has_is_missing(before: Path, tmp_path: Path, capsys: 
 
 
 def test_a_changed_convention_is_named(before: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    table = {"columns": ["relu", "+0"], "rows": [["torch relu(x)", "0"], ["torch clip", "1"]]}
-    changed = {"columns": ["relu", "+0"], "rows": [["torch relu(x)", "1/2"], ["torch clip", "1"]]}
+    table = {
+        "title": "kinks",
+        "note": "",
+        "columns": ["relu", "+0"],
+        "rows": [["torch relu(x)", "0"], ["torch clip", "1"]],
+    }
+    changed = {
+        "title": "kinks",
+        "note": "",
+        "columns": ["relu", "+0"],
+        "rows": [["torch relu(x)", "1/2"], ["torch clip", "1"]],
+    }
     one, other = (edited(before, tmp_path / str(n), {}, {"kinks": t}) for n, t in enumerate((table, changed)))
     assert command_line.main(["compare", str(one), str(other)]) == 1
     assert "convention torch relu(x), +0: 0, now 1/2\n1 changes: 1 convention." in capsys.readouterr().out

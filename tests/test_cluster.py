@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_sweep import ROOT, done, same, wait_for
+from tests.test_sweep import ROOT, paused, same
 
 COUNT = 1500
 RUN = ["sweep", "--frameworks", "numpy", "--count", str(COUNT)]
@@ -40,7 +40,7 @@ class Dask:
         options = ["--host", self.address, "--no-dashboard", "--no-show"]
         self.scheduler = start("distributed.cli.dask_scheduler", *options, folder=self.folder)
         while len(self.workers) < 2:
-            options = [self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60"]
+            options = [self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "600"]
             self.workers.append(start("distributed.cli.dask_worker", *options, folder=self.folder))
 
     def end(self) -> None:
@@ -66,25 +66,23 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sweep(dask: Dask, out: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "audit", *RUN, "--engine", dask.address, "--out", str(out)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """A sweep on the cluster that waits after three batches."""
+    return paused(*RUN, "--engine", dask.address, "--out", str(out))
 
 
 def test_a_worker_that_is_killed_midway_loses_nothing(dask: Dask, whole: Path, tmp_path: Path) -> None:
     running = sweep(dask, tmp_path)
-    wait_for(lambda: done(tmp_path) >= 3)
     os.kill(dask.workers[0].pid, signal.SIGKILL)
-    out, error = running.communicate(timeout=120)
+    out, error = running.communicate("go on\n")
     assert running.returncode == 0, out + error
     assert same(tmp_path, whole)
 
 
 def test_a_scheduler_that_goes_away_and_comes_back_loses_nothing(dask: Dask, whole: Path, tmp_path: Path) -> None:
     running = sweep(dask, tmp_path)
-    wait_for(lambda: done(tmp_path) >= 3)
     dask.end()
     dask.begin()
-    out, error = running.communicate(timeout=200)
+    out, error = running.communicate("go on\n")
     assert running.returncode == 0, out + error
     assert same(tmp_path, whole)
 

@@ -16,7 +16,7 @@ from audit.engine import Engine, EngineError, Here, Lost, Name, Names, Results, 
 BATCHES: list[Names] = [tuple((str(n), "") for n in range(k, k + 4)) for k in range(0, 40, 4)]
 
 
-def echo(names: Names) -> Results:
+def echo(names: Names) -> list[tuple[Name, str]]:
     return [(name, f"done {name[0]}") for name in names]
 
 
@@ -34,6 +34,17 @@ def dies_of_seven(names: Names) -> Results:
     if any(number == "7" for number, _ in names):
         ctypes.string_at(0)
     return echo(names)
+
+
+def ends_at_seven(names: Names) -> Results:
+    """End the process as if all were well."""
+    if any(number == "7" for number, _ in names):
+        os._exit(0)
+    return echo(names)
+
+
+def ends_always(_: Names) -> Results:
+    os._exit(0)
 
 
 def hangs_at_seven(names: Names) -> Results:
@@ -63,7 +74,7 @@ def workers() -> Iterator[Engine]:
 
 
 def results(engine: Engine, work: engines.Work, batches: list[Names]) -> list[str]:
-    settled = list(ordered(engine, work, batches, given_up))
+    settled = [(names, list(found)) for names, found in ordered(engine, work, batches, given_up)]
     assert [names for names, _ in settled] == batches
     return [result for _, of_batch in settled for result in of_batch]
 
@@ -84,7 +95,8 @@ def test_no_more_batches_are_under_way_than_the_engine_wants(workers: Engine) ->
             taken.append(number)
             yield names
 
-    for done, _ in enumerate(ordered(workers, echo, counted(), given_up)):
+    for done, (_, found) in enumerate(ordered(workers, echo, counted(), given_up)):
+        assert len(list(found)) == 4
         assert len(taken) - done <= workers.ahead
 
 
@@ -100,11 +112,26 @@ def test_what_kills_its_process_is_lost_alone(workers: Engine) -> None:
     assert found[:7] + found[8:] == EVERY[:7] + EVERY[8:]
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_ends_its_process_as_if_all_were_well_is_lost_alone(number: int) -> None:
+    pool = Workers(number)
+    found = results(pool, ends_at_seven, BATCHES)
+    pool.close()
+    assert found[7] == "crash 7: its process ended with 0"
+    assert found[:7] + found[8:] == EVERY[:7] + EVERY[8:]
+
+
+def test_after_three_losses_of_one_and_the_same_the_rest_of_it_is_skipped(workers: Engine) -> None:
+    found = results(workers, ends_always, BATCHES)
+    assert found[:3] == [f"crash {n}: its process ended with 0" for n in range(3)]
+    assert found[3:] == [f"skipped {n}: given up after 3 crashes or timeouts" for n in range(3, 40)]
+
+
 def test_what_hangs_with_the_interpreter_locked_is_lost_alone(workers: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "BATCH_SECONDS", 1.0)
-    monkeypatch.setattr(engines, "NAME_SECONDS", 1.0)
+    monkeypatch.setattr(engines, "BATCH_SECONDS", 5.0)
+    monkeypatch.setattr(engines, "NAME_SECONDS", 5.0)
     found = results(workers, hangs_at_seven, BATCHES)
-    assert found[7] == "timeout 7: no answer after 1 s"
+    assert found[7] == "timeout 7: no answer after 5 s"
     assert found[:7] + found[8:] == EVERY[:7] + EVERY[8:]
 
 

@@ -12,6 +12,7 @@ import pytest
 from audit.catalogue import case_of
 from audit.judge import Finding, Subject, describe, judge
 from reference.acceptance import Acceptance, accept
+from reference.certified import Enclosure
 from reference.problem import TENSORS, Gradients, Problem
 from tests.answers import FRAMEWORKS, acceptance_of, canonical
 
@@ -80,6 +81,48 @@ def test_changed_inputs_are_wrong() -> None:
     assert (found.verdict, found.message) == ("wrong", "the call changed its inputs: W1")
 
 
+@pytest.mark.parametrize("name", ["W1", "b1"])
+def test_any_error_is_wrong_where_the_bound_is_0(name: str) -> None:
+    """No unit is active and nothing is regularised, so dW1 and db1 are exactly 0: the smallest number is an error."""
+    accepted = acceptance_of(case_of("5x4x10x3-reg_0-all_dead-float64-s0"))
+    assert not accepted.bound.tensors[name].any()
+    planted = exact(accepted)
+    assert judge(SUBJECT, planted, accepted).verdict == "pass"
+    getattr(planted, name)[-1] = np.nextafter(0, 1)
+    found = judge(SUBJECT, planted, accepted)
+    assert (found.verdict, found.tensor, found.ratio) == ("wrong", name, np.inf)
+
+
+def held(hi: float, lo: float, bound: float) -> Acceptance:
+    """An acceptance whose db2 is everywhere ``hi + lo``, within a bound, all of them typed."""
+    accepted = acceptance_of(CASE["float64"])
+    b2 = accepted.exact.tensors["b2"]
+    typed = Enclosure(np.full_like(b2.hi, hi), np.full_like(b2.hi, lo), np.zeros_like(b2.hi))
+    values = replace(accepted.exact, tensors={**accepted.exact.tensors, "b2": typed})
+    bounds = replace(accepted.bound, tensors={**accepted.bound.tensors, "b2": np.full_like(b2.hi, bound)})
+    return Acceptance(accepted.problem, values, bounds)
+
+
+def test_an_error_as_large_as_its_bound_passes() -> None:
+    accepted = held(1.0, 0.0, 2.0**-40)
+    at_bound = replace(exact(accepted), b2=exact(accepted).b2 + 2.0**-40)
+    found = judge(SUBJECT, at_bound, accepted)
+    assert (found.verdict, found.ratio) == ("pass", 1.0)
+
+
+@pytest.mark.parametrize(("part", "verdict"), [(2.0**-4, "pass"), (2.0**-3, "undecided")])
+def test_a_bound_is_of_use_up_to_a_sixteenth_of_the_natural_size(part: float, verdict: str) -> None:
+    size = acceptance_of(CASE["float64"]).bound.sizes["b2"]
+    accepted = held(1.0, 0.0, part * size)
+    assert judge(SUBJECT, exact(accepted), accepted).verdict == verdict
+
+
+def test_the_low_part_of_an_exact_value_counts() -> None:
+    accepted = held(1.0, 2.0**-60, 2.0**-61)
+    found = judge(SUBJECT, exact(accepted), accepted)
+    assert (found.error, found.ratio) == (2.0**-60, 2.0)
+
+
 def test_ties_go_to_the_first_tensor_and_entry() -> None:
     found = judge(SUBJECT, exact(acceptance_of(CASE["float64"])), acceptance_of(CASE["float64"]))
     nans = {name: np.full_like(getattr(exact(acceptance_of(CASE["float64"])), name), np.nan) for name in ("W2", "b1")}
@@ -133,6 +176,34 @@ def test_digits_lost_to_a_common_offset_are_undecided_not_wrong() -> None:
     assert (found.verdict, found.message) == ("undecided", "digits lost to a common offset of the logits")
 
 
+@pytest.mark.parametrize(("part", "verdict"), [(0.9, "undecided"), (1.1, "wrong")])
+def test_a_loss_of_which_an_offset_leaves_no_digit_is_wrong(part: float, verdict: str) -> None:
+    """At an offset of 2^50, logsumexp(s) - s[y] rounds by 1/8 in float64, which is more than 2^-4 of 1 + l."""
+    accepted = offset(2.0**50)
+    found = with_loss_off(accepted, part * 2.0**-4 * accepted.bound.sizes["loss"])
+    assert (found.verdict, found.message, found.tensor) == (
+        verdict,
+        "digits lost to a common offset of the logits",
+        "loss",
+    )
+
+
+def test_a_gradient_of_which_no_digit_is_left_is_wrong_and_not_for_the_offset() -> None:
+    """At an offset of 2^52 the offset's own allowance would hide a mean that is missing."""
+    accepted = offset(2.0**52)
+    right = exact(accepted)
+    found = judge(SUBJECT, replace(right, b2=4 * right.b2), accepted)
+    assert (found.verdict, found.message) == ("wrong", "")
+
+
+def test_a_loss_within_its_bound_is_not_what_has_no_digit_left() -> None:
+    """Another tensor that lost digits to the offset stays undecided, however much the bound of the loss allows."""
+    accepted = offset(2.0**40)
+    right = exact(accepted)
+    off = right.b2 + 2.0**-15 * np.array([1.0, -1.0, 0.0])
+    assert judge(SUBJECT, replace(right, b2=off), accepted).verdict == "undecided"
+
+
 @pytest.mark.parametrize(("common", "by"), [(0.0, 2.0**-13), (2.0**40, 2.0**-10)])
 def test_digits_lost_to_no_offset_or_beyond_it_are_wrong(common: float, by: float) -> None:
     assert with_loss_off(offset(common), by).verdict == "wrong"
@@ -175,6 +246,35 @@ def test_a_bound_without_power_does_not_pass_and_still_convicts() -> None:
     accepted = accept(Problem(**{k: np.array(v, "float64") for k, v in numbers.items()}, y=np.array([0]), reg=0.0))
     assert off_by(accepted, "b1", 0.0).verdict == "undecided"
     assert off_by(accepted, "b1", 1.5).verdict == "wrong"
+
+
+def blind(hi: float, bound: float) -> float:
+    """The share of blind entries where db2 is everywhere `hi`, within a bound."""
+    accepted = held(hi, 0.0, bound)
+    share = judge(SUBJECT, exact(accepted), accepted).blind
+    assert share is not None
+    return share
+
+
+def test_entries_whose_bound_exceeds_their_size_are_blind() -> None:
+    """Of the tensors, db2 alone is typed: 3 entries of the 84 that are not 0."""
+    assert blind(1.0, 1.0) == 0.0
+    assert blind(-1.0, 1.0) == 0.0
+    nonzero = sum(np.count_nonzero(exact(held(1.0, 0.0, 2.0)).__dict__[name]) for name in TENSORS)
+    assert blind(-1.0, 2.0) == blind(1.0, 2.0) == 3 / nonzero
+
+
+def test_an_entry_that_is_exactly_0_has_no_sign_to_be_blind_to() -> None:
+    assert blind(0.0, 2.0) == 0.0
+
+
+def test_the_labels_entry_of_a_saturated_softmax_is_blind() -> None:
+    """A computed p - 1 is 0 where it is -5e-17, and passes; of the 3 entries not 0, it and the loss are blind."""
+    numbers = {"X": [[0.0]], "W1": [[1.0]], "b1": [-1.0], "W2": [[0.0, 0.0]], "b2": [37.42994775023705, 0.0]}
+    accepted = accept(Problem(**{k: np.array(v, "float64") for k, v in numbers.items()}, y=np.array([0]), reg=0.0))
+    right = exact(accepted)
+    found = judge(SUBJECT, replace(right, b2=right.b2 * np.array([0.0, 1.0])), accepted)
+    assert (found.verdict, found.blind) == ("pass", 2 / 3)
 
 
 def test_a_finding_in_words_gives_what_was_got_what_is_exact_and_how_far_is_allowed() -> None:

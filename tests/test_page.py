@@ -96,4 +96,5 @@ def test_without_scripts_everything_is_there(pages: dict[str, Path]) -> None:
     """What the tools would do is hidden; no finding is."""
     page = pages["candidate"].read_text()
     assert '<div class="tools" data-script hidden>' in page
-    assert page.count('<article class="finding"') == 76
+    findings = (pages["candidate"].parent / "findings.jsonl").read_text()
+    assert page.count('<article class="finding"') == findings.count('"verdict": "wrong"') > 70

@@ -20,9 +20,10 @@ from audit.judge import Finding
 from audit.report import FORMATS, rendered
 from audit.report.console import show
 from audit.report.github import ANNOTATIONS, annotate
+from tests.copies import file as implementation
 
 ALL = ",".join(FORMATS)
-FILES = Path(__file__).parent / "implementations"
+
 HARMFUL = {
     "markup": "</script><script>alert(1)</script><img src=x onerror=alert(1)>",
     "quotes": "\"'`&lt;",
@@ -46,7 +47,7 @@ def right(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wrong(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The record of a wrong candidate in every format."""
     out = tmp_path_factory.mktemp("wrong")
-    target = f"{FILES / 'mistaken.py'}:mean_missing"
+    target = f"{implementation('mistaken')}:mean_missing"
     command_line.main(["candidate", target, "--cases", "quick", "--format", ALL, "--out", str(out)])
     return out
 
@@ -118,7 +119,7 @@ def test_github_has_a_summary_and_at_most_ten_annotations(
 ) -> None:
     step = tmp_path / "step.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(step))
-    target = f"{FILES / 'mistaken.py'}:mean_missing"
+    target = f"{implementation('mistaken')}:mean_missing"
     command_line.main(["candidate", target, "--cases", "quick", "--format", "github", "--out", str(tmp_path / "out")])
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("::error ")]
     assert len(printed) == ANNOTATIONS == len(annotate(record.read(wrong).findings))

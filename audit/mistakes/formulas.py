@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from audit.mistakes.network import (
     log_softmax,
     onehot,
     softmax,
-    unshifted_log_softmax,
     unshifted_softmax,
 )
 
@@ -67,9 +67,30 @@ def _stepping(right: Implementation) -> Implementation:
     return descending
 
 
+def _changing(right: Implementation) -> Implementation:
+    def centring(*arrays: Any) -> tuple[Any, dict[str, Any]]:
+        X = arrays[0]
+        X -= X.mean(axis=0)
+        return right(*arrays)
+
+    return centring
+
+
 def _last_sample(ds: Array) -> Array:
     """The rows of ds but the last one overwritten."""
     return np.asarray(np.vstack([np.zeros_like(ds[:-1]), ds[-1:]]))
+
+
+#: The small numbers that are added to p, or that p is clipped to.
+EPSILONS = (1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)
+
+
+def _log_of_sum(v: Any, epsilon: float) -> Array:
+    return np.asarray(np.log(v.p + v.p.dtype.type(epsilon)))
+
+
+def _log_of_clipped(v: Any, low: float, high: float = np.inf) -> Array:
+    return np.asarray(np.log(np.clip(v.p, low, high)))
 
 
 _DS = "ds = (p - onehot) / N"
@@ -78,6 +99,7 @@ _DW = "dW1 = X'.da + 2 reg W1, dW2 = h'.ds + 2 reg W2"
 _DB = "db1 = sum of da, db2 = sum of ds, over samples"
 _L = "L = -(1/N) sum log p[i, y_i] + reg (|W1|^2 + |W2|^2)"
 _P = "p = exp(s - max s) / sum exp(s - max s), row by row"
+_LOG = "log p = z - log sum exp z, z = s - max s, row by row"
 _H = "h = max(a, 0), s = h.W2 + b2"
 
 _NOTE = "the note that reference/DERIVATION.md corrects"
@@ -99,46 +121,44 @@ FORMULAS = [
     Mistake("last_sample_only", "only the last sample's gradient is kept", "a loop that assigns instead of adding", _DS,
             {"ds": lambda v: _last_sample((v.p - v.onehot) / v.N)}),
     Mistake("bias_averaged", "the biases' gradients are averaged over samples, not added", _COURSE, _DB,
-            {"db1": lambda v: v.da.mean(axis=0), "db2": lambda v: v.ds.mean(axis=0)}),
+            {"db1": lambda v: v.da.mean(axis=0) + v.rb1, "db2": lambda v: v.ds.mean(axis=0) + v.rb2}),
     Mistake("l2_factor_missing", "the 2 of the regularisation's derivative is missing", "titu1994/DenseNet #57", _DW,
-            {"dW1": lambda v: v.X.T @ v.da + v.reg * v.W1, "dW2": lambda v: v.h.T @ v.ds + v.reg * v.W2}),
+            {"rW1": lambda v: v.reg * v.W1, "rW2": lambda v: v.reg * v.W2}),
     Mistake("l2_halved_in_loss", "the regularisation is halved in the loss, not in the gradient", _COURSE, _L,
             {"penalty": lambda v: 0.5 * v.reg * ((v.W1**2).sum() + (v.W2**2).sum())}),
     Mistake("l2_over_n", "the regularisation is divided by N", "mlcommons/hpc #22", _L,
             {"penalty": lambda v: v.reg * ((v.W1**2).sum() + (v.W2**2).sum()) / v.N,
-             "dW1": lambda v: v.X.T @ v.da + 2 * v.reg * v.W1 / v.N,
-             "dW2": lambda v: v.h.T @ v.ds + 2 * v.reg * v.W2 / v.N}),
+             "rW1": lambda v: 2 * v.reg * v.W1 / v.N, "rW2": lambda v: 2 * v.reg * v.W2 / v.N}),
     Mistake("l2_missing_in_gradient", "the regularisation is missing in the gradient", _COURSE, _DW,
-            {"dW1": lambda v: v.X.T @ v.da, "dW2": lambda v: v.h.T @ v.ds}),
+            {"rW1": lambda v: 0 * v.W1, "rW2": lambda v: 0 * v.W2}),
     Mistake("l2_missing_in_loss", "the regularisation is missing in the loss", "weight decay taken for L2", _L,
             {"penalty": lambda v: 0.0 * v.reg}),
     Mistake("bias_regularised_in_loss", "the biases are regularised in the loss alone", _COURSE, _L,
-            {"penalty": lambda v: v.reg * sum((p**2).sum() for p in (v.W1, v.b1, v.W2, v.b2))}),
+            {"bias_penalty": lambda v: v.reg * ((v.b1**2).sum() + (v.b2**2).sum())}),
     Mistake("bias_regularised_in_gradient", "the biases are regularised in the gradient alone", _COURSE, _DB,
-            {"db1": lambda v: v.da.sum(axis=0) + 2 * v.reg * v.b1,
-             "db2": lambda v: v.ds.sum(axis=0) + 2 * v.reg * v.b2}),
+            {"rb1": lambda v: 2 * v.reg * v.b1, "rb2": lambda v: 2 * v.reg * v.b2}),
     Mistake("bias_regularised", "the biases are regularised in loss and gradient", "decay of all parameters", _DB,
-            {"penalty": lambda v: v.reg * sum((p**2).sum() for p in (v.W1, v.b1, v.W2, v.b2)),
-             "db1": lambda v: v.da.sum(axis=0) + 2 * v.reg * v.b1,
-             "db2": lambda v: v.ds.sum(axis=0) + 2 * v.reg * v.b2}),
+            {"bias_penalty": lambda v: v.reg * ((v.b1**2).sum() + (v.b2**2).sum()),
+             "rb1": lambda v: 2 * v.reg * v.b1, "rb2": lambda v: 2 * v.reg * v.b2}),
     Mistake("w1_regularised_twice", "W1 is regularised twice and W2 never", _COURSE, _L,
             {"penalty": lambda v: v.reg * 2 * (v.W1**2).sum(),
-             "dW1": lambda v: v.X.T @ v.da + 4 * v.reg * v.W1, "dW2": lambda v: v.h.T @ v.ds}),
+             "rW1": lambda v: 4 * v.reg * v.W1, "rW2": lambda v: 0 * v.W2}),
     Mistake("norm_not_squared", "the norms are not squared", "the formula read as a sum of norms", _L,
             {"penalty": lambda v: v.reg * (_norm(v.W1) + _norm(v.W2)),
-             "dW1": lambda v: v.X.T @ v.da + v.reg * _unit(v.W1), "dW2": lambda v: v.h.T @ v.ds + v.reg * _unit(v.W2)}),
+             "rW1": lambda v: v.reg * _unit(v.W1), "rW2": lambda v: v.reg * _unit(v.W2)}),
     Mistake("relu_derivative_1_at_0", "the ReLU's derivative at 0 is 1", "a mask written as a >= 0; course code", _DA,
-            {"da": lambda v: np.where(v.a >= 0, v.dh, 0)}),
+            {"mask": lambda v: v.a >= 0}),
     Mistake("relu_derivative_half_at_0", "the ReLU's derivative at 0 is 1/2", "maximum(x, 0): pytorch #184572", _DA,
             {"da": lambda v: np.where(v.a > 0, v.dh, np.where(v.a == 0, v.dh / 2, 0))}),
-    Mistake("mask_inverted", "the ReLU's mask is inverted", _COURSE, _DA, {"da": lambda v: np.where(v.a > 0, 0, v.dh)}),
+    Mistake("mask_inverted", "the ReLU's mask is inverted", _COURSE, _DA, {"mask": lambda v: ~(v.a > 0)}),
     Mistake("mask_from_dh", "the mask is the sign of dh, not of a", "a ReLU applied to the gradient", _DA,
             {"da": lambda v: np.maximum(v.dh, 0)}),
-    Mistake("mask_forgotten", "the ReLU's derivative is forgotten", _COURSE, _DA, {"da": lambda v: v.dh}),
+    Mistake("mask_forgotten", "the ReLU's derivative is forgotten", _COURSE, _DA,
+            {"mask": lambda v: np.ones_like(v.a, dtype=bool)}),
     Mistake("mask_missing_in_b1", "the ReLU's derivative is missing in b1's gradient", _COURSE, _DB,
-            {"db1": lambda v: v.dh.sum(axis=0)}),
+            {"db1": lambda v: v.dh.sum(axis=0) + v.rb1}),
     Mistake("no_relu", "there is no ReLU, in loss and gradient", "a self-consistent network; course code", _H,
-            {"h": lambda v: v.a, "da": lambda v: v.dh}),
+            {"h": lambda v: v.a, "mask": lambda v: np.ones_like(v.a, dtype=bool)}),
     Mistake("leaky_relu", "the ReLU is a leaky one, in loss and gradient", "a layer taken for another", _H,
             {"h": lambda v: np.where(v.a > 0, v.a, v.a / 128), "da": lambda v: np.where(v.a > 0, v.dh, v.dh / 128)}),
     Mistake("relu_on_logits", "there is a ReLU on the logits too, in loss and gradient", "passes a course's own check",
@@ -146,29 +166,54 @@ FORMULAS = [
                  "ds": lambda v: np.where(v.s > 0, (v.p - v.onehot) / v.N, 0)}),
     Mistake("b1_forgotten", "b1 is not added, in loss and gradient", _COURSE, "a = X.W1 + b1",
             {"a": lambda v: v.X @ v.W1, "db1": lambda v: np.zeros_like(v.b1)}),
+    Mistake("gradients_zero", "no gradient is ever filled in: all are 0", "zeros_like, and no more", _DW,
+            {"dW1": lambda v: np.zeros_like(v.W1), "db1": lambda v: np.zeros_like(v.b1),
+             "dW2": lambda v: np.zeros_like(v.W2), "db2": lambda v: np.zeros_like(v.b2)}),
+    Mistake("db1_zero", "db1 is never filled in: it is 0", "zeros_like, and no more", _DB,
+            {"db1": lambda v: np.zeros_like(v.b1)}),
+    Mistake("db2_zero", "db2 is never filled in: it is 0", "zeros_like, and no more", _DB,
+            {"db2": lambda v: np.zeros_like(v.b2)}),
     Mistake("x_for_h", "X stands for h in W2's gradient", _COURSE, "dW2 = h'.ds + 2 reg W2",
-            {"dW2": lambda v: v.X.T @ v.ds + 2 * v.reg * v.W2}),
+            {"dW2": lambda v: v.X.T @ v.ds + v.rW2}),
     Mistake("a_for_h", "a stands for h in W2's gradient", _COURSE, "dW2 = h'.ds + 2 reg W2",
-            {"dW2": lambda v: v.a.T @ v.ds + 2 * v.reg * v.W2}),
+            {"dW2": lambda v: v.a.T @ v.ds + v.rW2}),
     Mistake("w2_not_transposed", "W2 is not transposed: unnoticed where it is square", _COURSE, "dh = ds.W2'",
             {"dh": lambda v: v.ds @ v.W2}),
     Mistake("softmax_over_samples", "the softmax runs over samples instead of classes", "axis=0", _P,
-            {"p": lambda v: softmax(v.s.T).T, "log_p": lambda v: log_softmax(v.s.T).T}),
+            {"z": lambda v: v.s - v.s.max(axis=0), "p": lambda v: softmax(v.s.T).T,
+             "log_p": lambda v: log_softmax(v.s.T).T}),
+    Mistake("normalised_over_samples", "each exponential is divided by the sum over samples, and the loss is -log p",
+            "axis=0", _P, {"p": lambda v: np.exp(v.z) / np.exp(v.z).sum(axis=0), "log_p": lambda v: np.log(v.p)}),
     Mistake("global_maximum", "the maximum of the whole batch is subtracted, not that of the row", "crysx_nn #7", _P,
-            {"p": lambda v: unshifted_softmax(v.s - v.s.max()),
-             "log_p": lambda v: unshifted_log_softmax(v.s - v.s.max())}),
-    Mistake("no_shift", "no maximum is subtracted before the exponential", _COURSE, _P,
-            {"p": lambda v: unshifted_softmax(v.s), "log_p": lambda v: unshifted_log_softmax(v.s)}),
-    Mistake("log_of_p_plus_1e-7", "the loss is -log(p + 1e-7)", _COURSE, _L,
-            {"log_p": lambda v: np.log(v.p + v.p.dtype.type(1e-7))}),
+            {"z": lambda v: v.s - v.s.max()}),
+    Mistake("no_shift", "no maximum is subtracted before the exponential", _COURSE, _P, {"z": lambda v: v.s}),
+    Mistake("log_of_softmax", "the loss is -log of the softmax: right only where no p underflows", _COURSE, _LOG,
+            {"log_p": lambda v: np.log(v.p)}),
+    Mistake("onehot_times_log_p", "the loss is a sum of onehot * log p: 0 * -inf is NaN where any p underflows",
+            _COURSE, _LOG, {"log_p": lambda v: np.log(v.p),
+                            "data_loss": lambda v: -(v.onehot * v.log_p).sum() / v.N}),
+    *(Mistake(f"log_of_p_plus_{epsilon:.0e}".replace("e-0", "e-"), f"the loss is -log(p + {epsilon:g})", _COURSE, _LOG,
+              {"log_p": partial(_log_of_sum, epsilon=epsilon)}) for epsilon in EPSILONS),
+    *(Mistake(f"p_not_below_{epsilon:.0e}".replace("e-0", "e-"), f"p is clipped to {epsilon:g} and above in the loss",
+              _COURSE, _LOG, {"log_p": partial(_log_of_clipped, low=epsilon)}) for epsilon in EPSILONS),
+    *(Mistake(f"p_within_{epsilon:.0e}".replace("e-0", "e-"), f"p is clipped to {epsilon:g}..1-{epsilon:g} in the loss",
+              _COURSE, _LOG, {"log_p": partial(_log_of_clipped, low=epsilon, high=1 - epsilon)})
+      for epsilon in EPSILONS[:-1]),  # 1 - 1e-15 is not told from 1
     Mistake("p_clipped", "p is clipped to 1e-7..1 - 1e-7", "a loss that stops growing", _P,
-            {"p": lambda v: np.clip(softmax(v.s), 1e-7, 1 - 1e-7), "log_p": lambda v: np.log(v.p)}),
+            {"p": lambda v: np.clip(unshifted_softmax(v.z), 1e-7, 1 - 1e-7), "log_p": lambda v: np.log(v.p)}),
     Mistake("epsilon_in_softmax", "1e-8 is added to the softmax's denominator", _COURSE, _P,
-            {"p": lambda v: unshifted_softmax(v.s - v.s.max(axis=1, keepdims=True), 1e-8)}),
+            {"p": lambda v: unshifted_softmax(v.z, 1e-8)}),
     Mistake("float32_inside", "float64 goes through float32", "an array made without a dtype", "float64 throughout",
             signature=_fits_float32, wrap=_in_float32),
     Mistake("accumulated", "the gradient is added to the last call's", "a missing zero_grad", "a fresh gradient a call",
             wrap=_accumulated),
     Mistake("parameters_updated", "the parameters are updated in place", "a training step in the gradient",
             "inputs as they were", wrap=_stepping),
+    Mistake("inputs_changed", "an input is changed in place", "X -= X.mean(axis=0)", "inputs as they were",
+            wrap=_changing),
 ]  # fmt: skip
+
+#: Other ways to write a step, right by themselves, that give another pattern of NaN where a mistake overflows.
+VARIANTS = [
+    Mistake("mask_as_product", "the mask is a factor: NaN * 0", "", "", {"da": lambda v: v.dh * v.mask}),
+]

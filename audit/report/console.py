@@ -13,7 +13,18 @@ from rich.table import Table
 from audit.changes import KINDS, Change
 from audit.judge import VERDICTS, Finding, describe
 from audit.replay import Replay
-from audit.report.summary import Cell, caught, explained, families, grouped, replay_command, sentence, unexpected, who
+from audit.report.summary import (
+    Cell,
+    blindest,
+    caught,
+    explained,
+    families,
+    grouped,
+    replay_command,
+    sentence,
+    unexpected,
+    who,
+)
 from audit.run import CANDIDATE
 
 #: At most so many findings are printed one by one; all of them are in findings.jsonl.
@@ -97,6 +108,8 @@ def show_replay(console: Console, replay: Replay) -> None:
         console.print(
             f"power {found.power:.2g}: errors above this part of a tensor's natural size are certain to be seen"
         )
+    if found.blind is not None:
+        console.print(f"blind {found.blind:.2g}: this part of the entries not 0 is smaller than its bounds")
     console.print(f"{replay.outside} of {replay.total} entries are outside their bounds")
     for entry in replay.entries:
         index = f"[{', '.join(map(str, entry.index))}]" if entry.index else ""
@@ -132,9 +145,15 @@ def show_changes(
 
 
 def _verdicts(findings: Sequence[Finding], variants: bool) -> Table:
-    """How many verdicts of each kind, and the worst error/bound: a row a variant, or a row a framework."""
+    """How many verdicts of each kind, and of the passes the worst error/bound and the largest share of blind entries.
+
+    A row a variant, or a row a framework.
+    """
     shown = [v for v in reversed(VERDICTS) if v == "pass" or any(f.verdict == v for f in findings)]
-    table = Table(header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    table = Table(
+        header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, caption_justify="left"
+    )
+    table.caption = "blind: entries within their bound of 0"
     table.add_column("variant" if variants else "framework", overflow="fold")
     if not variants:
         table.add_column("variants", justify="right")
@@ -144,12 +163,15 @@ def _verdicts(findings: Sequence[Finding], variants: bool) -> Table:
     if expected:
         table.add_column("known", justify="right")
     table.add_column("worst pass", justify="right")
+    table.add_column("blind", justify="right")
     for name, group in grouped(findings, lambda f: f"{f.framework} {f.variant}" if variants else f.framework).items():
         names = [escape(name)] if variants else [escape(name), str(len({f.variant for f in group}))]
         counts = (str(sum(f.verdict == v for f in group)) for v in shown)
         known = [str(sum(f.expected and f.verdict not in ("pass", "unsupported") for f in group))] if expected else []
         worst = max((f.ratio or 0.0 for f in group if f.verdict == "pass" and f.family != UNDECIDABLE), default=None)
-        table.add_row(*names, *counts, *known, "" if worst is None else f"{worst:.2f}")
+        least = blindest(group)
+        blind = f"{least.blind:.2f}" if least else ""
+        table.add_row(*names, *counts, *known, "" if worst is None else f"{worst:.2f}", blind)
     return table
 
 

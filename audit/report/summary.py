@@ -23,8 +23,10 @@ def sentence(run: Mapping[str, Any]) -> str:
     """The run in one sentence."""
     verdicts = run["counts"]["verdicts"]
     total = sum(verdicts.values())
-    known = {v: f" ({n} known)" for v, n in run["counts"]["known"].items()}
-    said = ", ".join(f"{verdicts[v]} {v}{known.get(v, '')}" for v in VERDICTS if verdicts[v]) or "nothing judged"
+    part = {v: f" ({n} known)" for v, n in run["counts"]["known"].items()}
+    if lost := run["counts"]["offset"]:
+        part["undecided"] = f" ({lost} lost digits to a common offset)"
+    said = ", ".join(f"{verdicts[v]} {v}{part.get(v, '')}" for v in VERDICTS if verdicts[v]) or "nothing judged"
     stale = len(run["tables"].get("stale", {"rows": []})["rows"])
     said += f", {stale} expected that no longer show" if stale else ""
     outcome = "PARTIAL, interrupted" if run["partial"] else "All as expected" if run["ok"] else "NOT as expected"
@@ -61,6 +63,12 @@ def cell(findings: Sequence[Finding]) -> Cell:
             known = all(f.expected for f in alike) and verdict != "unsupported"
             return Cell(f"{len(alike)} {verdict}{' (known)' if known else ''}", verdict, ratio, known)
     return Cell(f"{ratio:.2f}", "pass", ratio) if judged else Cell("", None, 0.0)
+
+
+def blindest(findings: Sequence[Finding]) -> Finding | None:
+    """The pass that says least: the one with the largest share of blind entries; None where no pass has any."""
+    blind = [finding for finding in findings if finding.verdict == "pass" and finding.blind]
+    return max(blind, key=lambda f: f.blind or 0.0, default=None)
 
 
 def grouped(findings: Sequence[Finding], key: Callable[[Finding], Key]) -> dict[Key, list[Finding]]:

@@ -78,9 +78,9 @@ def returns_integers(X, y, W1, b1, W2, b2, reg):
     return 1.0, tuple(P.astype(int) for P in (W1, b1, W2, b2))
 
 
-def row_biases(*arguments):
+def column_biases(*arguments):
     loss, g = textbook(*arguments)
-    return loss, g | {"b1": g["b1"][None], "b2": g["b2"][None]}
+    return loss, g | {"b1": g["b1"][:, None], "b2": g["b2"][:, None]}
 
 
 calls = []

@@ -1,0 +1,104 @@
+"""A candidate's process: it imports the candidate, then answers calls until the audit goes.
+
+It runs from a copy of the few modules that it needs (`PRIVATE`), beside which nothing of the project is to be found:
+neither the canonical gradients nor the certified values.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+from adapters.calls import Caller, Outcome, in_words
+from adapters.candidate import CandidateError, call, load
+from adapters.messages import Call, Reply, receive, send
+from reference.problem import TENSORS, Problem
+
+#: What a candidate's process is given of the project, as paths from its root.
+PRIVATE = (
+    *(f"adapters/{n}.py" for n in ("calling", "calls", "candidate", "messages", "networks", "protocol", "python2")),
+    *(f"adapters/{n}.py" for n in ("serving", "stand_ins")),
+    "reference/problem.py",
+)
+MIB = 1 << 20
+#: A call is no longer than this, in bytes.
+LONGEST = 1 << 34
+
+
+def serve(target: str, hears: int, answers: int, memory: int, path: list[str]) -> None:
+    """Import a candidate, then answer calls until the other side goes.
+
+    Parameters
+    ----------
+    target : str
+        ``FILE.py:NAME``.
+    hears, answers : int
+        The pipes, as file descriptors.
+    memory : int
+        How much memory calls may take beyond what is taken when the candidate is imported, in MiB.
+    path : list of str
+        Folders in which its imports are looked for, beside its own.
+    """
+    try:
+        candidate = load(target, path)
+    except CandidateError as error:
+        send(answers, Reply(message=_text(" ".join(str(error).split()), 4000)), {})
+        return
+    caller = Caller(lambda inputs: call(candidate, inputs))
+    _limit_memory(memory)
+    send(answers, Reply(), {})
+    while True:
+        try:
+            asked, arrays = receive(hears, Call, LONGEST)
+        except EOFError:
+            return
+        outcome, warned = _outcome(caller, asked, Problem(**arrays, reg=0.0))
+        reply = Reply(_message(outcome), list(outcome.changed), warned)
+        gradients = outcome.gradients
+        send(answers, reply, {} if gradients is None else {name: getattr(gradients, name) for name in TENSORS})
+
+
+def _outcome(caller: Caller, asked: Call, problem: Problem) -> tuple[Outcome, list[str]]:
+    """Call the candidate once; what came of it, and what it warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            outcome = caller(problem, asked.layout, asked.labels, asked.reg)
+        except KeyboardInterrupt as error:  # the candidate's own: Ctrl-C is the audit's
+            outcome = Outcome(None, error, ())
+    texts = {" ".join(f"{w.category.__name__}: {w.message}".split()) for w in caught}
+    ours = sorted(text for text in texts if text.startswith("Adaptation: "))
+    others = sorted(texts - set(ours))
+    return outcome, [_text(text, 4000) for text in ours[:20]] + [_text(text, 200) for text in others[:5]]
+
+
+def _message(outcome: Outcome) -> str:
+    """Why there are no gradients; empty where there are."""
+    if outcome.gradients is not None:
+        return ""
+    if isinstance(outcome.error, MemoryError):
+        return "MemoryError: it took more memory than it may"
+    return _text(in_words(outcome.error), 1000)
+
+
+def _text(text: str, longest: int) -> str:
+    """A text as it can be sent: no longer than so much, and no half characters."""
+    return text[:longest].encode("utf-8", "replace").decode("utf-8")
+
+
+def _limit_memory(mib: int) -> None:
+    """Let the process take so much more memory than it has now, where the system can limit it."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError):
+        return
+    limit = pages * resource.getpagesize() + mib * MIB
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+if __name__ == "__main__":
+    hears, answers, memory = map(int, sys.argv[2:5])
+    serve(sys.argv[1], hears, answers, memory, sys.argv[5:])

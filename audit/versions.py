@@ -1,0 +1,48 @@
+"""Which gradaudit made a record: its version and commit, and those of what carries the exact values."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import tomllib
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+@lru_cache(maxsize=1)
+def made_by() -> dict[str, str]:
+    """The versions of gradaudit (with the commit of its checkout, if it is one), of Python and of python-flint."""
+    try:
+        flint = version("python-flint")
+    except PackageNotFoundError:
+        flint = "unknown"
+    return {
+        "gradaudit": f"{_version()}, commit {_commit()}",
+        "python": platform.python_version(),
+        "python-flint": flint,
+    }
+
+
+def _version() -> str:
+    try:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        return str(project["version"])
+    except (OSError, ValueError, LookupError):
+        return "unknown"
+
+
+def _commit() -> str:
+    """The checkout's commit, "-dirty" behind it if a file was changed since; "unknown" where nobody can tell."""
+    if not (ROOT / ".git").exists():
+        return "unknown"
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=own)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return told.stdout.strip() or "unknown"

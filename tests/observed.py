@@ -1,0 +1,32 @@
+"""What a function did on cases, called in this process: what a diagnosis is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from adapters.calls import Caller, in_words
+from audit.catalogue import Case
+from audit.judge import Finding, Subject, judge
+from audit.observation import Observation
+from reference.acceptance import Acceptance, accept
+
+
+@lru_cache(maxsize=512)
+def _acceptance(case: Case) -> Acceptance:
+    return accept(case.problem())
+
+
+def observed(caller: Caller, cases: Sequence[Case]) -> list[Observation]:
+    """An observation a case, in their order."""
+    observations = []
+    for case in cases:
+        acceptance, subject = _acceptance(case), Subject(case.id, case.family, "", "", case.dtype)
+        gradients, error, changed = caller(acceptance.problem, case.edge.layout, case.edge.labels)
+        finding = (
+            Finding(*subject, verdict="error", expected=False, message=in_words(error))
+            if gradients is None
+            else judge(subject, gradients, acceptance, changed)
+        )
+        observations.append(Observation(case, acceptance, gradients, changed, finding))
+    return observations

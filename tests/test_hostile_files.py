@@ -1,0 +1,340 @@
+"""Files and ids from elsewhere: read as they are, or refused in one line with exit status 2; nothing is invented."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from audit import __main__ as command_line
+from audit.catalogue import CaseError, case_of
+from audit.engine import Here
+from audit.record import RecordError, read
+from audit.shrink import load, save
+from audit.sweep import BATCH, Progress, Sweep, swept
+from reference.problem import Problem, ProblemError
+
+ROOT = Path(__file__).parent.parent
+HOSTILE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("record")
+    assert (
+        command_line.main(["run", "--cases", "quick", "-k", "random", "--frameworks", "numpy", "--out", str(out)]) == 0
+    )
+    return out
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("sweep")
+    running = swept(Progress.begun(out, Sweep(3 * BATCH, 0, (("numpy", "reference"),))), Here())
+    assert next(running) == 1
+    return out
+
+
+@pytest.fixture(scope="module")
+def problem(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("problem") / "p.npz"
+    save(file, case_of("5x4x10x3-reg_0.1-random-float64-s0").problem())
+    return file
+
+
+def paths(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a JSON document."""
+    keys = content.keys() if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ()
+    return [path, *(deeper for key in keys for deeper in paths(content[key], (*path, key)))]
+
+
+def put(content: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """The document with another value at a place."""
+    if not path:
+        return value
+    copy = dict(content) if isinstance(content, dict) else list(content)
+    copy[path[0]] = put(content[path[0]], path[1:], value)
+    return copy
+
+
+def read_or_refused(folder: Path) -> None:
+    try:
+        again = read(folder)
+    except RecordError:
+        return
+    assert command_line.main(["compare", str(folder), str(folder)]) == 0
+    assert sum(again.run["counts"]["verdicts"].values()) == len(again.findings)
+
+
+@HOSTILE
+@given(chance=st.data(), value=JSON)
+def test_a_record_with_a_value_of_any_other_kind_is_read_or_refused(
+    record: Path, tmp_path: Path, chance: st.DataObject, value: Any
+) -> None:
+    folder = shutil.copytree(record, tmp_path / "copy", dirs_exist_ok=True)
+    if chance.draw(st.booleans()):
+        run = json.loads((record / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps(put(run, chance.draw(st.sampled_from(paths(run))), value)))
+    else:
+        lines = (record / "findings.jsonl").read_text().splitlines()
+        finding = json.loads(lines[0])
+        lines[0] = json.dumps(put(finding, chance.draw(st.sampled_from(paths(finding))), value))
+        (folder / "findings.jsonl").write_text("\n".join(lines) + "\n")
+    read_or_refused(folder)
+
+
+@HOSTILE
+@given(chance=st.data(), insert=st.binary(max_size=20))
+def test_damaged_bytes_never_end_in_a_traceback(
+    record: Path, sweep: Path, problem: Path, tmp_path: Path, chance: st.DataObject, insert: bytes
+) -> None:
+    folder = tmp_path / "copy"
+    for source in (record, sweep):
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+    shutil.copy(problem, folder / "p.npz")
+    name = chance.draw(st.sampled_from(["run.json", "findings.jsonl", "progress.json", "sweep.jsonl", "p.npz"]))
+    content = (folder / name).read_bytes()
+    at = chance.draw(st.integers(0, len(content)))
+    length = chance.draw(st.integers(0, 30) | st.just(len(content)))
+    damaged = content[:at] + insert + content[at + length :]
+    (folder / name).write_bytes(damaged)
+    if name == "p.npz":
+        with contextlib.suppress(ProblemError):
+            assert load(folder / "p.npz").shape == (5, 4, 10, 3)
+    elif name in ("run.json", "findings.jsonl"):
+        read_or_refused(folder)
+    else:
+        try:
+            resumed = Progress.resumed(folder)
+        except RecordError:
+            return
+        assert resumed.done == 1
+        assert name == "sweep.jsonl" or json.loads(damaged) == json.loads(content)
+
+
+RECORDS: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
+    "a verdict that is a list": ("findings.jsonl", lambda t: t.replace(b'"pass"', b'["pass"]', 1), "$.verdict"),
+    "an unknown verdict": ("findings.jsonl", lambda t: t.replace(b'"pass"', b'"fine"', 1), "$.verdict"),
+    "an index of texts": ("findings.jsonl", lambda t: t.replace(b'"index": [', b'"index": ["a", ', 1), "$.index"),
+    "a line twice": ("findings.jsonl", lambda t: t + t.splitlines(True)[0], "is there twice"),
+    "a line that is lost": ("findings.jsonl", lambda t: t.split(b"\n", 1)[1], "its counts are not those"),
+    "deep nesting": ("run.json", lambda _: b"[" * 10**6, "nested too deeply"),
+    "invalid UTF-8": ("run.json", lambda t: t + b"\xff", "can't decode"),
+    "NULs": ("findings.jsonl", lambda t: t[:-100] + bytes(100), "is damaged"),
+    "invented counts": ("run.json", lambda t: t.replace(b'"pass": ', b'"pass": 9', 1), "its counts are not those"),
+    "8 MiB of it": ("run.json", lambda t: t + b" " * (1 << 23), "more than the 8388608 that are read"),
+    "a line of 2 MB": ("findings.jsonl", lambda t: b" " * 2_000_000 + t, "more than 1048576 bytes"),
+}
+
+
+@pytest.mark.parametrize(("name", "damage", "said"), RECORDS.values(), ids=RECORDS.keys())
+def test_a_damaged_record_is_refused_in_one_line(
+    record: Path, tmp_path: Path, name: str, damage: Any, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(record, tmp_path / "copy")
+    (folder / name).write_bytes(damage((folder / name).read_bytes()))
+    for command in (["compare", str(record), str(folder)], ["merge", str(folder), "--out", str(tmp_path / "out")]):
+        assert command_line.main(command) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+
+
+PROGRESSES: dict[str, tuple[tuple[str, ...], Any, str]] = {
+    "a count that is a text": (("done",), "1", "$.done"),
+    "a negative one": (("size",), -1, "$.size"),
+    "a fraction": (("lost",), 0.5, "$.lost"),
+    "done beyond the end": (("done",), 4, "4 batches are done of 3"),
+    "another catalogue": (("sweep", "catalogue"), "0" * 64, "another catalogue"),
+    "another gradaudit": (("made_by", "gradaudit"), "0.0", "it was begun with gradaudit 0.0"),
+    "invented counts": (("tally", "families"), {"random": {"pass": 10**6}}, "more is counted than was asked for"),
+    "wrong ones that are not kept": (("tally", "families"), {"random": {"wrong": 1}}, "are not those of sweep.jsonl"),
+    "an unknown key": (("more",), 1, "unknown field"),
+}
+
+
+@pytest.mark.parametrize("forged", [False, True], ids=["by accident", "with its digest"])
+@pytest.mark.parametrize(("path", "value", "said"), PROGRESSES.values(), ids=PROGRESSES.keys())
+def test_a_changed_progress_is_refused(
+    sweep: Path, tmp_path: Path, path: tuple[str, ...], value: Any, said: str, forged: bool,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    from audit.sweep import _digest
+
+    folder = shutil.copytree(sweep, tmp_path / "copy")
+    progress = json.loads((folder / "progress.json").read_text())
+    content = progress["content"] | {"more": None} if path == ("more",) else progress["content"]
+    content = put(content, path, value)
+    digest = _digest(json.dumps(content, sort_keys=True)) if forged else progress["digest"]
+    (folder / "progress.json").write_text(json.dumps({"digest": digest, "content": content}))
+    assert command_line.main(["sweep", "--resume", str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert (said if forged else "its digest is not that of its content") in error
+    assert error.count("\n") == 1
+
+
+def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def npy(header: str) -> bytes:
+    text = header.encode().ljust(118)
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+ARCHIVES: dict[str, Callable[[], bytes]] = {
+    "a bomb": lambda: zipped(("X.npy", bytes(100 << 20)), method=zipfile.ZIP_DEFLATED),
+    "an unusual compression": lambda: zipped(("X.npy", bytes(9)), method=zipfile.ZIP_LZMA),
+    "an array without its numbers": lambda: zipped(
+        ("X.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 1000000000)}"))
+    ),
+    "a negative shape": lambda: zipped(("X.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 8)}"))),
+    "complex numbers": lambda: zipped(
+        ("X.npy", npy("{'descr': '<c16', 'fortran_order': False, 'shape': (1, 1)}") + bytes(16))
+    ),
+    "a header that is nested": lambda: zipped(("X.npy", npy("(" * 110))),
+    "an encrypted array": lambda: zipped(("X.npy", b"x")).replace(
+        b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00"
+    ),
+}
+
+
+@pytest.mark.parametrize("content", ARCHIVES.values(), ids=ARCHIVES.keys())
+def test_an_archive_that_holds_no_problem_is_refused_in_one_line(
+    tmp_path: Path, content: Callable[[], bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "p.npz"
+    file.write_bytes(content())
+    assert command_line.main(["replay", str(file), "--framework", "numpy"]) == 2
+    error = capsys.readouterr().err
+    assert "holds no problem" in error
+    assert error.count("\n") == 1
+
+
+def test_a_compressed_problem_is_read(tmp_path: Path) -> None:
+    posed: Problem = case_of("5x4x10x3-reg_0.1-random-float64-s0").problem()
+    arrays = {name: getattr(posed, name) for name in ("X", "y", "W1", "b1", "W2", "b2", "reg")}
+    np.savez_compressed(tmp_path / "p.npz", **arrays)
+    assert np.array_equal(load(tmp_path / "p.npz").X, posed.X)
+
+
+@HOSTILE
+@given(st.text(max_size=40) | st.from_regex(r"\d+x\d+x\d+x\d+-reg_[\d.e-]+-random-float64-s\d+", fullmatch=True))
+def test_an_id_names_a_case_or_is_refused(name: str) -> None:
+    try:
+        case = case_of(name)
+    except CaseError:
+        return
+    assert name.isascii()
+    assert max(case.shape) <= 1 << 22
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "999999999x1x1x1-reg_0-random-float64-s0",
+        "100000x1x100000x1-reg_0-random-float64-s0",
+        "\u0665x4x10x3-reg_0.1-random-float64-s0",
+        "5x4x10x3-reg_0.1-random-float64-s" + "1" * 6000,
+        "0x4x10x3-reg_0.1-random-float64-s0",
+    ],
+)
+def test_an_id_beyond_the_limits_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["replay", name, "--framework", "numpy"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["run.json", "findings.jsonl", "progress.json", "sweep.jsonl", "p.npz"])
+def test_a_pipe_in_place_of_a_file_is_refused_at_once(
+    record: Path, sweep: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "copy"
+    for source in (record, sweep):
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    commands = {"p.npz": ["replay", str(folder / name), "--framework", "numpy"]}
+    commands |= {key: ["sweep", "--resume", str(folder)] for key in ("progress.json", "sweep.jsonl")}
+    assert command_line.main(commands.get(name, ["compare", str(folder), str(folder)])) == 2
+    assert "is no regular file" in capsys.readouterr().err
+
+
+LARGE: dict[str, Callable[[Path, Path], list[str]]] = {
+    "run.json of lists": lambda record, folder: large(record, folder, "run.json", b"[" + b"[]," * 2_700_000 + b"[]]"),
+    "findings of 127 MiB": lambda record, folder: large(
+        record, folder, "findings.jsonl", (record / "findings.jsonl").read_bytes().splitlines(True)[0] * 250_000
+    ),
+    "a bomb": lambda _, folder: ["replay", str(bomb(folder)), "--framework", "numpy"],
+}
+
+
+def large(record: Path, folder: Path, name: str, content: bytes) -> list[str]:
+    shutil.copytree(record, folder)
+    (folder / name).write_bytes(content)
+    return ["compare", str(folder), str(folder)]
+
+
+def bomb(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "p.npz").write_bytes(ARCHIVES["a bomb"]())
+    return folder / "p.npz"
+
+
+@pytest.mark.parametrize("made", LARGE.values(), ids=LARGE.keys())
+def test_no_file_takes_a_gigabyte(record: Path, tmp_path: Path, made: Callable[[Path, Path], list[str]]) -> None:
+    program = "import resource, runpy; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+    program += 'runpy.run_module("audit", run_name="__main__")'
+    command = [sys.executable, "-c", program, *made(record, tmp_path / "copy")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert "not enough memory" not in ended.stderr
+
+
+UNPRINTABLE = ["\x1b[31mred", "\u202eright to left", "bell\x07", "\udcff", "\x9b31m"]
+
+
+@pytest.mark.parametrize("text", UNPRINTABLE, ids=["escape", "direction", "bell", "surrogate", "C1"])
+def test_nothing_unprintable_is_printed(
+    record: Path, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(record, tmp_path / "copy")
+    run = json.loads((folder / "run.json").read_text())
+    run["versions"] |= {text: text}
+    run["tables"]["mistakes"]["note"] = text
+    (folder / "run.json").write_text(json.dumps(run))
+    lines = [json.loads(line) | {"message": text} for line in (folder / "findings.jsonl").read_text().splitlines()]
+    (folder / "findings.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert command_line.main(["compare", str(record), str(folder)]) == 0
+    assert command_line.main(["replay", text, "--framework", "numpy"]) == 2
+    assert command_line.main(["run", "--frameworks", text, "--out", str(tmp_path / "out")]) == 2
+    assert command_line.main(["merge", str(tmp_path / text)]) == 2
+    with pytest.raises(SystemExit):
+        command_line.main(["run", "--seed", text])
+    with pytest.raises(SystemExit):
+        command_line.main([text])
+    printed = capsys.readouterr()
+    assert all(c.isprintable() or c == "\n" for c in printed.out + printed.err)
+    assert text not in printed.out + printed.err
