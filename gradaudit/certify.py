@@ -37,18 +37,21 @@ class Certificate:
         The certified values.
     bound : ndarray
         The bound of each entry.
+    rounding : float
+        The largest bound, apart from what kinks leave open.
     size : float
         The natural size: the largest entry, had nothing cancelled.
     """
 
     exact: Enclosure
     bound: NDArray[np.float64]
+    rounding: float
     size: float
 
     @property
     def resolution(self) -> float:
         """How small an error is certain to be seen, relative to the natural size."""
-        E = float(self.bound.max(initial=0.0))
+        E = self.rounding
         if E == 0:
             return 0.0
         return E / self.size if np.isfinite(E) and 0 < self.size < np.inf else float("inf")
@@ -130,8 +133,14 @@ def _certificates(
         else:
             limit = SHARP * bound.E
             sharp &= bool(((value.radius <= limit) | np.isinf(limit) & np.isfinite(value.radius)).all())
-    natural = sizes(fp, order, read)
+    natural = sizes(order, read)
+    apart = bounds(fp, order, read, kinks=False) if kinks else of
     certificates = tuple(
-        Certificate(read[id(node)], of[id(node)].E, float(natural[id(node)].max(initial=0.0))) for node in outputs
+        Certificate(read[id(n)], of[id(n)].E, _largest(apart[id(n)].E), _largest(natural[id(n)])) for n in outputs
     )
     return Certificates(certificates, tuple(dict.fromkeys(kinks)), sharp, name)
+
+
+def _largest(array: NDArray[Any]) -> float:
+    """The largest entry; 0 where there is none."""
+    return float(array.max(initial=0.0))

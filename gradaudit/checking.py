@@ -1,4 +1,4 @@
-"""What people call: `check` holds gradients from anywhere against a definition in NumPy, `gradient` gives the exact ones."""
+"""What people call: `check` holds gradients from anywhere against a definition, `gradient` gives the exact ones."""
 
 from __future__ import annotations
 
@@ -149,9 +149,7 @@ def _gradients(gradients: Arrays, arrays: Mapping[Any, Any], keys: Keys) -> dict
         if got.dtype.kind != "f":
             raise InputError(f"the gradient by input {key!r} has the dtype {got.dtype}; expected floats")
         if got.shape != arrays[key].shape:
-            raise InputError(
-                f"the gradient by input {key!r} has the shape {got.shape}; expected {arrays[key].shape}, that of the input"
-            )
+            raise InputError(f"the gradient by input {key!r} has the shape {got.shape}; expected {arrays[key].shape}")
         items[key] = got
     return items
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -133,9 +133,9 @@ def judge(array: str | int, got: NDArray[Any], certificate: Certificate) -> Find
         verdict = "wrong"
     elif not passing.all() or resolution > USEFUL:
         verdict = "undecided"
-    at = (float(a[index]) if ratio.size else 0.0 for a in (values, exact.hi, error, E, ratio))
-    finding = Finding(array, verdict, index, *at, resolution)
-    return Finding(**{**vars(finding), "message": _message(finding)})
+    at = [float(a[index]) if ratio.size else 0.0 for a in (values, exact.hi, error, E, ratio)]
+    finding = Finding(array, verdict, index, at[0], at[1], at[2], at[3], at[4], resolution)
+    return replace(finding, message=_message(finding))
 
 
 def _message(f: Finding) -> str:

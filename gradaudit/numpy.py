@@ -118,7 +118,7 @@ class Recorded(NDArrayOperatorsMixin):
             return target
         return result
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG002
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function not in FUNCTIONS:
             raise _refused(f"np.{getattr(function, '__name__', function)}")
         return FUNCTIONS[function](*args, **kwargs)
@@ -436,11 +436,11 @@ def einsum(subscripts: str, *operands: Any, **options: Any) -> Recorded:
     if "->" not in subscripts:
         output = "".join(sorted(c for c in set(parts) - {","} if parts.count(c) == 1))
     nodes = [node_of(x) for x in operands]
-    names, nodes = zip(*(_diagonal(n, x) for n, x in zip(letters, nodes, strict=True)), strict=True)
-    name, node = names[0], nodes[0]
-    for i in range(1, len(nodes)):
-        needed = set(output).union(*names[i + 1 :])
-        name, node = _contracted(name, node, names[i], nodes[i], needed)
+    parted = [_diagonal(n, x) for n, x in zip(letters, nodes, strict=True)]
+    name, node = parted[0]
+    for i in range(1, len(parted)):
+        needed = set(output).union(*(n for n, _ in parted[i + 1 :]))
+        name, node = _contracted(name, node, *parted[i], needed)
     summed = [c for c in name if c not in output]
     if summed:
         node = total(node, [name.index(c) for c in summed])
@@ -480,7 +480,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> R
     """As np.linalg.norm: of vectors, and Frobenius."""
     if ord not in (None, 2, "fro") or (ord == 2 and axis is None and node_of(x).ndim > 1):
         raise _refused(f"np.linalg.norm with ord={ord!r}")
-    return np.sqrt(sum_(Recorded(node_of(x)) ** 2, axis, keepdims))  # type: ignore[no-any-return, call-overload]
+    return Recorded(_at(entrywise.sqrt(sum_(Recorded(node_of(x)) ** 2, axis, keepdims).node)))
 
 
 def _compared(operation: Callable[..., Node], swapped: bool = False) -> Callable[..., Recorded]:
@@ -531,7 +531,7 @@ UFUNCS: dict[Any, Callable[..., Recorded]] = {
 REDUCTIONS: dict[Any, Callable[..., Recorded]] = {np.add: sum_, np.maximum: max_, np.minimum: min_}
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: sum_, np.mean: mean, np.var: var, np.max: max_, np.min: min_, np.amax: max_, np.amin: min_,
-    np.std: lambda x, *a, **k: np.sqrt(var(x, *a, **k)),  # type: ignore[call-overload]
+    np.std: lambda x, *a, **k: Recorded(_at(entrywise.sqrt(var(x, *a, **k).node))),
     np.cumsum: cumsum, np.clip: clip, np.where: where, np.reshape: _reshaped, np.transpose: _transposed,
     np.dot: matmul, np.vdot: lambda x, y: matmul(x.ravel(), y.ravel()), np.einsum: einsum, np.linalg.norm: norm,
     np.outer: lambda x, y: _reshaped(x, (-1, 1)) * _reshaped(y, (1, -1)),

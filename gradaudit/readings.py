@@ -44,16 +44,20 @@ def values(A: Exact[Any], order: Sequence[Node], inputs: Mapping[int, NDArray[An
     return read
 
 
-def bounds(fp: Arithmetic, order: Sequence[Node], read: Values) -> dict[int, Any]:
-    """How far a correct program may be, for every node; for a mask, where rounding decides it."""
+def bounds(fp: Arithmetic, order: Sequence[Node], read: Values, kinks: bool = True) -> dict[int, Any]:
+    """How far a correct program may be, for every node; for a mask, where rounding decides it.
+
+    Without `kinks`, as if a program fell on the exact side of each.
+    """
     of: dict[int, Any] = {}
     for node in order:
         operands = (Operand(read[id(n)], of[id(n)]) for n in node.inputs)
-        of[id(node)] = node.operation.rounding(fp, read[id(node)], *operands, **node.parameters)
+        bound = node.operation.rounding(fp, read[id(node)], *operands, **node.parameters)
+        of[id(node)] = bound if kinks or not node.operation.mask else np.zeros_like(bound)
     return of
 
 
-def sizes(fp: Arithmetic, order: Sequence[Node], read: Values) -> dict[int, NDArray[Any]]:
+def sizes(order: Sequence[Node], read: Values) -> dict[int, NDArray[Any]]:
     """The natural size of every node: what it could have been, had nothing cancelled; of a mask its signs."""
     of: dict[int, NDArray[Any]] = {}
     for node in order:

@@ -47,7 +47,7 @@ class Arithmetic(ABC, Generic[V]):
 
     @abstractmethod
     def add(self, a: V, b: V) -> V:
-        """a + b."""
+        """A + b."""
 
     @abstractmethod
     def negative(self, a: V) -> V:
@@ -55,11 +55,11 @@ class Arithmetic(ABC, Generic[V]):
 
     @abstractmethod
     def multiply(self, a: V, b: V) -> V:
-        """a b."""
+        """A b."""
 
     @abstractmethod
     def divide(self, a: V, b: V) -> V:
-        """a / b; unknown where b may be 0."""
+        """A / b; unknown where b may be 0."""
 
     @abstractmethod
     def function(self, f: Function, a: V) -> V:
@@ -82,7 +82,7 @@ class Arithmetic(ABC, Generic[V]):
         """1, 0, -1 or UNKNOWN."""
 
     def subtract(self, a: V, b: V) -> V:
-        """a - b."""
+        """A - b."""
         return self.add(a, self.negative(b))
 
     def select(self, mask: Signs, a: V, b: V) -> V:
@@ -110,7 +110,7 @@ class Arithmetic(ABC, Generic[V]):
         return self.sum(padded, 1)
 
     def power(self, a: V, n: int) -> V:
-        """a to an integer n >= 1."""
+        """A to an integer n >= 1."""
         result, factor = None, a
         while True:
             if n & 1:

@@ -50,7 +50,7 @@ class Balls(Arithmetic[Balls_]):
         return a.shape
 
     def add(self, a: Balls_, b: Balls_) -> Balls_:
-        """a + b."""
+        """A + b."""
         return np.asarray(a + b, dtype=object)
 
     def negative(self, a: Balls_) -> Balls_:
@@ -58,11 +58,11 @@ class Balls(Arithmetic[Balls_]):
         return np.asarray(-a, dtype=object)
 
     def multiply(self, a: Balls_, b: Balls_) -> Balls_:
-        """a b."""
+        """A b."""
         return np.asarray(a * b, dtype=object)
 
     def divide(self, a: Balls_, b: Balls_) -> Balls_:
-        """a / b."""
+        """A / b."""
         return np.asarray(a / b, dtype=object)
 
     def function(self, f: Function, a: Balls_) -> Balls_:

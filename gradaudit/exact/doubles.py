@@ -46,7 +46,7 @@ class Doubles(Arithmetic[Approximate]):
         return a.x.shape
 
     def add(self, a: Approximate, b: Approximate) -> Approximate:
-        """a + b; a float's sum never underflows."""
+        """A + b; a float's sum never underflows."""
         with np.errstate(all="ignore"):
             s = a.x + b.x
             error = np.where((a.x == 0) | (b.x == 0), 0.0, U * np.abs(s))
@@ -57,14 +57,14 @@ class Doubles(Arithmetic[Approximate]):
         return Approximate(-a.x, a.radius)
 
     def multiply(self, a: Approximate, b: Approximate) -> Approximate:
-        """a b."""
+        """A b."""
         with np.errstate(all="ignore"):
             p = a.x * b.x
             radius = np.abs(a.x) * b.radius + np.abs(b.x) * a.radius + a.radius * b.radius + U * np.abs(p) + TINY
             return _of(p, np.where(_zero(a) | _zero(b), 0.0, radius))
 
     def divide(self, a: Approximate, b: Approximate) -> Approximate:
-        """a / b."""
+        """A / b."""
         with np.errstate(all="ignore"):
             q = a.x / b.x
             least = np.abs(b.x) - b.radius * UP
@@ -78,7 +78,7 @@ class Doubles(Arithmetic[Approximate]):
             low, high = a.x - a.radius * UP, a.x + a.radius * UP
             y = f.plain(a.x)
             moved = np.where(a.radius > 0, f.slope(low, high) * a.radius, 0.0)
-            radius = np.minimum(moved, 2 * f.reach) + PLAIN_K * U * np.abs(y) + TINY
+            radius = np.minimum(moved, 2 * f.reach) + (PLAIN_K + f.growth(a.x)) * U * np.abs(y) + TINY
             return _of(y, np.where(f.defined(low, high), radius, np.inf))
 
     def matmul(self, a: Approximate, b: Approximate) -> Approximate:
@@ -114,7 +114,7 @@ class Doubles(Arithmetic[Approximate]):
 
 def _zero(a: Approximate) -> NDArray[np.bool_]:
     """Where a number is certainly 0."""
-    return (a.x == 0) & (a.radius == 0)
+    return np.asarray((a.x == 0) & (a.radius == 0))
 
 
 def _of(x: Any, radius: Any) -> Approximate:

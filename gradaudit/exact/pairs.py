@@ -50,7 +50,7 @@ class Pairs(Arithmetic[Enclosure]):
         return a.hi.shape
 
     def add(self, a: Enclosure, b: Enclosure) -> Enclosure:
-        """a + b."""
+        """A + b."""
         with np.errstate(all="ignore"):
             hi, error = two_sum(a.hi, b.hi)
             if not a.lo.any() and not b.lo.any():
@@ -64,7 +64,7 @@ class Pairs(Arithmetic[Enclosure]):
         return Enclosure(-a.hi, -a.lo, a.radius)
 
     def multiply(self, a: Enclosure, b: Enclosure) -> Enclosure:
-        """a b."""
+        """A b."""
         with np.errstate(all="ignore"):
             p, error = two_product(a.hi, b.hi)
             across, other = a.hi * b.lo, a.lo * b.hi
@@ -79,7 +79,7 @@ class Pairs(Arithmetic[Enclosure]):
             )
 
     def divide(self, a: Enclosure, b: Enclosure) -> Enclosure:
-        """a / b: a quotient, corrected once; the radius is what is left of a, over the least that b may be."""
+        """A / b: a quotient, corrected once; the radius is what is left of a, over the least that b may be."""
         with np.errstate(all="ignore"):
             least = np.abs(b.hi) * (1 - 4 * U) - (np.abs(b.lo) + b.radius) * UP
             q = self.constant(np.where(least > 0, a.hi / b.hi, 0.0))
@@ -97,18 +97,12 @@ class Pairs(Arithmetic[Enclosure]):
     def matmul(self, a: Enclosure, b: Enclosure) -> Enclosure:
         """The matrix product, by splitting."""
         leading = a.hi.shape[:-2]
-        (n, k), m = a.hi.shape[-2:], b.hi.shape[-1]
+        n, m = a.hi.shape[-2], b.hi.shape[-1]
         if not leading:
             return product(a, b, self.slices)
-        count = int(np.prod(leading))
-        left, right = (self.restructure(lambda x: x.reshape(count, *x.shape[-2:]), e) for e in (a, b))
-        parts = [
-            product(*(Enclosure(e.hi[i], e.lo[i], e.radius[i]) for e in (left, right)), self.slices)
-            for i in range(count)
-        ]
-        return Enclosure(
-            *(np.stack([getattr(p, name) for p in parts]).reshape(*leading, n, m) for name in ("hi", "lo", "radius"))
-        )
+        parts = [product(_at(a, i), _at(b, i), self.slices) for i in np.ndindex(*leading)]
+        hi, lo, radius = (np.stack([getattr(part, name) for part in parts]) for name in ("hi", "lo", "radius"))
+        return Enclosure(*(array.reshape(*leading, n, m) for array in (hi, lo, radius)))
 
     def sum(self, a: Enclosure, axis: int) -> Enclosure:
         """The sum over one axis, by halves."""
@@ -137,6 +131,11 @@ class Pairs(Arithmetic[Enclosure]):
     def sign(self, a: Enclosure) -> Signs:
         """1, 0, -1 or UNKNOWN."""
         return a.sign()
+
+
+def _at(a: Enclosure, index: tuple[int, ...]) -> Enclosure:
+    """One matrix of a stack of them."""
+    return Enclosure(a.hi[index], a.lo[index], a.radius[index])
 
 
 def _normal(hi: Array, lo: Array, radius: Array) -> Enclosure:

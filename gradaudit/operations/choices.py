@@ -47,9 +47,9 @@ def _comparison(name: str, truth: dict[int, int]) -> Operation:
     )
 
 
-greater = _comparison("greater", {1: 1, 0: 0, -1: 0})
-greater_equal = _comparison("greater_equal", {1: 1, 0: 1, -1: 0})
-equal = _comparison("equal", {1: 0, 0: 1, -1: 0})
+greater: Operation = _comparison("greater", {1: 1, 0: 0, -1: 0})
+greater_equal: Operation = _comparison("greater_equal", {1: 1, 0: 1, -1: 0})
+equal: Operation = _comparison("equal", {1: 0, 0: 1, -1: 0})
 
 
 def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
@@ -63,7 +63,7 @@ def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Op
     return Bound(E, pure, np.where(chosen, x.bound.grid, y.bound.grid))
 
 
-where = define(
+where: Operation = define(
     Operation(
         "where",
         shape=same,
@@ -92,14 +92,14 @@ def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bou
     return Bound(E, pure, np.minimum(x.bound.grid, y.bound.grid))
 
 
-maximum = define(
+maximum: Operation = define(
     Operation(
         "maximum",
         shape=same,
         value=_maximum_value,
         derivative=lambda node, g: [
-            where(greater(*node.inputs), g, constant(np.zeros(g.shape))),
-            where(greater(*node.inputs), constant(np.zeros(g.shape)), g),
+            where(greater(*node.inputs, line=node.line), g, constant(np.zeros(g.shape))),
+            where(greater(*node.inputs, line=node.line), constant(np.zeros(g.shape)), g),
         ],
         rounding=_maximum_rounding,
     )
@@ -156,7 +156,7 @@ def _candidates(x: Operand, axis: int) -> Any:
         return ~(x.v + x.E < (x.v - x.E).max(axis=axis, keepdims=True))
 
 
-largest = define(
+largest: Operation = define(
     Operation(
         "largest",
         shape=lambda x, axis: x[:axis] + x[axis + 1 :],
@@ -169,12 +169,12 @@ largest = define(
 
 def _picked(node: Node, g: Node) -> Node:
     x, axis = node.inputs[0], node.parameters["axis"]
-    kept = x.shape[:axis] + (1,) + x.shape[axis + 1 :]
+    kept = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
     return at_largest(x, broadcast(reshape(g, to=kept), to=x.shape), axis=axis)
 
 
 def _at_largest_value(A: Any, x: Any, g: Any, axis: int) -> Any:
-    """g at the first of the largest entries, else 0."""
+    """G at the first of the largest entries, else 0."""
     count = A.shape(x)[axis]
     columns = [A.restructure(lambda y, i=i: np.take(y, i, axis=axis), x) for i in range(count)]
     masks: list[Any] = [np.ones(A.shape(columns[0]), dtype=np.int8) for _ in range(count)]
@@ -207,7 +207,7 @@ def _at_largest_shape(x: Shape, g: Shape, axis: int) -> Shape:  # noqa: ARG001
     return same(x, g)
 
 
-at_largest = define(
+at_largest: Operation = define(
     Operation(
         "at_largest",
         shape=_at_largest_shape,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ def _add_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound: 
     return summed(fp, terms, x.bound.pure & y.bound.pure, np.minimum(x.bound.grid, y.bound.grid))
 
 
-add = define(
+add: Operation = define(
     Operation(
         "add",
         shape=same,
@@ -35,7 +34,7 @@ add = define(
         algorithms="additions that feed only additions, in any order",
     )
 )
-subtract = define(
+subtract: Operation = define(
     Operation(
         "subtract",
         shape=same,
@@ -45,7 +44,7 @@ subtract = define(
         size=np.add,
     )
 )
-negative = define(
+negative: Operation = define(
     Operation(
         "negative",
         shape=same,
@@ -59,7 +58,7 @@ negative = define(
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
-def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
+def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """A product is a sum of one term; times a constant it is the sum of the constant's multiples of all terms."""
     for scale, other in ((x, y), (y, x)):
         if other.bound.terms is not None and _is_input(scale):
@@ -77,7 +76,7 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
 
 
 def _nothing(a: Array, b: Array) -> Array:
-    """a b, where 0 times infinity is 0: what is certainly 0 stays 0 whatever it is multiplied by."""
+    """A b, where 0 times infinity is 0: what is certainly 0 stays 0 whatever it is multiplied by."""
     return np.where((a == 0) | (b == 0), 0.0, a * b)
 
 
@@ -104,7 +103,7 @@ def _scaled(fp: Arithmetic, scale: Array, constant: Operand, x: Operand) -> Boun
         return summed(fp, terms, constant.bound.pure & x.bound.pure, constant.bound.grid + x.bound.grid)
 
 
-multiply = define(
+multiply: Operation = define(
     Operation(
         "multiply",
         shape=same,
@@ -128,11 +127,10 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
         E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
         E = np.where(least > 0, E, np.inf)
         reciprocal = np.where(1 / np.maximum(least, 0) * 1.001 <= fp.omega, 0.0, np.inf)
-        result = rounded(fp.unless_overflow((E + np.where(free, 0.0, reciprocal)) * (1 + 1e-6), v + E))
-    return result
+        return rounded(fp.unless_overflow((E + np.where(free, 0.0, reciprocal)) * (1 + 1e-6), v + E))
 
 
-divide = define(
+divide: Operation = define(
     Operation(
         "divide",
         shape=same,
@@ -175,7 +173,7 @@ def _power_derivative(node: Node, g: Node) -> Sequence[Node | None]:
     return [g if inner is None else multiply(g, inner)]
 
 
-integer_power = define(
+integer_power: Operation = define(
     Operation(
         "integer_power",
         shape=lambda x, exponent: x,  # noqa: ARG005
@@ -195,7 +193,7 @@ def _function_rounding(f: Function) -> Callable[..., Bound]:
             v = np.abs(value.hi)
             low, high = x.v - x.E, x.v + x.E
             moved = np.where(x.E > 0, np.minimum(f.slope(low, high) * x.E, 2 * f.reach), 0.0)
-            E = moved + f.K * fp.u * (v + moved) + fp.eta
+            E = moved + (f.K + f.growth(high)) * fp.u * (v + moved) + fp.eta
             E = np.where(f.defined(low, high), E, np.inf)
             return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
 
@@ -226,13 +224,13 @@ def times(x: Node, factor: float) -> Node:
 
 
 def square(x: Node) -> Node:
-    """x x."""
+    """X x."""
     return integer_power(x, exponent=2)
 
 
-exp = _elementary(functions.EXP, lambda x, y: y)  # noqa: ARG005
-expm1 = _elementary(functions.EXPM1, lambda x, y: add(y, _ones(x)))
-log = define(
+exp: Operation = _elementary(functions.EXP, lambda x, y: y)  # noqa: ARG005
+expm1: Operation = _elementary(functions.EXPM1, lambda x, y: add(y, _ones(x)))
+log: Operation = define(
     Operation(
         "log",
         shape=same,
@@ -242,7 +240,7 @@ log = define(
         algorithms="a library function with a relative error of 4 u",
     )
 )
-log1p = define(
+log1p: Operation = define(
     Operation(
         "log1p",
         shape=same,
@@ -251,7 +249,7 @@ log1p = define(
         rounding=_function_rounding(functions.LOG1P),
     )
 )
-sqrt = define(
+sqrt: Operation = define(
     Operation(
         "sqrt",
         shape=same,
@@ -260,13 +258,14 @@ sqrt = define(
         rounding=_function_rounding(functions.SQRT),
     )
 )
-rsqrt = _elementary(functions.RSQRT, lambda x, y: times(integer_power(y, exponent=3), -0.5))  # noqa: ARG005
-tanh = _elementary(functions.TANH, lambda x, y: subtract(_ones(x), square(y)))
-sigmoid = _elementary(functions.SIGMOID, lambda x, y: multiply(y, subtract(_ones(x), y)))
-softplus = _elementary(functions.SOFTPLUS, lambda x, y: sigmoid(x))  # noqa: ARG005
-erf = _elementary(functions.ERF, lambda x, y: times(exp(negative(square(x))), 2 / math.sqrt(math.pi)))  # noqa: ARG005
-sin = _elementary(functions.SIN, lambda x, y: cos(x))  # noqa: ARG005
-cos = _elementary(functions.COS, lambda x, y: negative(sin(x)))  # noqa: ARG005
+rsqrt: Operation = _elementary(functions.RSQRT, lambda x, y: times(integer_power(y, exponent=3), -0.5))  # noqa: ARG005
+tanh: Operation = _elementary(functions.TANH, lambda x, y: subtract(_ones(x), square(y)))
+sigmoid: Operation = _elementary(functions.SIGMOID, lambda x, y: multiply(y, subtract(_ones(x), y)))
+softplus: Operation = _elementary(functions.SOFTPLUS, lambda x, y: sigmoid(x))  # noqa: ARG005
+erf: Operation = _elementary(functions.ERF, lambda x, y: bell(x))  # noqa: ARG005
+bell: Operation = _elementary(functions.BELL, lambda x, y: times(multiply(x, y), -2.0))
+sin: Operation = _elementary(functions.SIN, lambda x, y: cos(x))  # noqa: ARG005
+cos: Operation = _elementary(functions.COS, lambda x, y: negative(sin(x)))  # noqa: ARG005
 
 __all__ = [
     "add", "constant_", "cos", "divide", "erf", "exp", "expm1", "integer_power", "log", "log1p", "multiply",

@@ -46,7 +46,7 @@ def _swapped(x: Node) -> Node:
     return transpose(x, axes=axes)
 
 
-matmul = define(
+matmul: Operation = define(
     Operation(
         "matmul",
         shape=_shape,

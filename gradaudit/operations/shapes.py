@@ -22,7 +22,7 @@ Indices = NDArray[np.int64]
 
 # --- what a graph begins with -----------------------------------------------------------------------------------------
 
-input_ = define(
+input_: Operation = define(
     Operation(
         "input",
         shape=lambda size: size,
@@ -31,7 +31,7 @@ input_ = define(
         rounding=lambda fp, value, **_: exact(fp, value.hi),
     )
 )
-constant_ = define(
+constant_: Operation = define(
     Operation(
         "constant",
         shape=lambda values: values.shape,
@@ -99,7 +99,7 @@ def _added(x: Array, index: Indices, into: Shape) -> Array:
     return total[:-1].reshape(into)
 
 
-gather = define(
+gather: Operation = define(
     Operation(
         "gather",
         shape=lambda x, index: index.shape,  # noqa: ARG005
@@ -110,7 +110,7 @@ gather = define(
         algorithms="indexing, slicing, padding with zeros, flipping, repeating: exact",
     )
 )
-scatter = define(
+scatter: Operation = define(
     Operation(
         "scatter",
         shape=lambda x, index, into: into,  # noqa: ARG005
@@ -124,7 +124,7 @@ scatter = define(
 
 # --- reshape, transpose, broadcast and sum ----------------------------------------------------------------------------
 
-reshape = define(
+reshape: Operation = define(
     Operation(
         "reshape",
         shape=lambda x, to: to,  # noqa: ARG005
@@ -134,7 +134,7 @@ reshape = define(
         size=lambda x, to: x.reshape(to),
     )
 )
-transpose = define(
+transpose: Operation = define(
     Operation(
         "transpose",
         shape=lambda x, axes: tuple(x[a] for a in axes),
@@ -144,7 +144,7 @@ transpose = define(
         size=lambda x, axes: x.transpose(axes),
     )
 )
-broadcast = define(
+broadcast: Operation = define(
     Operation(
         "broadcast",
         shape=lambda x, to: np.broadcast_shapes(x, to),
@@ -161,7 +161,7 @@ def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  
     return summed(fp, terms, x.bound.pure.all(axis=axis), x.bound.grid.min(axis=axis, initial=FINEST))
 
 
-sum_axis = define(
+sum_axis: Operation = define(
     Operation(
         "sum",
         shape=lambda x, axis: x[:axis] + x[axis + 1 :],
@@ -177,7 +177,7 @@ sum_axis = define(
 
 def _spread(g: Node, shape: Shape, axis: int) -> Node:
     """A cotangent repeated along the axis that was added up."""
-    with_axis = shape[:axis] + (1,) + shape[axis + 1 :]
+    with_axis = (*shape[:axis], 1, *shape[axis + 1 :])
     return broadcast(reshape(g, to=with_axis), to=shape)
 
 
@@ -217,7 +217,7 @@ def _concatenated_rounding(fp: Arithmetic, value: Any, *xs: Operand, axis: int) 
     return whole[0].restructured(lambda *ys: np.concatenate(ys, axis), *whole[1:])
 
 
-concatenate = define(
+concatenate: Operation = define(
     Operation(
         "concatenate",
         shape=lambda *xs, axis: (*xs[0][:axis], sum(x[axis] for x in xs), *xs[0][axis + 1 :]),
@@ -240,7 +240,7 @@ def flip(x: Node, axis: int) -> Node:
     return gather(x, index=np.flip(np.arange(int(np.prod(x.shape))).reshape(x.shape), axis))
 
 
-cumulative_sum = define(
+cumulative_sum: Operation = define(
     Operation(
         "cumulative_sum",
         shape=lambda x, axis: x,  # noqa: ARG005

@@ -23,7 +23,7 @@ def rows(x: Node, shape: Shape) -> Node:
 
 
 def _parts(A: Any, x: Any) -> tuple[Any, Any, Any, Any]:
-    """z = x - m, exp z, their sum Z by rows, and m: floats near the maximum, which are exact."""
+    """Z = x - m, exp z, their sum Z by rows, and m: floats near the maximum, which are exact."""
     shape = A.shape(x)
     m = A.constant(A.enclosure(x).hi.max(axis=-1))
     z = A.subtract(x, A.restructure(lambda y: np.broadcast_to(y[..., None], shape), m))
@@ -74,7 +74,7 @@ def _logsumexp_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
         return rounded(fp.unless_overflow(E * (1 + 1e-6), np.abs(value.hi) + E))
 
 
-softmax = define(
+softmax: Operation = define(
     Operation(
         "softmax",
         shape=same,
@@ -84,7 +84,7 @@ softmax = define(
         algorithms=rules.__doc__ or "",
     )
 )
-log_softmax = define(
+log_softmax: Operation = define(
     Operation(
         "log_softmax",
         shape=same,
@@ -95,7 +95,7 @@ log_softmax = define(
         algorithms=rules.__doc__ or "",
     )
 )
-logsumexp = define(
+logsumexp: Operation = define(
     Operation(
         "logsumexp",
         shape=lambda x: x[:-1],
@@ -128,7 +128,7 @@ def negative_of(x: Node) -> Node:
 
 
 def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bound:
-    """g - p sum(g) by any route; where the maximum was left in the graph, its own derivative's error beside it."""
+    """G - p sum(g) by any route; where the maximum was left in the graph, its own derivative's error beside it."""
     with np.errstate(all="ignore"):
         of = rules.errors(fp, x.v, x.E)
         C = x.v.shape[-1]
@@ -153,7 +153,7 @@ def _gradient_size(x: Array, g: Array) -> Array:
     return np.asarray(g + p / p.sum(axis=-1, keepdims=True) * g.sum(axis=-1, keepdims=True))
 
 
-log_softmax_gradient = define(
+log_softmax_gradient: Operation = define(
     Operation(
         "log_softmax_gradient",
         shape=same,

@@ -45,10 +45,11 @@ class Terms(NamedTuple):
     faint: Any
     depth: float
 
-    def changed(self, change: Any, *others: Terms, depth: float | None = None) -> Terms:
+    def changed(self, change: Any, *others: Terms) -> Terms:
         """The terms with `change` applied to each array, together with those of others."""
-        arrays = (change(*(terms[n] for terms in (self, *others))) for n in range(5))
-        return Terms(*arrays, max(t.depth for t in (self, *others)) if depth is None else depth)
+        whole = (self, *others)
+        count, size, rounds, error, faint = (change(*(terms[n] for terms in whole)) for n in range(5))
+        return Terms(count, size, rounds, error, faint, max(t.depth for t in whole))
 
 
 @dataclass(frozen=True, eq=False)
