@@ -1,0 +1,135 @@
+"""What an arithmetic of certified values offers, and what all of them have in common.
+
+An arithmetic has values of its own (arrays of floats with a radius, pairs of floats, balls); an operation is evaluated
+in whichever it is given. Every result encloses the exact one; where nothing is known, the radius is infinite.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradaudit.exact.enclosure import UNKNOWN, Enclosure
+from gradaudit.exact.functions import Function
+
+V = TypeVar("V")
+Signs = NDArray[np.int8]
+Indices = NDArray[np.int64]
+
+
+class OutOfRange(ArithmeticError):
+    """Numbers too large or too small for an arithmetic; another one has to be asked."""
+
+
+class Arithmetic(ABC, Generic[V]):
+    """One way to compute with certified values; arguments have equal shapes unless it says otherwise."""
+
+    @abstractmethod
+    def constant(self, values: NDArray[np.floating]) -> V:
+        """Floats, which are exact."""
+
+    @abstractmethod
+    def enclosure(self, a: V) -> Enclosure:
+        """The value as hi + lo within a radius."""
+
+    @abstractmethod
+    def restructure(self, change: Callable[..., Any], *arrays: V) -> V:
+        """Entries arranged anew: `change` is given arrays and returns one whose entries are among theirs, or 0."""
+
+    @abstractmethod
+    def shape(self, a: V) -> tuple[int, ...]:
+        """The shape of a value."""
+
+    @abstractmethod
+    def add(self, a: V, b: V) -> V:
+        """A + b."""
+
+    @abstractmethod
+    def negative(self, a: V) -> V:
+        """-a."""
+
+    @abstractmethod
+    def multiply(self, a: V, b: V) -> V:
+        """A b."""
+
+    @abstractmethod
+    def divide(self, a: V, b: V) -> V:
+        """A / b; unknown where b may be 0."""
+
+    @abstractmethod
+    def function(self, f: Function, a: V) -> V:
+        """f(a), entry by entry; unknown where f may be undefined."""
+
+    @abstractmethod
+    def matmul(self, a: V, b: V) -> V:
+        """The matrix product of shapes (..., n, k) and (..., k, m), with the same leading axes."""
+
+    @abstractmethod
+    def sum(self, a: V, axis: int) -> V:
+        """The sum over one axis, which goes."""
+
+    @abstractmethod
+    def hull(self, a: V, b: V) -> V:
+        """An enclosure of both."""
+
+    @abstractmethod
+    def sign(self, a: V) -> Signs:
+        """1, 0, -1 or UNKNOWN."""
+
+    def subtract(self, a: V, b: V) -> V:
+        """A - b."""
+        return self.add(a, self.negative(b))
+
+    def select(self, mask: Signs, a: V, b: V) -> V:
+        """`a` where the mask is 1, `b` where it is 0, and what encloses both where it is UNKNOWN."""
+        chosen = self.restructure(lambda x, y: np.where(mask == 1, x, y), a, b)
+        if not (mask == UNKNOWN).any():
+            return chosen
+        both = self.hull(a, b)
+        return self.restructure(lambda x, y: np.where(mask == UNKNOWN, x, y), both, chosen)
+
+    def accumulate(self, a: V, axis: int) -> V:
+        """The sums of the first 1, 2, ... entries along an axis."""
+        count = self.shape(a)[axis]
+        sums = [self.restructure(lambda x: np.take(x, 0, axis=axis), a)]
+        for i in range(1, count):
+            sums.append(self.add(sums[-1], self.restructure(lambda x, i=i: np.take(x, i, axis=axis), a)))
+        return self.restructure(lambda *parts: np.stack(parts, axis=axis), *sums)
+
+    def scatter(self, a: V, places: Indices, size: int) -> V:
+        """Sums of the entries of a vector by place: entry j of the result adds up the a[i] with places[i] = j."""
+        if not size or not len(places):
+            return self.constant(np.zeros(size))
+        table = grouped(places.tobytes(), size)
+        padded = self.restructure(lambda x: np.append(x, np.zeros(1, dtype=x.dtype))[table], a)
+        return self.sum(padded, 1)
+
+    def power(self, a: V, n: int) -> V:
+        """A to an integer n >= 1."""
+        result, factor = None, a
+        while True:
+            if n & 1:
+                result = factor if result is None else self.multiply(result, factor)
+            n >>= 1
+            if not n:
+                break
+            factor = self.multiply(factor, factor)
+        assert result is not None
+        return result
+
+
+@lru_cache(maxsize=64)
+def grouped(places: bytes, size: int) -> Indices:
+    """For each place the numbers of the entries that go there, in a table padded with the number behind the last."""
+    of = np.frombuffer(places, dtype=np.int64)
+    order = np.argsort(of, kind="stable")
+    counts = np.bincount(of, minlength=size)
+    first = np.cumsum(counts) - counts
+    table = np.full((size, max(1, int(counts.max()))), len(of), dtype=np.int64)
+    table[of[order], np.arange(len(of)) - first[of[order]]] = order
+    return table

@@ -1,0 +1,130 @@
+"""Balls of as many bits as are asked for: the referee, and the last resort.
+
+References
+----------
+Johansson, "Arb: efficient arbitrary-precision midpoint-radius interval arithmetic", IEEE Trans. Comput. 66 (2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from flint import arb, arb_mat, ctx
+from numpy.typing import NDArray
+
+from gradaudit.exact.arithmetic import Arithmetic, Signs
+from gradaudit.exact.enclosure import UNKNOWN, UP, Enclosure, U
+from gradaudit.exact.functions import Function
+
+Balls_ = NDArray[np.object_]
+
+
+class Balls(Arithmetic[Balls_]):
+    """Arrays of FLINT's `arb`; to be used inside ``ctx.workprec(bits)``, or through `precision`."""
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+
+    def precision(self) -> Any:
+        """The context in which the arithmetic computes."""
+        return ctx.workprec(self.bits)
+
+    def constant(self, values: NDArray[np.floating]) -> Balls_:
+        """Floats, which are exact."""
+        values = np.asarray(values, dtype=np.float64)
+        return _array([arb(x) for x in values.ravel().tolist()], values.shape)
+
+    def enclosure(self, a: Balls_) -> Enclosure:
+        """The value as hi + lo within a radius."""
+        return enclosed(a.ravel(), a.shape)
+
+    def restructure(self, change: Callable[..., Any], *arrays: Balls_) -> Balls_:
+        """Entries arranged anew; what was 0 in the arrangement becomes a ball."""
+        changed = np.asarray(change(*arrays), dtype=object)
+        return _array([x if isinstance(x, arb) else arb(x) for x in changed.ravel()], changed.shape)
+
+    def shape(self, a: Balls_) -> tuple[int, ...]:
+        """The shape of a value."""
+        return a.shape
+
+    def add(self, a: Balls_, b: Balls_) -> Balls_:
+        """A + b."""
+        return np.asarray(a + b, dtype=object)
+
+    def negative(self, a: Balls_) -> Balls_:
+        """-a."""
+        return np.asarray(-a, dtype=object)
+
+    def multiply(self, a: Balls_, b: Balls_) -> Balls_:
+        """A b."""
+        return np.asarray(a * b, dtype=object)
+
+    def divide(self, a: Balls_, b: Balls_) -> Balls_:
+        """A / b."""
+        return np.asarray(a / b, dtype=object)
+
+    def function(self, f: Function, a: Balls_) -> Balls_:
+        """f(a)."""
+        return _array([f.ball(x) for x in a.ravel()], a.shape)
+
+    def matmul(self, a: Balls_, b: Balls_) -> Balls_:
+        """The matrix product."""
+        leading = a.shape[:-2]
+        n, k, m = *a.shape[-2:], b.shape[-1]
+        if not k:
+            return self.constant(np.zeros((*leading, n, m)))
+        pairs = zip(a.reshape(-1, n, k), b.reshape(-1, k, m), strict=True)
+        entries = [x for A, B in pairs for x in (arb_mat(A.tolist()) * arb_mat(B.tolist())).entries()]
+        return _array(entries, (*leading, n, m))
+
+    def sum(self, a: Balls_, axis: int) -> Balls_:
+        """The sum over one axis."""
+        total = np.add.reduce(a, axis=axis, initial=arb(0))
+        return np.asarray(total, dtype=object)
+
+    def hull(self, a: Balls_, b: Balls_) -> Balls_:
+        """An enclosure of both."""
+        return _array([x.union(y) for x, y in zip(a.ravel(), b.ravel(), strict=True)], a.shape)
+
+    def sign(self, a: Balls_) -> Signs:
+        """1, 0, -1 or UNKNOWN."""
+        signs = [1 if x > 0 else -1 if x < 0 else 0 if x.is_zero() else UNKNOWN for x in a.ravel()]
+        return np.array(signs, dtype=np.int8).reshape(a.shape)
+
+
+def balls(e: Enclosure) -> list[arb]:
+    """An enclosure's entries as balls, row by row."""
+    parts = (part.ravel().tolist() for part in (e.hi, e.lo, e.radius))
+    return [arb(lo, radius) + hi for hi, lo, radius in zip(*parts, strict=True)]
+
+
+def enclosed(entries: Iterable[arb], shape: tuple[int, ...]) -> Enclosure:
+    """Balls as pairs of float64 and the radii that are left, what rounding the pairs took away in them."""
+    entries = list(entries)
+    hi = [float(x) if x.is_finite() else 0.0 for x in entries]
+    rests = [x - value for x, value in zip(entries, hi, strict=True)]
+    lo = [float(rest) if rest.is_finite() else 0.0 for rest in rests]
+    radius = [
+        0.0
+        if rest.is_zero()
+        else (float(rest.rad()) + 2 * U * abs(low)) * UP + 2.0**-1073
+        if rest.is_finite()
+        else np.inf
+        for rest, low in zip(rests, lo, strict=True)
+    ]
+    arrays = (np.array(part, dtype=np.float64).reshape(shape) for part in (hi, lo, radius))
+    return _bounded(*arrays)
+
+
+def _bounded(hi: Any, lo: Any, radius: Any) -> Enclosure:
+    """The enclosure, unknown where a ball is beyond the floats."""
+    known = np.isfinite(hi) & np.isfinite(lo) & np.isfinite(radius)
+    return Enclosure(np.where(known, hi, 0.0), np.where(known, lo, 0.0), np.where(known, radius, np.inf))
+
+
+def _array(entries: list[Any], shape: tuple[int, ...]) -> Balls_:
+    array = np.empty(len(entries), dtype=object)
+    array[:] = entries
+    return array.reshape(shape)

@@ -1,0 +1,126 @@
+"""Floats with a running error bound: the cheapest certified values, sharp enough for float32 and narrower.
+
+References
+----------
+Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.3 (running error analysis).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradaudit.exact.arithmetic import Arithmetic, Signs
+from gradaudit.exact.enclosure import TINY, UP, Array, Enclosure, U
+from gradaudit.exact.functions import PLAIN_K, Function
+
+
+class Approximate(NamedTuple):
+    """Numbers within `radius` of the exact ones."""
+
+    x: Array
+    radius: Array
+
+
+class Doubles(Arithmetic[Approximate]):
+    """float64 with a radius."""
+
+    def constant(self, values: NDArray[np.floating]) -> Approximate:
+        """Floats, which are exact."""
+        x = np.asarray(values, dtype=np.float64)
+        return Approximate(x, np.zeros_like(x))
+
+    def enclosure(self, a: Approximate) -> Enclosure:
+        """The value as hi + lo within a radius."""
+        return Enclosure(a.x, np.zeros_like(a.x), a.radius)
+
+    def restructure(self, change: Callable[..., Any], *arrays: Approximate) -> Approximate:
+        """Entries arranged anew."""
+        return Approximate(change(*(a.x for a in arrays)), change(*(a.radius for a in arrays)))
+
+    def shape(self, a: Approximate) -> tuple[int, ...]:
+        """The shape of a value."""
+        return a.x.shape
+
+    def add(self, a: Approximate, b: Approximate) -> Approximate:
+        """A + b; a float's sum never underflows."""
+        with np.errstate(all="ignore"):
+            s = a.x + b.x
+            error = np.where((a.x == 0) | (b.x == 0), 0.0, U * np.abs(s))
+            return _of(s, a.radius + b.radius + error)
+
+    def negative(self, a: Approximate) -> Approximate:
+        """-a."""
+        return Approximate(-a.x, a.radius)
+
+    def multiply(self, a: Approximate, b: Approximate) -> Approximate:
+        """A b."""
+        with np.errstate(all="ignore"):
+            p = a.x * b.x
+            radius = np.abs(a.x) * b.radius + np.abs(b.x) * a.radius + a.radius * b.radius + U * np.abs(p) + TINY
+            return _of(p, np.where(_zero(a) | _zero(b), 0.0, radius))
+
+    def divide(self, a: Approximate, b: Approximate) -> Approximate:
+        """A / b."""
+        with np.errstate(all="ignore"):
+            q = a.x / b.x
+            least = np.abs(b.x) - b.radius * UP
+            radius = (a.radius + np.abs(q) * b.radius) / least + U * np.abs(q) + TINY
+            radius = np.where(_zero(a), 0.0, radius)
+            return _of(q, np.where(least > 0, radius, np.inf))
+
+    def function(self, f: Function, a: Approximate) -> Approximate:
+        """f(a)."""
+        with np.errstate(all="ignore"):
+            low, high = a.x - a.radius * UP, a.x + a.radius * UP
+            y = f.plain(a.x)
+            moved = np.where(a.radius > 0, f.slope(low, high) * a.radius, 0.0)
+            radius = np.minimum(moved, 2 * f.reach) + (PLAIN_K + f.growth(a.x)) * U * np.abs(y) + TINY
+            return _of(y, np.where(f.defined(low, high), radius, np.inf))
+
+    def matmul(self, a: Approximate, b: Approximate) -> Approximate:
+        """The matrix product."""
+        with np.errstate(all="ignore"):
+            k = a.x.shape[-1]
+            size_a, size_b = np.abs(a.x), np.abs(b.x)
+            radius = k * U * UP * (size_a @ size_b) + np.where((size_a != 0) @ (size_b != 0), k * TINY, 0.0)
+            if a.radius.any():
+                radius = radius + a.radius @ (size_b + b.radius)
+            if b.radius.any():
+                radius = radius + size_a @ b.radius
+            return _of(a.x @ b.x, radius)
+
+    def sum(self, a: Approximate, axis: int) -> Approximate:
+        """The sum over one axis."""
+        with np.errstate(all="ignore"):
+            s = a.x.sum(axis=axis)
+            roundings = max(0, a.x.shape[axis] - 1)
+            return _of(s, a.radius.sum(axis=axis) + roundings * U * UP * np.abs(a.x).sum(axis=axis))
+
+    def hull(self, a: Approximate, b: Approximate) -> Approximate:
+        """An enclosure of both."""
+        with np.errstate(all="ignore"):
+            middle = 0.5 * a.x + 0.5 * b.x
+            radius = np.maximum(np.abs(a.x - middle) + a.radius, np.abs(b.x - middle) + b.radius)
+            return _of(middle, radius + U * np.abs(middle) + TINY)
+
+    def sign(self, a: Approximate) -> Signs:
+        """1, 0, -1 or UNKNOWN."""
+        return self.enclosure(a).sign()
+
+
+def _zero(a: Approximate) -> NDArray[np.bool_]:
+    """Where a number is certainly 0."""
+    return np.asarray((a.x == 0) & (a.radius == 0))
+
+
+def _of(x: Any, radius: Any) -> Approximate:
+    """A result; where it is not finite, nothing is known."""
+    x, radius = np.asarray(x, dtype=np.float64), np.asarray(radius, dtype=np.float64)
+    known = np.isfinite(x) & np.isfinite(radius)
+    if known.all():
+        return Approximate(x, radius * UP)
+    return Approximate(np.where(known, x, 0.0), np.where(known, radius * UP, np.inf))

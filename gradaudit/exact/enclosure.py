@@ -1,0 +1,72 @@
+"""An enclosure: numbers known as ``hi + lo`` within a radius."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+#: Unit roundoff of float64.
+U = 2.0**-53
+#: What is computed of radii in float64 is made larger by this factor, which covers its own rounding.
+UP = 1 + 2.0**-30
+#: More than a single operation may lose by underflow, many times over.
+TINY = 2.0**-1060
+
+
+@dataclass(frozen=True, eq=False)
+class Enclosure:
+    """``hi + lo`` within `radius` of the exact value, entry by entry; float64 arrays of one shape.
+
+    A radius of infinity says that nothing is known; it is never NaN.
+    """
+
+    hi: Array
+    lo: Array
+    radius: Array
+
+    @classmethod
+    def exactly(cls, values: Any) -> Enclosure:
+        """Floats, which are exact."""
+        hi = np.asarray(values, dtype=np.float64)
+        return cls(hi, np.zeros_like(hi), np.zeros_like(hi))
+
+    @property
+    def size(self) -> Array:
+        """An upper bound of the absolute values."""
+        return np.asarray((np.abs(self.hi) + np.abs(self.lo) + self.radius) * UP)
+
+    def sign(self) -> NDArray[np.int8]:
+        """1, 0 (exactly zero) or -1 where the enclosure decides it, else UNKNOWN."""
+        decided = np.abs(self.hi) > (np.abs(self.lo) + self.radius) * UP
+        zero = (self.hi == 0) & (self.lo == 0) & (self.radius == 0)
+        return np.where(decided, np.sign(self.hi), np.where(zero, 0, UNKNOWN)).astype(np.int8)
+
+
+#: The sign of a number that an enclosure does not decide.
+UNKNOWN = 2
+
+
+def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """The rounded sum of two numbers and its error, exactly (Knuth)."""
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+def two_product(a: Array, b: Array) -> tuple[Array, Array]:
+    """The rounded product of two numbers and its error, exact where nothing under- or overflows (Dekker, Veltkamp)."""
+    p = a * b
+    (a1, a2), (b1, b2) = halves(a), halves(b)
+    return p, ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2
+
+
+def halves(a: Array) -> tuple[Array, Array]:
+    """A float as the sum of two of 26 bits."""
+    c = 134217729.0 * a
+    first = c - (c - a)
+    return first, a - first

@@ -1,0 +1,136 @@
+"""Elementary functions: each in float64, on balls, and how steep it is.
+
+What a correct program's library may err by is in `K`, in units of u: a policy, what good libraries reach.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from flint import arb
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def _everywhere(low: Array, high: Array) -> NDArray[np.bool_]:
+    return np.isfinite(low) & np.isfinite(high)
+
+
+@dataclass(frozen=True)
+class Function:
+    """An elementary function.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    plain : callable
+        float64 array -> float64 array, with a relative error of a few u.
+    ball : callable
+        arb -> arb.
+    slope : callable
+        (low, high) -> an upper bound of |f'| between them, up to the factor 1 + 2^-40.
+    K : float
+        How far a correct program's result may be off, relative to the result, in units of u.
+    reach : float
+        An upper bound of |f|, infinite where there is none.
+    defined : callable
+        (low, high) -> whether f and f' exist everywhere between them.
+    growth : callable
+        x -> what is added to K at x, where a rounded intermediate is magnified.
+    """
+
+    name: str
+    plain: Callable[[Array], Array]
+    ball: Callable[[arb], arb]
+    slope: Callable[[Array, Array], Array]
+    K: float
+    reach: float = math.inf
+    defined: Callable[[Array, Array], NDArray[np.bool_]] = _everywhere
+    growth: Callable[[Array], Array] = np.zeros_like
+
+
+def _nearest(low: Array, high: Array) -> Array:
+    """The number nearest to 0 between two."""
+    return np.where(low > 0, low, np.where(high < 0, high, 0.0))
+
+
+def _furthest(low: Array, high: Array) -> Array:
+    """The largest absolute value between two."""
+    return np.maximum(np.abs(low), np.abs(high))
+
+
+def _positive(low: Array, high: Array) -> NDArray[np.bool_]:
+    return np.asarray((low > 0) & np.isfinite(high))
+
+
+def _sigmoid(x: Array) -> Array:
+    e = np.exp(-np.abs(x))
+    return np.asarray(np.where(x >= 0, 1, e) / (1 + e))
+
+
+def _softplus(x: Array) -> Array:
+    return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
+
+
+def _sech2(x: Array) -> Array:
+    e = np.exp(-2 * np.abs(x))
+    return np.asarray(4 * e / (1 + e) ** 2)
+
+
+def _erf(x: Array) -> Array:
+    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
+
+
+def _ball_sigmoid(x: arb) -> arb:
+    return 1 / (1 + (-x).exp())
+
+
+def _ball_softplus(x: arb) -> arb:
+    return x.exp().log1p() if x < 0 else x + (-x).exp().log1p()
+
+
+def _ball_bell(x: arb) -> arb:
+    return 2 / arb.pi().sqrt() * (-x * x).exp()
+
+
+def _bell(low: Array, high: Array) -> Array:
+    return np.asarray(2 / math.sqrt(math.pi) * np.exp(-(_nearest(low, high) ** 2)))
+
+
+EXP = Function("exp", np.exp, lambda x: x.exp(), lambda _, high: np.exp(high), 4)
+EXPM1 = Function("expm1", np.expm1, lambda x: x.expm1(), lambda _, high: np.exp(high), 4)
+LOG = Function("log", np.log, lambda x: x.log(), lambda low, _: 1 / low, 4, defined=_positive)
+LOG1P = Function(
+    "log1p", np.log1p, lambda x: x.log1p(), lambda low, _: 1 / (1 + low), 4, defined=lambda a, b: _positive(1 + a, b)
+)
+SQRT = Function("sqrt", np.sqrt, lambda x: x.sqrt(), lambda low, _: 0.5 / np.sqrt(low), 1, defined=_positive)
+RSQRT = Function(
+    "rsqrt", lambda x: 1 / np.sqrt(x), lambda x: x.rsqrt(), lambda low, _: 0.5 / low**1.5, 4, defined=_positive
+)
+TANH = Function("tanh", np.tanh, lambda x: x.tanh(), lambda low, high: _sech2(_nearest(low, high)), 6, 1.0)
+SIGMOID = Function("sigmoid", _sigmoid, _ball_sigmoid, lambda low, high: _sech2(_nearest(low, high) / 2) / 4, 4, 1.0)
+SOFTPLUS = Function("softplus", _softplus, _ball_softplus, lambda _, high: _sigmoid(high), 4)
+ERF = Function("erf", _erf, lambda x: x.erf(), _bell, 5, 1.0)
+#: The derivative of erf, 2 / sqrt(pi) exp(-x^2): it has a name of its own, since its factor is no float. The rounding
+#: of the square is magnified by the exponential.
+BELL = Function(
+    "bell",
+    lambda x: _bell(x, x),
+    _ball_bell,
+    lambda low, high: 2 * _furthest(low, high) * _bell(low, high),
+    8,
+    1.13,
+    growth=lambda x: 3 * x * x,
+)
+SIN = Function("sin", np.sin, lambda x: x.sin(), lambda low, _: np.ones_like(low), 2, 1.0)
+COS = Function("cos", np.cos, lambda x: x.cos(), lambda low, high: np.minimum(1.0, _furthest(low, high)), 2, 1.0)
+
+#: Every function by its name.
+FUNCTIONS = {f.name: f for f in (EXP, EXPM1, LOG, LOG1P, SQRT, RSQRT, TANH, SIGMOID, SOFTPLUS, ERF, BELL, SIN, COS)}
+#: The relative error of `plain` in float64, in units of u; a test holds it against balls.
+PLAIN_K = 16.0

@@ -1,0 +1,147 @@
+"""Pairs of floats, ``hi + lo``, with a radius: about 106 bits at the speed of float64.
+
+References
+----------
+Dekker, "A floating-point technique for extending the available precision", Numer. Math. 18 (1971); Joldes, Muller,
+Popescu, "Tight and rigorous error bounds for basic building blocks of double-word arithmetic", ACM TOMS 44 (2017).
+The radii here are computed beside the values, so that no error bound of these algorithms is relied on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from flint import ctx
+from numpy.typing import NDArray
+
+from gradaudit.exact.arithmetic import Arithmetic, Signs
+from gradaudit.exact.balls import balls, enclosed
+from gradaudit.exact.enclosure import TINY, UP, Array, Enclosure, U, two_product, two_sum
+from gradaudit.exact.functions import Function
+from gradaudit.exact.splitting import SLICES, product
+
+#: The precision of elementary functions, in bits.
+BITS = 128
+
+
+class Pairs(Arithmetic[Enclosure]):
+    """hi + lo within a radius; matrix products by splitting into so many slices."""
+
+    def __init__(self, slices: int = SLICES) -> None:
+        self.slices = slices
+
+    def constant(self, values: NDArray[np.floating]) -> Enclosure:
+        """Floats, which are exact."""
+        return Enclosure.exactly(values)
+
+    def enclosure(self, a: Enclosure) -> Enclosure:
+        """The value itself."""
+        return a
+
+    def restructure(self, change: Callable[..., Any], *arrays: Enclosure) -> Enclosure:
+        """Entries arranged anew."""
+        parts = (tuple(getattr(a, name) for a in arrays) for name in ("hi", "lo", "radius"))
+        return Enclosure(*(np.asarray(change(*part)) for part in parts))
+
+    def shape(self, a: Enclosure) -> tuple[int, ...]:
+        """The shape of a value."""
+        return a.hi.shape
+
+    def add(self, a: Enclosure, b: Enclosure) -> Enclosure:
+        """A + b."""
+        with np.errstate(all="ignore"):
+            hi, error = two_sum(a.hi, b.hi)
+            if not a.lo.any() and not b.lo.any():
+                return _normal(hi, error, a.radius + b.radius)
+            lo = (a.lo + b.lo) + error
+            slack = 2 * U * (np.abs(a.lo) + np.abs(b.lo) + np.abs(error))
+            return _normal(hi, lo, a.radius + b.radius + slack)
+
+    def negative(self, a: Enclosure) -> Enclosure:
+        """-a."""
+        return Enclosure(-a.hi, -a.lo, a.radius)
+
+    def multiply(self, a: Enclosure, b: Enclosure) -> Enclosure:
+        """A b."""
+        with np.errstate(all="ignore"):
+            p, error = two_product(a.hi, b.hi)
+            across, other = a.hi * b.lo, a.lo * b.hi
+            lo = error + (across + other)
+            slack = 4 * U * (np.abs(error) + np.abs(across) + np.abs(other)) + np.abs(a.lo * b.lo)
+            moved = a.radius * b.size + a.size * b.radius
+            faint = np.abs(p) < 2.0**-960  # there the error of the product underflows
+            slack = np.where(faint, np.where((a.hi != 0) & (b.hi != 0), U * np.abs(p) + 4 * TINY, 0.0) + slack, slack)
+            zero = (a.size == 0) | (b.size == 0)
+            return _normal(
+                p, np.where(faint, across + other, lo), np.where(zero, 0.0, moved + slack + TINY * (lo != 0))
+            )
+
+    def divide(self, a: Enclosure, b: Enclosure) -> Enclosure:
+        """A / b: a quotient, corrected once; the radius is what is left of a, over the least that b may be."""
+        with np.errstate(all="ignore"):
+            least = np.abs(b.hi) * (1 - 4 * U) - (np.abs(b.lo) + b.radius) * UP
+            q = self.constant(np.where(least > 0, a.hi / b.hi, 0.0))
+            first = self.subtract(a, self.multiply(q, b))
+            q = self.add(q, self.constant(np.where(least > 0, first.hi / b.hi, 0.0)))
+            left = self.subtract(a, self.multiply(q, b))
+            radius = np.where(a.size == 0, 0.0, left.size / least * UP + TINY)
+            return _normal(q.hi, q.lo, np.where(least > 0, radius, np.inf))
+
+    def function(self, f: Function, a: Enclosure) -> Enclosure:
+        """f(a), on balls."""
+        with ctx.workprec(BITS):
+            return enclosed([f.ball(x) for x in balls(a)], a.hi.shape)
+
+    def matmul(self, a: Enclosure, b: Enclosure) -> Enclosure:
+        """The matrix product, by splitting."""
+        leading = a.hi.shape[:-2]
+        n, m = a.hi.shape[-2], b.hi.shape[-1]
+        if not leading:
+            return product(a, b, self.slices)
+        parts = [product(_at(a, i), _at(b, i), self.slices) for i in np.ndindex(*leading)]
+        hi, lo, radius = (np.stack([getattr(part, name) for part in parts]) for name in ("hi", "lo", "radius"))
+        return Enclosure(*(array.reshape(*leading, n, m) for array in (hi, lo, radius)))
+
+    def sum(self, a: Enclosure, axis: int) -> Enclosure:
+        """The sum over one axis, by halves."""
+        axis %= a.hi.ndim
+        count = a.hi.shape[axis]
+        if count == 0:
+            return self.constant(np.zeros(a.hi.shape[:axis] + a.hi.shape[axis + 1 :]))
+        while count > 1:
+            half = count // 2
+            one, other, rest = (
+                self.restructure(lambda x, s=s: x[(slice(None),) * axis + (s,)], a)
+                for s in (slice(0, half), slice(half, 2 * half), slice(2 * half, count))
+            )
+            both = self.add(one, other)
+            a = both if count == 2 * half else self.restructure(lambda x, y: np.concatenate((x, y), axis), both, rest)
+            count = a.hi.shape[axis]
+        return self.restructure(lambda x: x.reshape(x.shape[:axis] + x.shape[axis + 1 :]), a)
+
+    def hull(self, a: Enclosure, b: Enclosure) -> Enclosure:
+        """An enclosure of both."""
+        with np.errstate(all="ignore"):
+            middle = 0.5 * a.hi + 0.5 * b.hi
+            radius = np.maximum(*(np.abs(e.hi - middle) + np.abs(e.lo) + e.radius for e in (a, b)))
+            return _normal(middle, np.zeros_like(middle), radius + U * np.abs(middle) + TINY)
+
+    def sign(self, a: Enclosure) -> Signs:
+        """1, 0, -1 or UNKNOWN."""
+        return a.sign()
+
+
+def _at(a: Enclosure, index: tuple[int, ...]) -> Enclosure:
+    """One matrix of a stack of them."""
+    return Enclosure(a.hi[index], a.lo[index], a.radius[index])
+
+
+def _normal(hi: Array, lo: Array, radius: Array) -> Enclosure:
+    """The sum of hi and lo as a rounded number and its error; where it is not finite, nothing is known."""
+    hi, lo = two_sum(hi, lo)
+    known = np.isfinite(hi) & np.isfinite(lo) & np.isfinite(radius)
+    if known.all():
+        return Enclosure(hi, lo, radius * UP)
+    return Enclosure(np.where(known, hi, 0.0), np.where(known, lo, 0.0), np.where(known, radius * UP, np.inf))

@@ -1,0 +1,151 @@
+"""The judge of the library: arrays held against their certificates, entry by entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradaudit.certify import Certificate
+from gradaudit.errors import GradientError, UndecidedError
+
+Verdict = Literal["pass", "wrong", "undecided"]
+#: The bound is of use where it is at most this part of the array's natural size.
+USEFUL = 2.0**-4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What there is to say of one array.
+
+    Attributes
+    ----------
+    array : str or int
+        Its name or number.
+    verdict : {"pass", "wrong", "undecided"}
+        The verdict.
+    index : tuple of int
+        The worst entry: the largest error / bound.
+    got, exact, error, bound, ratio : float
+        What was computed there, what is exact (rounded once), how far apart, how far is allowed, one over the other.
+    resolution : float
+        How small an error is certain to be seen, relative to the array's natural size.
+    message : str
+        What there is to say in words.
+    """
+
+    array: str | int
+    verdict: Verdict
+    index: tuple[int, ...]
+    got: float
+    exact: float
+    error: float
+    bound: float
+    ratio: float
+    resolution: float
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The findings on a value and its gradients; true if all of them pass.
+
+    Attributes
+    ----------
+    verdict : {"pass", "wrong", "undecided"}
+        The worst of the findings'.
+    findings : tuple of Finding
+        One a judged array.
+    steps : tuple
+        The steps of a deep network, where they were judged one by one.
+    kinks : tuple of str
+        Where a branch stands that rounding, or a tie, leaves open: either side was accepted.
+    """
+
+    findings: tuple[Finding, ...]
+    kinks: tuple[str, ...] = ()
+    steps: tuple[Any, ...] = field(default=())
+
+    @property
+    def verdict(self) -> Verdict:
+        verdicts = {f.verdict for f in self.findings}
+        return "wrong" if "wrong" in verdicts else "undecided" if "undecided" in verdicts else "pass"
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything passes."""
+        return self.verdict == "pass"
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        rows = [("array", "verdict", "worst entry", "got", "exact", "error/bound", "resolution")]
+        for f in self.findings:
+            index = f"[{', '.join(map(str, f.index))}]"
+            rows.append(
+                (
+                    str(f.array),
+                    f.verdict,
+                    index,
+                    f"{f.got:.9g}",
+                    f"{f.exact:.9g}",
+                    f"{f.ratio:.3g}",
+                    f"{f.resolution:.2g}",
+                )
+            )
+        widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([*lines, *(f"a kink left open at {kink}: either side is accepted" for kink in self.kinks)])
+
+    def raise_unless_ok(self) -> None:
+        """Raise what the verdict asks for.
+
+        Raises
+        ------
+        GradientError
+            If it is "wrong".
+        UndecidedError
+            If it is "undecided".
+        """
+        if not self.ok:
+            error = GradientError if self.verdict == "wrong" else UndecidedError
+            raise error("\n".join(f.message for f in self.findings if f.verdict == self.verdict) + f"\n{self}")
+
+
+def judge(array: str | int, got: NDArray[Any], certificate: Certificate) -> Finding:
+    """The finding on one array of the certificate's shape."""
+    exact, E = certificate.exact, certificate.bound
+    with np.errstate(all="ignore"):
+        values = np.asarray(got, dtype=np.float64)
+        error = np.abs((values - exact.hi) - exact.lo)
+        ratio = np.where(E > 0, error / np.where(E > 0, E, 1), np.where(error == 0, 0, np.inf))
+        ratio = np.where(np.isfinite(E), np.where(np.isfinite(values), ratio, np.inf), 0)
+        certain = error - exact.radius > E
+        passing = error + exact.radius <= E
+    wrong = (certain | ~np.isfinite(values)) & np.isfinite(E)
+    index = tuple(int(i) for i in np.unravel_index(int(ratio.argmax()), ratio.shape)) if ratio.size else ()
+    resolution = certificate.resolution
+    verdict: Verdict = "pass"
+    if wrong.any():
+        verdict = "wrong"
+    elif not passing.all() or resolution > USEFUL:
+        verdict = "undecided"
+    at = [float(a[index]) if ratio.size else 0.0 for a in (values, exact.hi, error, E, ratio)]
+    finding = Finding(array, verdict, index, at[0], at[1], at[2], at[3], at[4], resolution)
+    return replace(finding, message=_message(finding))
+
+
+def _message(f: Finding) -> str:
+    if f.verdict == "pass":
+        return ""
+    where = f"{f.array}[{', '.join(map(str, f.index))}]" if f.index else str(f.array)
+    numbers = f"got {f.got!r}, exact {f.exact!r}, error {f.error:.3g}, bound {f.bound:.3g}, ratio {f.ratio:.3g}"
+    if f.verdict == "wrong":
+        return f"{where} is wrong: {numbers}"
+    return (
+        f"{where} is undecided: a correct program may be off by {f.resolution:.2g} of the array's natural size in this "
+        f"dtype; use float64, smaller inputs, or judge parts of the function ({numbers})"
+    )

@@ -1,0 +1,273 @@
+"""Arithmetic and elementary functions, entry by entry; operands have one shape (`shapes.as_shape` repeats them)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradaudit.exact import functions
+from gradaudit.exact.functions import Function
+from gradaudit.graph import Node
+from gradaudit.operations.operation import Array, Operand, Operation, define, same
+from gradaudit.operations.shapes import constant, constant_
+from gradaudit.rounding.arithmetic import Arithmetic
+from gradaudit.rounding.bound import Bound, Terms, rounded, summed, terms_of, together
+
+# --- sums -------------------------------------------------------------------------------------------------------------
+
+
+def _add_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
+    terms = together(terms_of(x.bound, x.v), terms_of(y.bound, y.v))
+    return summed(fp, terms, x.bound.pure & y.bound.pure, np.minimum(x.bound.grid, y.bound.grid))
+
+
+add: Operation = define(
+    Operation(
+        "add",
+        shape=same,
+        value=lambda A, x, y: A.add(x, y),
+        derivative=lambda node, g: [g, g],  # noqa: ARG005
+        rounding=_add_rounding,
+        size=np.add,
+        algorithms="additions that feed only additions, in any order",
+    )
+)
+subtract: Operation = define(
+    Operation(
+        "subtract",
+        shape=same,
+        value=lambda A, x, y: A.subtract(x, y),
+        derivative=lambda node, g: [g, negative(g)],  # noqa: ARG005
+        rounding=_add_rounding,
+        size=np.add,
+    )
+)
+negative: Operation = define(
+    Operation(
+        "negative",
+        shape=same,
+        value=lambda A, x: A.negative(x),
+        derivative=lambda node, g: [negative(g)],  # noqa: ARG005
+        rounding=lambda fp, value, x: x.bound,  # noqa: ARG005
+        size=lambda x: x,
+    )
+)
+
+# --- products ---------------------------------------------------------------------------------------------------------
+
+
+def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
+    """A product is a sum of one term; times a constant it is the sum of the constant's multiples of all terms."""
+    for scale, other in ((x, y), (y, x)):
+        if other.bound.terms is not None and _is_input(scale):
+            return _scaled(fp, np.abs(scale.v), scale, other)
+    reach_x, reach_y = x.reach, y.reach
+    with np.errstate(all="ignore"):
+        size = reach_x * reach_y
+        error = _nothing(np.abs(x.v), y.E) + _nothing(np.abs(y.v), x.E) + _nothing(x.E, y.E)
+        free = _is_power(x) | _is_power(y)
+        count = ((reach_x != 0) & (reach_y != 0)).astype(np.float64)
+        size = np.where(count > 0, size, 0.0)
+        faint = count * fp.eta
+        terms = Terms(count, size, np.where(free, 0.0, size), error, faint, 1.0)
+        return summed(fp, terms, x.bound.pure & y.bound.pure, x.bound.grid + y.bound.grid)
+
+
+def _nothing(a: Array, b: Array) -> Array:
+    """A b, where 0 times infinity is 0: what is certainly 0 stays 0 whatever it is multiplied by."""
+    return np.where((a == 0) | (b == 0), 0.0, a * b)
+
+
+def _is_input(x: Operand) -> bool:
+    """Whether an operand is known exactly to a program, flushing apart."""
+    return bool(x.bound.pure.all()) and x.bound.terms is None
+
+
+def _is_power(x: Operand) -> Any:
+    """Where an operand is certainly a power of two: multiplying by it rounds nothing."""
+    return (np.abs(np.frexp(x.v)[0]) == 0.5) & (x.E == 0)
+
+
+def _scaled(fp: Arithmetic, scale: Array, constant: Operand, x: Operand) -> Bound:
+    """A sum times numbers that are known: scaled before or after it is added up, or on the way."""
+    free = _is_power(constant)
+    with np.errstate(all="ignore"):
+        t = x.bound.terms
+        size = scale * t.size
+        own = np.where(free, 0.0, size)
+        error = scale * t.error + _nothing(constant.E, t.size + t.error)
+        faint = scale * t.faint + t.count * fp.eta
+        terms = Terms(t.count, size, scale * t.rounded + own, error, faint, t.depth + 1)
+        return summed(fp, terms, constant.bound.pure & x.bound.pure, constant.bound.grid + x.bound.grid)
+
+
+multiply: Operation = define(
+    Operation(
+        "multiply",
+        shape=same,
+        value=lambda A, x, y: A.multiply(x, y),
+        derivative=lambda node, g: [multiply(g, node.inputs[1]), multiply(g, node.inputs[0])],
+        rounding=_multiply_rounding,
+        size=np.multiply,
+        algorithms="one rounding, none by a power of two; a constant factor anywhere on its way through a sum",
+    )
+)
+
+
+def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
+    """Two roundings: a compiler may multiply by the reciprocal."""
+    with np.errstate(all="ignore"):
+        v = np.abs(value.hi)
+        least = np.abs(y.v) - y.E
+        moved = np.where((x.E == 0) & (y.E == 0), 0.0, (x.E + v * y.E) / least)
+        free = _is_power(y)
+        E = moved + np.where(free, 0.0, fp.gamma(2) * (v + moved)) + fp.eta
+        E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
+        E = np.where(least > 0, E, np.inf)
+        reciprocal = np.where(1 / np.maximum(least, 0) * 1.001 <= fp.omega, 0.0, np.inf)
+        return rounded(fp.unless_overflow((E + np.where(free, 0.0, reciprocal)) * (1 + 1e-6), v + E))
+
+
+divide: Operation = define(
+    Operation(
+        "divide",
+        shape=same,
+        value=lambda A, x, y: A.divide(x, y),
+        derivative=lambda node, g: [
+            divide(g, node.inputs[1]),
+            negative(multiply(g, divide(node, node.inputs[1]))),
+        ],
+        rounding=_divide_rounding,
+        algorithms="a division, or the product with the rounded reciprocal",
+    )
+)
+
+
+def _power_rounding(fp: Arithmetic, value: Any, x: Operand, exponent: int) -> Bound:
+    """x^n by products in any order, or exp(n log x) in the library's accuracy."""
+    n = abs(exponent)
+    with np.errstate(all="ignore"):
+        v = np.abs(value.hi)
+        low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
+        steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
+        moved = np.where(x.E == 0, 0.0, steep * x.E)
+        E = moved + (fp.gamma(n + 3) if n > 1 or exponent < 0 else 0.0) * (v + moved) + (n > 1) * n * fp.eta
+        E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
+        return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
+
+
+def _power_value(A: Any, x: Any, exponent: int) -> Any:
+    if exponent == 0:
+        return A.constant(np.ones(A.shape(x)))
+    result = A.power(x, abs(exponent))
+    return result if exponent > 0 else A.divide(A.constant(np.ones(A.shape(x))), result)
+
+
+def _power_derivative(node: Node, g: Node) -> Sequence[Node | None]:
+    x, n = node.inputs[0], node.parameters["exponent"]
+    if n == 0:
+        return [None]
+    inner = times(integer_power(x, exponent=n - 1), float(n)) if n != 1 else None
+    return [g if inner is None else multiply(g, inner)]
+
+
+integer_power: Operation = define(
+    Operation(
+        "integer_power",
+        shape=lambda x, exponent: x,  # noqa: ARG005
+        value=_power_value,
+        derivative=_power_derivative,
+        rounding=_power_rounding,
+        algorithms="repeated products in any order, or a library's pow",
+    )
+)
+
+# --- elementary functions ---------------------------------------------------------------------------------------------
+
+
+def _function_rounding(f: Function) -> Callable[..., Bound]:
+    def rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
+        with np.errstate(all="ignore"):
+            v = np.abs(value.hi)
+            low, high = x.v - x.E, x.v + x.E
+            moved = np.where(x.E > 0, np.minimum(f.slope(low, high) * x.E, 2 * f.reach), 0.0)
+            E = moved + (f.K + f.growth(high)) * fp.u * (v + moved) + fp.eta
+            E = np.where(f.defined(low, high), E, np.inf)
+            return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
+
+    return rounding
+
+
+def _elementary(f: Function, derivative: Callable[[Node, Node], Node], algorithms: str = "") -> Operation:
+    """The operation of a function; `derivative` gives f' from the node of x and that of f(x)."""
+    return define(
+        Operation(
+            f.name,
+            shape=same,
+            value=lambda A, x: A.function(f, x),
+            derivative=lambda node, g: [multiply(g, derivative(node.inputs[0], node))],
+            rounding=_function_rounding(f),
+            algorithms=algorithms or f"a library function with a relative error of {f.K:g} u",
+        )
+    )
+
+
+def _ones(x: Node) -> Node:
+    return constant(np.ones(x.shape))
+
+
+def times(x: Node, factor: float) -> Node:
+    """A multiple."""
+    return multiply(x, constant(np.full(x.shape, factor)))
+
+
+def square(x: Node) -> Node:
+    """X x."""
+    return integer_power(x, exponent=2)
+
+
+exp: Operation = _elementary(functions.EXP, lambda x, y: y)  # noqa: ARG005
+expm1: Operation = _elementary(functions.EXPM1, lambda x, y: add(y, _ones(x)))
+log: Operation = define(
+    Operation(
+        "log",
+        shape=same,
+        value=lambda A, x: A.function(functions.LOG, x),
+        derivative=lambda node, g: [divide(g, node.inputs[0])],
+        rounding=_function_rounding(functions.LOG),
+        algorithms="a library function with a relative error of 4 u",
+    )
+)
+log1p: Operation = define(
+    Operation(
+        "log1p",
+        shape=same,
+        value=lambda A, x: A.function(functions.LOG1P, x),
+        derivative=lambda node, g: [divide(g, add(node.inputs[0], _ones(g)))],
+        rounding=_function_rounding(functions.LOG1P),
+    )
+)
+sqrt: Operation = define(
+    Operation(
+        "sqrt",
+        shape=same,
+        value=lambda A, x: A.function(functions.SQRT, x),
+        derivative=lambda node, g: [divide(times(g, 0.5), node)],
+        rounding=_function_rounding(functions.SQRT),
+    )
+)
+rsqrt: Operation = _elementary(functions.RSQRT, lambda x, y: times(integer_power(y, exponent=3), -0.5))  # noqa: ARG005
+tanh: Operation = _elementary(functions.TANH, lambda x, y: subtract(_ones(x), square(y)))
+sigmoid: Operation = _elementary(functions.SIGMOID, lambda x, y: multiply(y, subtract(_ones(x), y)))
+softplus: Operation = _elementary(functions.SOFTPLUS, lambda x, y: sigmoid(x))  # noqa: ARG005
+erf: Operation = _elementary(functions.ERF, lambda x, y: bell(x))  # noqa: ARG005
+bell: Operation = _elementary(functions.BELL, lambda x, y: times(multiply(x, y), -2.0))
+sin: Operation = _elementary(functions.SIN, lambda x, y: cos(x))  # noqa: ARG005
+cos: Operation = _elementary(functions.COS, lambda x, y: negative(sin(x)))  # noqa: ARG005
+
+__all__ = [
+    "add", "constant_", "cos", "divide", "erf", "exp", "expm1", "integer_power", "log", "log1p", "multiply",
+    "negative", "rsqrt", "sigmoid", "sin", "softplus", "sqrt", "square", "subtract", "tanh", "times",
+]  # fmt: skip

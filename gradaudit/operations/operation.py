@@ -1,0 +1,130 @@
+"""What an operation is: its value, its derivative in operations, its rounding, its size; all of it in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradaudit.exact.enclosure import Enclosure
+from gradaudit.graph import Node, Shape
+from gradaudit.rounding.arithmetic import Arithmetic
+from gradaudit.rounding.bound import Bound
+
+Array = NDArray[np.float64]
+
+
+class Operand(NamedTuple):
+    """An operand of an operation whose rounding is asked for.
+
+    Attributes
+    ----------
+    value : Enclosure, or an array of signs for a mask
+        What it is exactly.
+    bound : Bound, or for a mask where rounding decides it
+        How far the computed one may be from that.
+    """
+
+    value: Any
+    bound: Any
+
+    @property
+    def v(self) -> Array:
+        """The exact value, rounded once."""
+        value: Enclosure = self.value
+        return value.hi
+
+    @property
+    def E(self) -> Array:  # noqa: N802 (the derivation's letter)
+        """The bound."""
+        bound: Bound = self.bound
+        return bound.E
+
+    @property
+    def reach(self) -> Array:
+        """The largest absolute value that a program may have there."""
+        return np.asarray(np.abs(self.v) + self.E)
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """An operation on arrays.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    shape : callable
+        (*shapes, **parameters) -> the shape of the result.
+    value : callable
+        (arithmetic, *values, **parameters) -> the result, in any arithmetic.
+    derivative : callable
+        (node, g) -> for each input the node of its derivative, given that by the result; None where it has none.
+    rounding : callable
+        (fp, value, *operands, **parameters) -> the bound of the result, given those of the operands.
+    size : callable, optional
+        (*sizes, **parameters) -> the natural size of the result, for what is linear; |value| where there is none.
+    mask : bool
+        Whether the result is a mask, not numbers.
+    algorithms : str
+        Which algorithms the rounding covers, and which not.
+    source : str
+        Where the formulas come from.
+    """
+
+    name: str
+    shape: Callable[..., Shape]
+    value: Callable[..., Any]
+    derivative: Callable[[Node, Node], Sequence[Node | None]]
+    rounding: Callable[..., Any]
+    size: Callable[..., Array] | None = None
+    mask: bool = False
+    algorithms: str = ""
+    source: str = ""
+
+    def __call__(self, *inputs: Node, line: str = "", **parameters: Any) -> Node:
+        """A node of this operation."""
+        shape = self.shape(*(node.shape for node in inputs), **parameters)
+        frozen: Mapping[str, Any] = MappingProxyType(parameters)
+        return Node(self, inputs, tuple(int(n) for n in shape), frozen, line or _line(inputs))
+
+
+def _line(inputs: Sequence[Node]) -> str:
+    return next((node.line for node in reversed(inputs) if node.line), "")
+
+
+#: Every operation by its name, for whoever has to look at all of them.
+OPERATIONS: dict[str, Operation] = {}
+
+
+def define(operation: Operation) -> Operation:
+    """Add an operation to the table."""
+    if operation.name in OPERATIONS:
+        raise ValueError(f"there are two operations {operation.name!r}")
+    OPERATIONS[operation.name] = operation
+    return operation
+
+
+def same(*shapes: Shape, **_: Any) -> Shape:
+    """The shape of an operation entry by entry, whose operands have one shape.
+
+    Raises
+    ------
+    ValueError
+        If they have not.
+    """
+    if len(set(shapes)) != 1:
+        raise ValueError(f"operands of the shapes {', '.join(map(str, shapes))}; expected one shape")
+    return shapes[0]
+
+
+def no_derivative(node: Node, g: Node) -> Sequence[Node | None]:  # noqa: ARG001 (a signature of Operation)
+    """The derivative of what is constant nearly everywhere: none."""
+    return [None] * len(node.inputs)
+
+
+__all__ = ["OPERATIONS", "Arithmetic", "Bound", "Node", "Operand", "Operation", "define", "no_derivative", "same"]

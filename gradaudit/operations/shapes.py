@@ -1,0 +1,257 @@
+"""Entries arranged anew, and the sums that are their derivatives.
+
+Whatever picks, repeats, pads, flips or puts together entries is one `gather`; its derivative is one `scatter`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradaudit.exact.arithmetic import Arithmetic as Exact
+from gradaudit.exact.arithmetic import grouped
+from gradaudit.graph import Node, Shape
+from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
+from gradaudit.rounding.arithmetic import Arithmetic
+from gradaudit.rounding.bound import FINEST, Bound, exact, summed, terms_of
+
+Indices = NDArray[np.int64]
+
+# --- what a graph begins with -----------------------------------------------------------------------------------------
+
+input_: Operation = define(
+    Operation(
+        "input",
+        shape=lambda size: size,
+        value=None,  # type: ignore[arg-type] # it is given
+        derivative=no_derivative,
+        rounding=lambda fp, value, **_: exact(fp, value.hi),
+    )
+)
+constant_: Operation = define(
+    Operation(
+        "constant",
+        shape=lambda values: values.shape,
+        value=lambda A, values: A.constant(values),
+        derivative=no_derivative,
+        rounding=lambda fp, value, values: exact(fp, value.hi),  # noqa: ARG005
+    )
+)
+
+
+def constant(values: Any) -> Node:
+    """Floats that are not differentiated by."""
+    return constant_(values=np.asarray(values, dtype=np.float64))
+
+
+# --- gather and scatter -----------------------------------------------------------------------------------------------
+
+
+def _taken(index: Indices) -> Any:
+    """What arranges the entries of an array by an index; -1 stands for 0."""
+
+    def change(x: NDArray[Any]) -> NDArray[Any]:
+        return np.append(x.reshape(-1), np.zeros(1, dtype=x.dtype))[index]
+
+    return change
+
+
+def _gather_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices) -> Bound:  # noqa: ARG001
+    bound: Bound = x.bound
+    return bound.restructured(_taken(index))
+
+
+def _scatter_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices, into: Shape) -> Bound:  # noqa: ARG001
+    """A sum of the entries that go to the same place."""
+    size = int(np.prod(into))
+    if not size or not index.size:
+        return exact(fp, np.zeros(into))
+    table = grouped(_places(index, size), size + 1)[:-1]
+
+    def tabled(y: Any, empty: Any) -> Any:
+        return np.append(y.reshape(-1), empty)[table]
+
+    terms = terms_of(x.bound, x.v).changed(lambda y: tabled(y, 0.0).sum(axis=1).reshape(into))
+    pure = tabled(x.bound.pure, True).all(axis=1).reshape(into)
+    return summed(fp, terms, pure, tabled(x.bound.grid, FINEST).min(axis=1).reshape(into))
+
+
+def _places(index: Indices, size: int) -> bytes:
+    """Where entries go, as the exact arithmetics want it; what goes nowhere goes behind the last place."""
+    flat = index.reshape(-1)
+    return np.where(flat < 0, size, flat).astype(np.int64).tobytes()
+
+
+def _scattered(A: Exact[Any], x: Any, index: Indices, into: Shape) -> Any:
+    size = int(np.prod(into))
+    places = np.frombuffer(_places(index, size), dtype=np.int64)
+    flat = A.restructure(lambda y: y.reshape(-1), x)
+    sums = A.scatter(flat, places, size + 1)
+    return A.restructure(lambda y: y[:size].reshape(into), sums)
+
+
+def _added(x: Array, index: Indices, into: Shape) -> Array:
+    total = np.zeros(int(np.prod(into)) + 1)
+    np.add.at(total, np.where(index < 0, -1, index).reshape(-1), x.reshape(-1))
+    return total[:-1].reshape(into)
+
+
+gather: Operation = define(
+    Operation(
+        "gather",
+        shape=lambda x, index: index.shape,  # noqa: ARG005
+        value=lambda A, x, index: A.restructure(_taken(index), x),
+        derivative=lambda node, g: [scatter(g, index=node.parameters["index"], into=node.inputs[0].shape)],
+        rounding=_gather_rounding,
+        size=lambda x, index: _taken(index)(x),
+        algorithms="indexing, slicing, padding with zeros, flipping, repeating: exact",
+    )
+)
+scatter: Operation = define(
+    Operation(
+        "scatter",
+        shape=lambda x, index, into: into,  # noqa: ARG005
+        value=_scattered,
+        derivative=lambda node, g: [gather(g, index=node.parameters["index"])],
+        rounding=_scatter_rounding,
+        size=_added,
+        algorithms="adding to places in any order",
+    )
+)
+
+# --- reshape, transpose, broadcast and sum ----------------------------------------------------------------------------
+
+reshape: Operation = define(
+    Operation(
+        "reshape",
+        shape=lambda x, to: to,  # noqa: ARG005
+        value=lambda A, x, to: A.restructure(lambda y: y.reshape(to), x),
+        derivative=lambda node, g: [reshape(g, to=node.inputs[0].shape)],
+        rounding=lambda fp, value, x, to: x.bound.restructured(lambda y: y.reshape(to)),  # noqa: ARG005
+        size=lambda x, to: x.reshape(to),
+    )
+)
+transpose: Operation = define(
+    Operation(
+        "transpose",
+        shape=lambda x, axes: tuple(x[a] for a in axes),
+        value=lambda A, x, axes: A.restructure(lambda y: y.transpose(axes), x),
+        derivative=lambda node, g: [transpose(g, axes=tuple(int(a) for a in np.argsort(node.parameters["axes"])))],
+        rounding=lambda fp, value, x, axes: x.bound.restructured(lambda y: y.transpose(axes)),  # noqa: ARG005
+        size=lambda x, axes: x.transpose(axes),
+    )
+)
+broadcast: Operation = define(
+    Operation(
+        "broadcast",
+        shape=lambda x, to: np.broadcast_shapes(x, to),
+        value=lambda A, x, to: A.restructure(lambda y: np.broadcast_to(y, to), x),
+        derivative=lambda node, g: [sum_to(g, node.inputs[0].shape)],
+        rounding=lambda fp, value, x, to: x.bound.restructured(lambda y: np.broadcast_to(y, to)),  # noqa: ARG005
+        size=lambda x, to: np.broadcast_to(x, to),
+    )
+)
+
+
+def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
+    terms = terms_of(x.bound, x.v).changed(lambda y: y.sum(axis=axis))
+    return summed(fp, terms, x.bound.pure.all(axis=axis), x.bound.grid.min(axis=axis, initial=FINEST))
+
+
+sum_axis: Operation = define(
+    Operation(
+        "sum",
+        shape=lambda x, axis: x[:axis] + x[axis + 1 :],
+        value=lambda A, x, axis: A.sum(x, axis),
+        derivative=lambda node, g: [_spread(g, node.inputs[0].shape, node.parameters["axis"])],
+        rounding=_sum_rounding,
+        size=lambda x, axis: x.sum(axis=axis),
+        algorithms="any order: one after the other, pairwise, by blocks, Kahan's",
+        source="Higham 2002, section 4.2",
+    )
+)
+
+
+def _spread(g: Node, shape: Shape, axis: int) -> Node:
+    """A cotangent repeated along the axis that was added up."""
+    with_axis = (*shape[:axis], 1, *shape[axis + 1 :])
+    return broadcast(reshape(g, to=with_axis), to=shape)
+
+
+def total(x: Node, axes: Sequence[int] | None = None, keepdims: bool = False) -> Node:
+    """The sum over some axes, or all."""
+    chosen = sorted({a % x.ndim for a in axes} if axes is not None else range(x.ndim), reverse=True)
+    result = x
+    for axis in chosen:
+        result = sum_axis(result, axis=axis)
+    if keepdims:
+        result = reshape(result, to=tuple(1 if a in chosen else n for a, n in enumerate(x.shape)))
+    return result
+
+
+def sum_to(x: Node, shape: Shape) -> Node:
+    """The sum over the axes along which an array of that shape would be repeated to have the shape of `x`."""
+    extra = x.ndim - len(shape)
+    axes = [*range(extra), *(extra + a for a, n in enumerate(shape) if n == 1 and x.shape[extra + a] != 1)]
+    result = total(x, axes) if axes else x
+    return result if result.shape == shape else reshape(result, to=shape)
+
+
+def as_shape(x: Node, shape: Shape) -> Node:
+    """`x` repeated to a shape, if it has not got it."""
+    return x if x.shape == shape else broadcast(x, to=shape)
+
+
+def _concatenated_derivative(node: Node, g: Node) -> list[Node | None]:
+    axis, places = node.parameters["axis"], np.arange(int(np.prod(g.shape))).reshape(g.shape)
+    ends = np.cumsum([x.shape[axis] for x in node.inputs])
+    parts = np.split(places, ends[:-1], axis=axis)
+    return [gather(g, index=part) for part in parts]
+
+
+def _concatenated_rounding(fp: Arithmetic, value: Any, *xs: Operand, axis: int) -> Bound:  # noqa: ARG001
+    whole = [Bound(x.bound.E, x.bound.pure, x.bound.grid, terms_of(x.bound, x.v)) for x in xs]
+    return whole[0].restructured(lambda *ys: np.concatenate(ys, axis), *whole[1:])
+
+
+concatenate: Operation = define(
+    Operation(
+        "concatenate",
+        shape=lambda *xs, axis: (*xs[0][:axis], sum(x[axis] for x in xs), *xs[0][axis + 1 :]),
+        value=lambda A, *xs, axis: A.restructure(lambda *ys: np.concatenate(ys, axis), *xs),
+        derivative=_concatenated_derivative,
+        rounding=_concatenated_rounding,
+        size=lambda *xs, axis: np.concatenate(xs, axis),
+    )
+)
+
+
+def _cumulative_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
+    terms = terms_of(x.bound, x.v).changed(lambda y: np.cumsum(y, axis=axis))
+    pure = np.logical_and.accumulate(x.bound.pure, axis=axis)
+    return summed(fp, terms, pure, np.minimum.accumulate(x.bound.grid, axis=axis))
+
+
+def flip(x: Node, axis: int) -> Node:
+    """The entries in the other order along an axis."""
+    return gather(x, index=np.flip(np.arange(int(np.prod(x.shape))).reshape(x.shape), axis))
+
+
+cumulative_sum: Operation = define(
+    Operation(
+        "cumulative_sum",
+        shape=lambda x, axis: x,  # noqa: ARG005
+        value=lambda A, x, axis: A.accumulate(x, axis),
+        derivative=lambda node, g: [
+            flip(
+                cumulative_sum(flip(g, node.parameters["axis"]), axis=node.parameters["axis"]), node.parameters["axis"]
+            )
+        ],
+        rounding=_cumulative_rounding,
+        size=lambda x, axis: np.cumsum(x, axis=axis),
+        algorithms="each sum in any order: a running sum, a scan",
+    )
+)

@@ -1,0 +1,104 @@
+"""The arithmetic that a correct program may use: a dtype's constants, and rounded sums of products.
+
+The model (ROUNDING.md, section 1): IEEE arithmetic with unit roundoff u, any summation order, FMA or not, gradual
+underflow or flush to zero of inputs and results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+#: Bounds are evaluated in float64 themselves; this factor covers that (ROUNDING.md, section 7).
+OF_EVALUATION = 1 + 1e-6
+#: The same for sums that are compared with a number: the largest one, or the end of exact arithmetic.
+OF_OVERFLOW = 1.001
+#: The exponent reported for the lowest set bit of nothing but zeros.
+NO_BIT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """One dtype's arithmetic.
+
+    Attributes
+    ----------
+    u : float
+        Unit roundoff, 2^-precision.
+    eta : float
+        Smallest positive normal number.
+    omega : float
+        Largest finite number.
+    precision : int
+        Bits of the significand, the implicit one included: 53 or 24.
+    exponents : tuple of int
+        The exponents of `eta` and of the largest power of two.
+    """
+
+    u: float
+    eta: float
+    omega: float
+    precision: int
+    exponents: tuple[int, int]
+
+    @classmethod
+    def of(cls, dtype: np.dtype[Any]) -> Arithmetic:
+        """The arithmetic of a floating-point dtype."""
+        return cls.described(np.finfo(dtype))
+
+    @classmethod
+    def described(cls, info: Any) -> Arithmetic:
+        """The arithmetic that a `finfo` describes, NumPy's or that of a package of other dtypes."""
+        return cls(
+            u=float(info.eps) / 2,
+            eta=float(info.smallest_normal),
+            omega=float(info.max),
+            precision=int(info.nmant) + 1,
+            exponents=(int(info.minexp), int(info.maxexp) - 1),
+        )
+
+    def gamma(self, n: Any) -> Any:
+        """The relative error of n roundings, n u / (1 - n u); infinite where n u >= 1 (Higham 2002, lemma 3.1)."""
+        nu = np.multiply(n, self.u)
+        with np.errstate(divide="ignore"):
+            return nu / np.maximum(1 - nu, 0)
+
+    def sub(self, A: Any) -> Any:
+        """|A| where it is subnormal, so that a program may flush it to zero; else 0."""
+        return np.where(self.eta > A, A, 0.0)
+
+    def unless_overflow(self, E: Array, size: Array | float) -> Array:
+        """E, but infinite where sums of absolute values of that size may overflow."""
+        return np.where(size * OF_OVERFLOW <= self.omega, E, np.inf)
+
+
+def product(A: Array, B: Array) -> Array:
+    """``A . B`` of non-negative factors, where 0 times infinity counts as infinite."""
+    if (not A.any() and np.isfinite(B).all()) or (not B.any() and np.isfinite(A).all()):
+        return np.zeros((A.shape[0], B.shape[1]))
+    return certainly(A @ B)
+
+
+def count(A: Array, B: Array) -> Array:
+    """How many products of two non-zero factors each entry of ``A . B`` adds."""
+    if A.all() and B.all():
+        return np.full((A.shape[0], B.shape[1]), float(A.shape[1]))
+    return np.asarray((A != 0).astype(np.float64) @ (B != 0).astype(np.float64))
+
+
+def certainly(E: Array) -> Array:
+    """E with infinity in place of what is undefined."""
+    return np.where(np.isnan(E), np.inf, E)
+
+
+def lowest_bit(A: Array, axis: int) -> NDArray[np.int64]:
+    """The exponent of the lowest bit set in any entry along `axis`; NO_BIT where all of them are 0."""
+    significand, exponent = np.frexp(np.where(np.isfinite(A), A, 0))
+    digits = np.ldexp(significand, 53).astype(np.int64)
+    trailing = np.frexp((digits & -digits).astype(np.float64))[1] - 1
+    return np.asarray(np.where(digits == 0, NO_BIT, exponent.astype(np.int64) - 53 + trailing).min(axis=axis))

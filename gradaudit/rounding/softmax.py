@@ -1,0 +1,95 @@
+"""How far a correct softmax may be, in every usual form (ROUNDING.md, the softmax).
+
+Covered: the maximum subtracted, or log-softmax and its exponential, or exp(x - logsumexp(x)), or the logarithm of the
+softmax; differentiated by hand or automatically, the maximum detached from the graph or not.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from gradaudit.rounding.arithmetic import Arithmetic, Array, certainly
+
+#: Relative error of exp and log, in units of u, that a correct program may make.
+K = 4
+#: What a program may lose to an offset that all entries of a row share: by policy at most half of the digits
+#: ("half"), as much as logsumexp(x) - x would lose ("whole"), or nothing ("none").
+Offset = Literal["half", "whole", "none"]
+
+
+class Errors(NamedTuple):
+    """The errors of a softmax by rows; all of shape (..., C).
+
+    Attributes
+    ----------
+    p, E_p : ndarray
+        Probabilities (no less than the smallest normal float64) and their bound.
+    E_log : ndarray
+        The bound of their logarithms.
+    rho : ndarray
+        The part of it that is not the inputs' own.
+    cap : ndarray
+        An upper bound of p and of what is computed for it.
+    top : ndarray, bool
+        Which entries may be the largest.
+    """
+
+    p: Array
+    E_p: Array
+    E_log: Array
+    rho: Array
+    cap: Array
+    top: Any
+
+
+def errors(fp: Arithmetic, x: Array, E: Array, offset: Offset = "half") -> Errors:
+    """The errors of the softmax of rows `x` that are known to a program within `E`."""
+    with np.errstate(all="ignore"):
+        return _errors(fp, x, E, offset)
+
+
+def _errors(fp: Arithmetic, x: Array, E: Array, offset: Offset) -> Errors:
+    C, u = x.shape[-1], fp.u
+    m = x.max(axis=-1, keepdims=True)
+    z = np.maximum(x - m, -np.finfo(np.float64).max)
+    e = np.exp(z)
+    Z = e.sum(axis=-1, keepdims=True)
+    log_Z = np.log(Z)
+    p = np.maximum(e / Z, float(np.finfo(np.float64).smallest_normal))
+    Emax = E.max(axis=-1, keepdims=True)
+
+    # log p_c is monotone in every logit: it falls by at most dn, rises by at most up
+    Q = others(np.add, p, 0.0)
+    d1, d2 = np.expm1(E), -np.expm1(-E)
+    dn_near = np.log1p(Q * d1 + (1 + d1) * others(np.add, p * d1, 0.0))
+    dn_far = np.logaddexp(0.0, E + others(np.logaddexp, z - log_Z + E, -np.inf))
+    dn = certainly(np.where(Emax <= 1, dn_near, dn_far))
+    up_near = -np.log1p(-(Q * d2 + (1 - d2) * others(np.add, p * d2, 0.0)))
+    up_far = -np.logaddexp(z - log_Z, others(np.logaddexp, z - log_Z - E, -np.inf) - E)
+    up = certainly(np.maximum(0.0, np.where(Emax <= 1, up_near, up_far)))
+
+    # rounding, relative to p; a maximum without a rival is subtracted from itself: no error
+    alone = (z == 0) & (others(np.maximum, z + E, -np.inf) + E < 0)
+    d = np.where(alone, 0.0, np.abs(z) + E + Emax)
+    log_C = np.log(C)
+    el = np.minimum(log_C, log_Z + 2 * Emax)
+    q = np.minimum(log_C, (p * np.abs(z)).sum(axis=-1, keepdims=True) + (2 + 2 * log_C) * Emax)
+    w = u * (2 * np.abs(x).max(axis=-1, keepdims=True) + np.abs(x))
+    lost = {"half": np.minimum(w, np.sqrt(u)), "whole": w, "none": 0.0 * w}[offset]
+    rho = u * (2 * d + q + (K + 2) * el) + fp.gamma(C + 3 * K) + lost
+
+    cap = np.exp(np.minimum(0.0, z + E + Emax + rho)) * (1 + fp.gamma(C + 3 * K))
+    E_p = np.fmin(np.maximum(p * np.expm1(up + rho), -p * np.expm1(-dn - rho)), cap) + 2 * fp.eta
+    E_p = certainly(np.where(np.isfinite(Emax), E_p, np.inf))
+    return Errors(p, E_p, certainly(dn + rho + K * u * (d + el)), rho, cap, z + E + Emax >= 0)
+
+
+def others(combine: np.ufunc, A: Array, empty: float) -> Array:
+    """`combine` over all the other entries of the row, for each entry; shape of `A`."""
+    left, right = np.full_like(A, empty), np.full_like(A, empty)
+    if A.shape[-1] > 1:
+        combine.accumulate(A[..., :-1], axis=-1, out=left[..., 1:])
+        combine.accumulate(A[..., :0:-1], axis=-1, out=right[..., -2::-1])
+    return np.asarray(combine(left, right))

@@ -1,0 +1,204 @@
+"""`gradaudit.check` on functions as people write them: right gradients pass, wrong ones do not, bad calls are told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradaudit
+from tests.library.functions import ALL, C, D, H, N
+
+ROOT = Path(__file__).resolve().parents[2]
+DTYPES = ("float64", "float32")
+
+
+def inputs(dtype: str, seed: int = 0) -> list[Any]:
+    rng = np.random.default_rng(seed)
+    floats = [rng.standard_normal(shape) * scale for shape, scale in
+              (((N, D), 1), ((D, H), D**-0.5), ((H,), 1), ((H, C), H**-0.5), ((C,), 1))]  # fmt: skip
+    X, W1, b1, W2, b2 = (x.astype(dtype) for x in floats)
+    return [X, rng.integers(0, C, N), W1, b1, W2, b2]
+
+
+def answers(name: str, arrays: list[Any]) -> tuple[Any, list[Any]]:
+    """Value and gradients by the float inputs, of JAX, compiled."""
+    import jax
+    import jax.numpy as jnp
+
+    with jax.enable_x64(True):
+        labels = jnp.asarray(arrays[1])
+        function = jax.value_and_grad(lambda X, *rest: ALL[name](jnp, X, labels, *rest), argnums=range(5))
+        value, gradients = jax.jit(function)(arrays[0], *arrays[2:])
+        return np.array(value), [np.array(g) for g in gradients]
+
+
+def definition(name: str) -> Any:
+    return lambda *arrays: ALL[name](np, *arrays)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ALL)
+def test_right_gradients_pass(name: str, dtype: str) -> None:
+    arrays = inputs(dtype)
+    value, gradients = answers(name, arrays)
+    assert gradaudit.check(definition(name), arrays, gradients, value)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_billionth_of_the_largest_entry_is_convicted(name: str) -> None:
+    arrays = inputs("float64")
+    _, gradients = answers(name, arrays)
+    for k, g in enumerate(gradients):
+        if not g.any():
+            continue
+        wrong = [np.array(x) for x in gradients]
+        place = np.unravel_index(np.abs(g).argmax(), g.shape)
+        wrong[k][place] *= 1 + 1e-9
+        with pytest.raises(gradaudit.GradientError, match="is wrong: got") as caught:
+            gradaudit.check(definition(name), arrays, wrong)
+        assert not isinstance(caught.value, gradaudit.UndecidedError)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_certified_gradients_agree_with_more_bits(name: str) -> None:
+    """The pairs lie within their radii of balls of 512 bits."""
+    from gradaudit.derivative import gradient
+    from gradaudit.exact.balls import Balls
+    from gradaudit.exact.pairs import Pairs
+    from gradaudit.graph import ordered
+    from gradaudit.numpy import Recorded, recorded
+    from gradaudit.operations.shapes import input_
+    from gradaudit.readings import values
+
+    arrays = inputs("float64", seed=3)
+    nodes = [input_(size=x.shape) if x.dtype.kind == "f" else x for x in arrays]
+    (output,) = recorded(definition(name), [Recorded(n) if not isinstance(n, np.ndarray) else n for n in nodes], {})
+    sources = [n for n in nodes if not isinstance(n, np.ndarray)]
+    outputs = [output, *gradient(output, sources)]
+    known = {id(n): x for n, x in zip(nodes, arrays, strict=True)}
+    balls = Balls(512)
+    pairs = values(Pairs(), ordered(outputs), known)
+    with balls.precision():
+        exact = values(balls, ordered(outputs), known)
+    for node in outputs:
+        one, other = pairs[id(node)], exact[id(node)]
+        error = np.abs((one.hi - other.hi) + (one.lo - other.lo))
+        assert (error <= one.radius + other.radius + 2.0**-104 * np.abs(one.hi)).all()
+        assert (one.radius <= 2.0**-64 * max(1.0, float(np.abs(one.hi).max()))).all()
+
+
+def test_the_value_is_judged_too() -> None:
+    arrays = inputs("float64")
+    value, gradients = answers("tanh", arrays)
+    with pytest.raises(gradaudit.GradientError, match="value is wrong"):
+        gradaudit.check(definition("tanh"), arrays, gradients, value * (1 + 1e-9))
+
+
+def test_either_side_of_a_kink_is_accepted_and_named_and_nothing_beyond() -> None:
+    x = np.array([1.0, 0.0, -1.0])
+
+    def function(x: Any) -> Any:
+        return np.maximum(x, 0).sum()
+
+    for slope in (0.0, 0.5, 1.0):
+        report = gradaudit.check(function, [x], [np.array([1.0, slope, 0.0])])
+        assert report
+        assert __file__ in report.kinks[0]
+    with pytest.raises(gradaudit.GradientError):
+        gradaudit.check(function, [x], [np.array([1.0, 1.5, 0.0])])
+
+
+def test_writes_in_place_are_followed() -> None:
+    def function(x: Any) -> Any:
+        y = x * 1.0
+        y[0] = 3 * x[1]
+        y[1:] *= x[1:]
+        y[np.array([0, 2])] -= 1
+        return (y**2).sum()
+
+    x = np.array([0.5, -1.5, 2.0])
+    right = np.array([0.0, 2 * 3 * (3 * x[1] - 1) + 4 * x[1] ** 3, 2 * (x[2] ** 2 - 1) * 2 * x[2]])
+    assert gradaudit.check(function, [x], [right])
+
+
+def _branches(x: Any) -> Any:
+    return x.sum() if x[0] > 0 else -x.sum()
+
+
+REFUSED = {
+    "a branch": (_branches, "a branch on a recorded value"),
+    "float()": (lambda x: float(x.sum()), "float\\(\\) of a recorded value"),
+    "an unknown function": (lambda x: np.fft.fft(x).sum(), "np.fft"),
+    "an unknown ufunc": (lambda x: np.arctan(x).sum(), "np.arctan"),
+    "an index": (lambda x: x[x > 0].sum(), "an index that is a recorded value"),
+    "a plain array": (lambda x: np.asarray(x).sum(), "taken for a plain one"),
+}
+
+
+@pytest.mark.parametrize(("function", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_followed_is_refused_with_its_line(function: Any, message: str) -> None:
+    with pytest.raises(gradaudit.UnsupportedError, match=message) as caught:
+        gradaudit.check(function, [np.ones(3)], [np.ones(3)])
+    assert f"{Path(__file__).name}:" in str(caught.value)
+
+
+def _sum(x: Any, y: Any) -> Any:
+    return (x * y).sum()
+
+
+X = np.ones((2, 3))
+BAD = {
+    "a gradient missing": (_sum, [X, X], [X], "there are 1 gradients; expected 2"),
+    "None": (_sum, [X, X], [X, None], "the gradient by input 1 is missing"),
+    "another shape": (_sum, [X, X], [X, X.T], "the gradient by input 1 has the shape \\(3, 2\\); expected \\(2, 3\\)"),
+    "integers": (_sum, [X, X], [X, X.astype(int)], "the gradient by input 1 has the dtype int64; expected floats"),
+    "NaN": (_sum, [X, np.full((2, 3), np.nan)], [X, X], "input 1\\[0, 0\\] is nan; expected finite numbers"),
+    "two dtypes": (_sum, [X, X.astype(np.float32)], [X, X], "expected all float64 or all float32"),
+    "no scalar": (lambda x, y: x * y, [X, X], [X, X], "expected one scalar: add it up"),
+    "no floats": (_sum, [X.astype(int), X.astype(int)], [X, X], "there is no float input"),
+}
+
+
+@pytest.mark.parametrize(("function", "given", "gradients", "message"), BAD.values(), ids=BAD)
+def test_a_bad_call_gets_one_line(function: Any, given: Any, gradients: Any, message: str) -> None:
+    with pytest.raises(gradaudit.InputError, match=message) as caught:
+        gradaudit.check(function, given, gradients)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_report_says_what_is_wrong_and_raises_only_when_it_should() -> None:
+    report = gradaudit.check(_sum, {"x": X, "y": 2 * X}, {"x": 3 * X, "y": X}, raise_exception=False)
+    assert not report
+    assert [f.verdict for f in report.findings] == ["wrong", "pass"]
+    assert "x[0, 0] is wrong: got 3.0, exact 2.0, error 1, bound" in report.findings[0].message
+    assert str(report).count("\n") == 2
+
+
+def test_gradients_that_nobody_can_judge_raise_undecided() -> None:
+    """Thirty layers in float32: the bound allows more than there is."""
+
+    def deep(x: Any, W: Any) -> Any:
+        for _ in range(30):
+            x = np.tanh(x @ W)
+        return (x**2).sum()
+
+    rng = np.random.default_rng(1)
+    x, W = rng.standard_normal((4, 20)).astype(np.float32), (rng.standard_normal((20, 20)) / 4).astype(np.float32)
+    exact = gradaudit.gradient(deep, [x, W])[1]
+    with pytest.raises(gradaudit.UndecidedError, match="use float64"):
+        gradaudit.check(deep, [x, W], [exact[0].hi.astype(np.float32), exact[1].hi.astype(np.float32)])
+
+
+def test_the_library_knows_no_suite() -> None:
+    program = (
+        "import sys, gradaudit\n"
+        "print(sorted(m for m in sys.modules if m.partition('.')[0] in "
+        "('audit', 'reference', 'adapters', 'torch', 'jax', 'rich', 'sklearn', 'scipy')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
