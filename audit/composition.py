@@ -63,8 +63,10 @@ class Compositions:
         return None
 
     def explanations(self, scope: Names, without: Iterable[str] = ()) -> list[Names]:
-        """Every single mistake that gives every tensor of `scope` on every case."""
-        return list(self._grown(frozenset(), scope, 1, [n for n in _CHANGES if n not in set(without)]))
+        """Every single mistake that gives every tensor of `scope` on every case; of two that nest, the narrower."""
+        every = list(self._grown(frozenset(), scope, 1, [n for n in _CHANGES if n not in set(without)]))
+        steps = [frozenset[str]().union(*(_CHANGES[name] for name in names)) for names in every]
+        return [names for names, its in zip(every, steps, strict=True) if not any(other < its for other in steps)]
 
     def counterexample(self, names: Names, scope: Names) -> Observation | None:
         """The first case where a set does not give the tensors of `scope`."""
