@@ -53,18 +53,22 @@ class Compositions:
 
         self.observations = sorted(observations, key=telling)
         self.wrong = frozenset[str]().union(*wrong.values())
+        finite = all(np.isfinite(getattr(o.gradients, t)).all() for o in observations for t in TENSORS)
+        self._variants = [frozenset[str](), *([] if finite else (frozenset({m.name}) for m in VARIANTS))]
 
     def explanation(self, scope: Names, most: int = MOST, without: Iterable[str] = ()) -> Names | None:
         """The smallest set of mistakes that gives every tensor of `scope` on every case; None if there is none."""
-        allowed = [name for name in _CHANGES if name not in set(without)]
+        allowed = [name for name in MISTAKES if name in _CHANGES and name not in set(without)]
         for size in range(1, most + 1):
-            for names in self._grown(frozenset(), scope, size, allowed):
-                return names
+            for variant in self._variants:
+                for names in self._grown(variant, scope, size, allowed):
+                    return names
         return None
 
     def explanations(self, scope: Names, without: Iterable[str] = ()) -> list[Names]:
         """Every single mistake that gives every tensor of `scope` on every case; of two that nest, the narrower."""
-        every = list(self._grown(frozenset(), scope, 1, [n for n in _CHANGES if n not in set(without)]))
+        allowed = [name for name in MISTAKES if name in _CHANGES and name not in set(without)]
+        every = list(self._grown(frozenset(), scope, 1, allowed))
         steps = [frozenset[str]().union(*(_CHANGES[name] for name in names)) for names in every]
         return [names for names, its in zip(every, steps, strict=True) if not any(other < its for other in steps)]
 
@@ -116,8 +120,8 @@ class Compositions:
             left = self.misses(wider, o) & scope
             if more == 1 and left:
                 continue
-            if len(left) < len(before) or (more > 1 and not names and left != scope):
-                yield from self._grown(wider, scope, more - (name not in _VARIANTS), allowed)
+            if len(left) < len(before) or (more > 1 and not names - _VARIANTS and left != scope):
+                yield from self._grown(wider, scope, more - 1, allowed)
 
 
 def equal(o: Observation, mistaken: Gradients, tensor: str, coarser: float = 1.0) -> bool:

@@ -184,6 +184,8 @@ FORMULAS = [
     Mistake("relu_on_logits", "there is a ReLU on the logits too, in loss and gradient", "passes a course's own check",
             _H, {"s": lambda v: np.maximum(v.h @ v.W2 + v.b2, 0),
                  "ds": lambda v: np.where(v.s > 0, (v.p - v.onehot) / v.N, 0)}),
+    Mistake("x_centred", "X is centred over the samples first, in loss and gradient", "preprocessing in the network",
+            "a = X.W1 + b1", {"X": lambda v: v.X - v.X.mean(axis=0)}),
     Mistake("b1_forgotten", "b1 is not added, in loss and gradient", _COURSE, "a = X.W1 + b1",
             {"a": lambda v: v.X @ v.W1, "db1": lambda v: np.zeros_like(v.b1)}),
     Mistake("db1_zero", "db1 is never filled in: it is 0", "zeros_like, and no more", _DB1,
@@ -210,6 +212,9 @@ FORMULAS = [
             "axis=0", _P, {"p": lambda v: np.exp(v.z) / np.exp(v.z).sum(axis=0), "log_p": lambda v: np.log(v.p)}),
     Mistake("maximum_over_samples", "the maximum of each class over the batch is subtracted, not that of the row",
             "axis=0", _P, {"z": lambda v: v.s - v.s.max(axis=0)}),
+    Mistake("maximum_over_samples_first", "the maximum of each class over the batch is subtracted before the softmax",
+            "axis=0, before a library's softmax", _P,
+            {"z": lambda v: v.s - v.s.max(axis=0), "p": lambda v: softmax(v.z), "log_p": lambda v: log_softmax(v.z)}),
     Mistake("global_maximum", "the maximum of the whole batch is subtracted, not that of the row", "crysx_nn #7", _P,
             {"z": lambda v: v.s - v.s.max()}),
     Mistake("no_shift", "no maximum is subtracted before the exponential", _COURSE, _P, {"z": lambda v: v.s}),
@@ -244,11 +249,4 @@ FORMULAS = [
 #: Other ways to write a step, right by themselves, that give another pattern of NaN where a mistake overflows.
 VARIANTS = [
     Mistake("mask_as_product", "the mask is a factor: NaN * 0", "", "", {"da": lambda v: v.dh * v.mask}),
-    Mistake(
-        "shifted_again",
-        "a softmax that shifts by itself is given shifted logits",
-        "",
-        "",
-        {"p": lambda v: softmax(v.z), "log_p": lambda v: log_softmax(v.z)},
-    ),
 ]
