@@ -7,14 +7,14 @@ entry of every case. Where float64 is right, the size of float32's errors says h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from adapters.calls import EARLIER
 from audit.composition import Compositions, differs, equal
-from audit.judge import describe
+from audit.judge import Finding, compare, describe, entry
 from audit.mistakes import MISTAKES
 from audit.observation import Observation as Observation
 from reference.problem import TENSORS
@@ -221,16 +221,37 @@ def _narrower(observations: Sequence[Observation], wrong: tuple[str, ...]) -> st
 
 
 def _instance(observations: Sequence[Observation]) -> str:
-    """The most telling entry in words: more than one class, a bound that is not 0, the largest relative error."""
+    """The most telling entry in words: on more than one class if there is such a case."""
+    failed = [o for o in observations if o.finding.verdict in ("wrong", "error")]
+    shown = [_telling_entry(o) for o in failed]
+    several = [o.acceptance.problem.shape.C > 1 for o in failed]
+    best = max(range(len(failed)), key=lambda i: (several[i], *_telling(shown[i])))
+    return f"for instance on {failed[best].case.id}: {describe(shown[best])}"
 
-    def telling(o: Observation) -> tuple[bool, bool, bool, float]:
-        f = o.finding
-        finite = f.got is not None and bool(np.isfinite(f.got))
-        relative = f.error / abs(f.exact[0]) if finite and f.error and f.exact and f.exact[0] else 0.0
-        return o.acceptance.problem.shape.C > 1, bool(f.bound), finite, relative
 
-    o = max((o for o in observations if o.finding.verdict in ("wrong", "error")), key=telling)
-    return f"for instance on {o.case.id}: {describe(o.finding)}"
+def _telling(f: Finding) -> tuple[bool, bool, float]:
+    """How much an entry tells: neither exact value nor bound is 0; it is a number; its relative error."""
+    finite = f.got is not None and bool(np.isfinite(f.got))
+    plain = bool(f.bound) and f.exact is not None and bool(f.exact[0])
+    return plain, finite, f.error / abs(f.exact[0]) if plain and finite and f.error and f.exact else 0.0
+
+
+def _telling_entry(o: Observation) -> Finding:
+    """The finding on a case; of the most telling of its wrong entries where exact value or bound is 0 on its own."""
+    own = o.finding
+    if own.tensor is None or o.gradients is None or _telling(own)[0]:
+        return own
+    entries = [own]
+    for name in TENSORS:
+        c = compare(getattr(o.gradients, name), o.acceptance, name)
+        with np.errstate(all="ignore"):
+            size = np.abs(o.acceptance.exact.tensors[name].hi)
+            plain = (c.ratio > 1) & (c.bound > 0) & (size > 0) & np.isfinite(c.got)
+            if plain.any():
+                largest = int(np.where(plain, c.error / size, -1.0).argmax())
+                index = tuple(int(i) for i in np.unravel_index(largest, plain.shape))
+                entries.append(replace(own, **entry(c, o.acceptance, name, index)))
+    return max(entries, key=_telling)
 
 
 def _in_words(
