@@ -23,6 +23,8 @@ from reference.problem import TENSORS
 SHARP_ENOUGH = 1e-6
 #: The significands of narrower formats, in bits.
 FORMATS = {8: "bfloat16", 11: "TF32 or float16"}
+#: A result carries several roundings, whose errors together cost this part of a bit more than one does.
+SEVERAL = 0.25
 #: Mistakes that say something of the loss: they are not named where nothing is known of it.
 _OF_LOSS = frozenset({"bias_regularised_in_gradient", "bias_regularised_in_loss", "bias_regularised"})
 
@@ -214,7 +216,7 @@ def _narrower(observations: Sequence[Observation], wrong: tuple[str, ...]) -> st
     errors = [f.error_u for f in bad if f.error_u is not None and np.isfinite(f.error_u) and f.error_u > 0]
     if len(errors) < 4 or 2 * len(errors) < len(single):
         return text
-    bits = 24 - round(float(np.log2(np.median(errors))))
+    bits = round(24 + SEVERAL - float(np.log2(np.median(errors))))
     if not 4 <= bits <= 16:
         return text
     return f"{text}, as if products had {bits} bits" + (f" ({FORMATS[bits]})" if bits in FORMATS else "")

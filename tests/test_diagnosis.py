@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import numpy as np
@@ -12,10 +13,10 @@ from adapters.protocol import Inputs
 from audit import audit_implementation
 from audit.catalogue import Case, cases
 from audit.diagnosis import Diagnosis, diagnose
-from audit.mistakes import MISTAKES, Mistake, evaluate
+from audit.mistakes import MISTAKES, Implementation, Mistake, evaluate
 from reference.problem import Gradients
 from tests.copies import IMPLEMENTATIONS as FILES
-from tests.implementations import course_loops, course_net_class
+from tests.implementations import course_loops, course_net_class, narrow
 from tests.observed import observed
 
 ANOTHER_SEED = 11
@@ -145,12 +146,39 @@ def test_a_result_that_hangs_on_the_first_call_is_noticed() -> None:
     assert "it keeps state between calls: a call depends on the sizes of the first" in report.notes
 
 
-@pytest.mark.parametrize(("name", "bits"), [("rounded_to_11_bits", 11), ("rounded_to_8_bits", 8)])
-def test_products_of_few_bits_in_float32_alone_are_told_by_their_errors(name: str, bits: int) -> None:
-    result = diagnosis("near_misses", name)
-    assert result.named == ()
-    assert f"as if products had {bits} bits" in result.text
+def of(implementation: Implementation, selection: str = "quick") -> Diagnosis:
+    """The diagnosis of a function called in this process."""
+
+    def gradients(inputs: Inputs) -> Gradients:
+        loss, grads = implementation(*inputs)
+        return Gradients(np.asarray(loss), **grads)
+
+    return diagnose(observed(Caller(gradients), posed(selection)))
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "formats"),
+    [
+        ("tf32_products", 11, "TF32 or float16"),
+        ("bfloat16_products", 8, "bfloat16"),
+        ("half_operands", 11, "TF32 or float16"),
+        ("half_between", 11, "TF32 or float16"),
+        ("half_scaled_by_2_to_10", 11, "TF32 or float16"),
+    ],
+)
+def test_fewer_bits_in_float32_alone_are_told_by_their_errors(name: str, bits: int, formats: str) -> None:
+    result = of(getattr(narrow, name))
+    assert (result.named, result.unknown) == ((), ())
     assert result.text.startswith("float64 is right on ")
+    assert f", as if products had {bits} bits ({formats})" in result.remark
+
+
+@pytest.mark.parametrize("name", ["half_scaled_by_2_to_16", "single_scaled_by_2_to_120"])
+def test_a_loss_scale_that_overflows_is_counted_and_has_no_name(name: str) -> None:
+    """Most gradients are infinite there, or most are right: nothing is said of bits."""
+    result = of(getattr(narrow, name))
+    assert (result.named, result.unknown) == ((), ())
+    assert re.fullmatch(r"float64 is right on (\d+) of \1; float32 is wrong on \d+ of \d+", result.remark)
 
 
 def test_inputs_changed_in_place_are_named_first() -> None:
