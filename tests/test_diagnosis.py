@@ -11,12 +11,12 @@ import pytest
 from adapters.calls import Caller
 from adapters.protocol import Inputs
 from audit import audit_implementation
-from audit.catalogue import Case, cases
+from audit.catalogue import Case, case_of, cases
 from audit.diagnosis import Diagnosis, diagnose
 from audit.mistakes import MISTAKES, Implementation, Mistake, evaluate
 from reference.problem import Gradients
 from tests.copies import IMPLEMENTATIONS as FILES
-from tests.implementations import course_loops, course_net_class, narrow
+from tests.implementations import course_loops, course_net_class, narrow, outsiders
 from tests.observed import observed
 
 ANOTHER_SEED = 11
@@ -122,6 +122,41 @@ def test_every_mistake_of_a_course_file_is_named_and_no_other(file: str, name: s
     unseen: set[str] = {"log_of_softmax"} if "no_shift" in names else set()
     assert {one.mistake for one in result.named} == names - unseen
     assert result.unknown == ()
+
+
+@pytest.mark.parametrize("name", outsiders.MISTAKEN)
+def test_every_mistake_of_a_notebook_is_named_and_no_other(name: str) -> None:
+    """The softmax over samples in its two forms; float32 inside, which is NaN on the largest numbers; biases' decay."""
+    result = of(getattr(outsiders, name))
+    assert {one.mistake for one in result.named} == outsiders.MISTAKEN[name]
+    assert result.unknown == ()
+
+
+def test_float32_inside_overflows_on_the_largest_numbers() -> None:
+    """So that the name above holds where most entries are NaN."""
+    inputs = case_of("5x4x10x3-reg_0.1-logits_1e300-float64-s0").problem()
+    loss, _ = outsiders.single(inputs.X, inputs.y, inputs.W1, inputs.b1, inputs.W2, inputs.b2, inputs.reg)
+    assert np.isnan(loss)
+
+
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("bias_in_gradient", "the gradient is not that of its own loss"),
+        ("bias_in_both_linear", "the gradient is that of its own loss, which is another network's"),
+    ],
+)
+def test_of_regularised_biases_diagnosis_and_note_agree(name: str, note: str) -> None:
+    report = audit_implementation(f"{FILES / 'outsiders.py'}:{name}", cases="quick", seed=ANOTHER_SEED)
+    assert {one.mistake for one in report.diagnosis.named} == outsiders.MISTAKEN[name]
+    assert [text.startswith(note) for text in report.notes if "its own loss" in text] == [True]
+
+
+def test_biases_regularised_in_loss_and_gradient_alone_are_a_convention_and_no_mistake() -> None:
+    report = audit_implementation(f"{FILES / 'outsiders.py'}:bias_in_both", cases="quick", seed=ANOTHER_SEED)
+    assert report.diagnosis.named == ()
+    assert "accept it with --bias-decay" in report.notes[0]
+    assert not any("its own loss" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("name", NOTHING)
