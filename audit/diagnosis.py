@@ -13,11 +13,11 @@ from itertools import combinations
 import numpy as np
 
 from adapters.calls import EARLIER
-from audit.composition import Compositions, differs, equal
+from audit.composition import Compositions, canonical, differs, equal
 from audit.judge import Finding, compare, describe, entry
 from audit.mistakes import MISTAKES
 from audit.observation import Observation as Observation
-from reference.problem import TENSORS
+from reference.problem import PARAMETERS, TENSORS
 
 #: Only cases whose bound sees errors of this part of a tensor's natural size take part in a diagnosis.
 SHARP_ENOUGH = 1e-6
@@ -25,8 +25,11 @@ SHARP_ENOUGH = 1e-6
 FORMATS = {8: "bfloat16", 11: "TF32 or float16"}
 #: A result carries several roundings, whose errors together cost this part of a bit more than one does.
 SEVERAL = 0.25
-#: Mistakes that say something of the loss: they are not named where nothing is known of it.
-_OF_LOSS = frozenset({"bias_regularised_in_gradient", "bias_regularised_in_loss", "bias_regularised"})
+#: Mistakes whose sentence speaks of these tensors: they are not named where one of them is not known.
+_SPEAKS_OF = {name: frozenset({"loss"}) for name in MISTAKES if name.startswith("bias_regularised")} | {
+    "gradients_zero": frozenset(PARAMETERS),
+    "w1_regularised_twice": frozenset({"W1", "W2"}),
+}
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,8 @@ def _explained(
     right = frozenset(TENSORS) - set(wrong) - set(misshapen)
     for count in range(len(wrong), len(wrong) - 1 if whole else 0, -1):
         for some in combinations(wrong, count):
-            scope, without = right | set(some), () if "loss" in some or "loss" in right else _OF_LOSS
+            scope = right | set(some)
+            without = [name for name, tensors in _SPEAKS_OF.items() if not tensors <= scope]
             if count == len(wrong):
                 names = compositions.explanation(scope)
             elif count > 1:
@@ -165,7 +169,8 @@ def _is_wrapped(name: str, observations: Sequence[Observation], used: Sequence[O
             return False
         if mistaken is None or o.gradients is None:
             continue
-        if not all(equal(o, mistaken, t) for t in TENSORS):
+        right = canonical(o)
+        if not all(equal(o, mistaken, right, t) for t in TENSORS):
             return False
         telling |= bool(changed) or any(differs(getattr(mistaken, t), o, t) for t in TENSORS)
     return telling

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,6 +169,16 @@ def test_a_near_miss_has_no_name(name: str) -> None:
 
 def test_gradients_that_are_all_zero_are_called_so() -> None:
     assert [one.mistake for one in diagnosis("near_misses", "zeros").named] == ["gradients_zero"]
+
+
+def test_two_gradients_that_are_zero_are_not_called_all() -> None:
+    """What is wrong with the biases is unknown: that no gradient is filled in is not true."""
+
+    def partly_zero(*arrays: Any) -> tuple[Any, dict[str, Any]]:
+        loss, g = evaluate({}, **dict(zip(Inputs._fields, arrays, strict=True)))
+        return loss, {"W1": 0 * g["W1"], "b1": 3 * g["b1"], "W2": 0 * g["W2"], "b2": 3 * g["b2"]}
+
+    assert of(partly_zero).named == ()
 
 
 def test_another_shape_hides_no_other_mistake() -> None:

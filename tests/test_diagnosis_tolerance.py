@@ -38,8 +38,8 @@ def test_where_a_mistake_is_no_number_only_what_is_none_equals_it() -> None:
     mistaken, right = (mistake.caller() for mistake in (MISTAKES["log_of_softmax"], RIGHT))
     (infinite,), (finite,) = observed(mistaken, [case]), observed(right, [case])
     assert infinite.gradients is not None
-    assert not np.isfinite(infinite.gradients.loss)
-    assert equal(infinite, infinite.gradients, "loss")
-    assert not equal(finite, infinite.gradients, "loss")
     assert finite.gradients is not None
-    assert not equal(infinite, finite.gradients, "loss")
+    assert not np.isfinite(infinite.gradients.loss)
+    assert equal(infinite, infinite.gradients, finite.gradients, "loss")
+    assert not equal(finite, infinite.gradients, finite.gradients, "loss")
+    assert not equal(infinite, finite.gradients, finite.gradients, "loss")
