@@ -51,20 +51,27 @@ class Compositions:
             generic = min(shape) > 1 and o.acceptance.problem.reg > 0
             return not finite, not generic, -len(wrong[id(o)]), shape.N * shape.D
 
+        self._canonical = {id(o): canonical(o) for o in observations}
         self.observations = sorted(observations, key=telling)
         self.wrong = frozenset[str]().union(*wrong.values())
+        finite = all(np.isfinite(getattr(o.gradients, t)).all() for o in observations for t in TENSORS)
+        self._variants = [frozenset[str](), *([] if finite else (frozenset({m.name}) for m in VARIANTS))]
 
     def explanation(self, scope: Names, most: int = MOST, without: Iterable[str] = ()) -> Names | None:
         """The smallest set of mistakes that gives every tensor of `scope` on every case; None if there is none."""
-        allowed = [name for name in _CHANGES if name not in set(without)]
+        allowed = [name for name in MISTAKES if name in _CHANGES and name not in set(without)]
         for size in range(1, most + 1):
-            for names in self._grown(frozenset(), scope, size, allowed):
-                return names
+            for variant in self._variants:
+                for names in self._grown(variant, scope, size, allowed):
+                    return names
         return None
 
     def explanations(self, scope: Names, without: Iterable[str] = ()) -> list[Names]:
-        """Every single mistake that gives every tensor of `scope` on every case."""
-        return list(self._grown(frozenset(), scope, 1, [n for n in _CHANGES if n not in set(without)]))
+        """Every single mistake that gives every tensor of `scope` on every case; of two that nest, the narrower."""
+        allowed = [name for name in MISTAKES if name in _CHANGES and name not in set(without)]
+        every = list(self._grown(frozenset(), scope, 1, allowed))
+        steps = [frozenset[str]().union(*(_CHANGES[name] for name in names)) for names in every]
+        return [names for names, its in zip(every, steps, strict=True) if not any(other < its for other in steps)]
 
     def counterexample(self, names: Names, scope: Names) -> Observation | None:
         """The first case where a set does not give the tensors of `scope`."""
@@ -94,8 +101,8 @@ class Compositions:
             loss, grads = evaluate(changes, **inputs._asdict())
         except (ValueError, IndexError):  # a mistake may not fit the shapes
             return frozenset(TENSORS)
-        mistaken = Gradients(np.asarray(loss), **grads)
-        return frozenset(t for t in TENSORS if not equal(o, mistaken, t, COARSER if t in self.narrow else 1.0))
+        mistaken, right = Gradients(np.asarray(loss), **grads), self._canonical[id(o)]
+        return frozenset(t for t in TENSORS if not equal(o, mistaken, right, t, COARSER if t in self.narrow else 1.0))
 
     def _grown(self, names: Names, scope: Names, more: int, allowed: Sequence[str]) -> Iterator[Names]:
         o = self.counterexample(names, scope)
@@ -114,16 +121,22 @@ class Compositions:
             left = self.misses(wider, o) & scope
             if more == 1 and left:
                 continue
-            if len(left) < len(before) or (more > 1 and not names and left != scope):
-                yield from self._grown(wider, scope, more - (name not in _VARIANTS), allowed)
+            if len(left) < len(before) or (more > 1 and not names - _VARIANTS and left != scope):
+                yield from self._grown(wider, scope, more - 1, allowed)
 
 
-def equal(o: Observation, mistaken: Gradients, tensor: str, coarser: float = 1.0) -> bool:
-    """Whether the implementation's tensor is the mistake's, up to rounding.
+def canonical(o: Observation) -> Gradients:
+    """What the network without any mistake gives on a case."""
+    loss, grads = evaluate({}, **hand_over(o.acceptance.problem, o.case.edge.layout, o.case.edge.labels)._asdict())
+    return Gradients(np.asarray(loss), **grads)
+
+
+def equal(o: Observation, mistaken: Gradients, right: Gradients, tensor: str, coarser: float = 1.0) -> bool:
+    """Whether the implementation's tensor is the mistake's, up to rounding; `right` is the canonical network's.
 
     Both may differ by twice the bound, scaled up by as much as the mistaken tensor is larger than a right one could be.
-    Where the mistake makes an entry wrong, the rounding of a sum of natural size is allowed: the bound of a dead unit
-    is 0, its mistaken gradient has been rounded like any other.
+    Where the mistake computes an entry from other numbers, the rounding of a sum of natural size is allowed: the bound
+    of a dead unit is 0, its mistaken gradient has been rounded like any other, even where it comes to 0.
     """
     one, other = (np.asarray(getattr(g, tensor), dtype=np.float64) for g in (o.gradients, mistaken))
     if one.shape != other.shape:
@@ -137,7 +150,7 @@ def equal(o: Observation, mistaken: Gradients, tensor: str, coarser: float = 1.0
         larger = max(1.0, largest / size) if size else 1.0
         E, problem = o.acceptance.bound.tensors[tensor], o.acceptance.problem
         rounding = 4 * sum(problem.shape) * problem.unit_roundoff * (size or largest)
-        elsewhere = np.abs(other - o.acceptance.exact.tensors[tensor].hi) > E  # it rounds other numbers there
+        elsewhere = other != np.asarray(getattr(right, tensor), dtype=np.float64)  # it rounds other numbers there
         near = np.abs(one - other) <= 2 * larger * coarser * np.where(elsewhere, max(E.max(), rounding), E)
     return bool(np.where(finite, near, ~np.isfinite(one)).all())
 

@@ -7,24 +7,29 @@ entry of every case. Where float64 is right, the size of float32's errors says h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from adapters.calls import EARLIER
-from audit.composition import Compositions, differs, equal
-from audit.judge import describe
+from audit.composition import Compositions, canonical, differs, equal
+from audit.judge import Finding, compare, describe, entry
 from audit.mistakes import MISTAKES
 from audit.observation import Observation as Observation
-from reference.problem import TENSORS
+from reference.problem import PARAMETERS, TENSORS
 
 #: Only cases whose bound sees errors of this part of a tensor's natural size take part in a diagnosis.
 SHARP_ENOUGH = 1e-6
 #: The significands of narrower formats, in bits.
 FORMATS = {8: "bfloat16", 11: "TF32 or float16"}
-#: Mistakes that say something of the loss: they are not named where nothing is known of it.
-_OF_LOSS = frozenset({"bias_regularised_in_gradient", "bias_regularised_in_loss", "bias_regularised"})
+#: A result carries several roundings, whose errors together cost this part of a bit more than one does.
+SEVERAL = 0.25
+#: Mistakes whose sentence speaks of these tensors: they are not named where one of them is not known.
+_SPEAKS_OF = {name: frozenset({"loss"}) for name in MISTAKES if name.startswith("bias_regularised")} | {
+    "gradients_zero": frozenset(PARAMETERS),
+    "w1_regularised_twice": frozenset({"W1", "W2"}),
+}
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,8 @@ def _explained(
     right = frozenset(TENSORS) - set(wrong) - set(misshapen)
     for count in range(len(wrong), len(wrong) - 1 if whole else 0, -1):
         for some in combinations(wrong, count):
-            scope, without = right | set(some), () if "loss" in some or "loss" in right else _OF_LOSS
+            scope = right | set(some)
+            without = [name for name, tensors in _SPEAKS_OF.items() if not tensors <= scope]
             if count == len(wrong):
                 names = compositions.explanation(scope)
             elif count > 1:
@@ -163,7 +169,8 @@ def _is_wrapped(name: str, observations: Sequence[Observation], used: Sequence[O
             return False
         if mistaken is None or o.gradients is None:
             continue
-        if not all(equal(o, mistaken, t) for t in TENSORS):
+        right = canonical(o)
+        if not all(equal(o, mistaken, right, t) for t in TENSORS):
             return False
         telling |= bool(changed) or any(differs(getattr(mistaken, t), o, t) for t in TENSORS)
     return telling
@@ -214,23 +221,44 @@ def _narrower(observations: Sequence[Observation], wrong: tuple[str, ...]) -> st
     errors = [f.error_u for f in bad if f.error_u is not None and np.isfinite(f.error_u) and f.error_u > 0]
     if len(errors) < 4 or 2 * len(errors) < len(single):
         return text
-    bits = 24 - round(float(np.log2(np.median(errors))))
+    bits = round(24 + SEVERAL - float(np.log2(np.median(errors))))
     if not 4 <= bits <= 16:
         return text
     return f"{text}, as if products had {bits} bits" + (f" ({FORMATS[bits]})" if bits in FORMATS else "")
 
 
 def _instance(observations: Sequence[Observation]) -> str:
-    """The most telling entry in words: more than one class, a bound that is not 0, the largest relative error."""
+    """The most telling entry in words: on more than one class if there is such a case."""
+    failed = [o for o in observations if o.finding.verdict in ("wrong", "error")]
+    shown = [_telling_entry(o) for o in failed]
+    several = [o.acceptance.problem.shape.C > 1 for o in failed]
+    best = max(range(len(failed)), key=lambda i: (several[i], *_telling(shown[i])))
+    return f"for instance on {failed[best].case.id}: {describe(shown[best])}"
 
-    def telling(o: Observation) -> tuple[bool, bool, bool, float]:
-        f = o.finding
-        finite = f.got is not None and bool(np.isfinite(f.got))
-        relative = f.error / abs(f.exact[0]) if finite and f.error and f.exact and f.exact[0] else 0.0
-        return o.acceptance.problem.shape.C > 1, bool(f.bound), finite, relative
 
-    o = max((o for o in observations if o.finding.verdict in ("wrong", "error")), key=telling)
-    return f"for instance on {o.case.id}: {describe(o.finding)}"
+def _telling(f: Finding) -> tuple[bool, bool, float]:
+    """How much an entry tells: neither exact value nor bound is 0; it is a number; its relative error."""
+    finite = f.got is not None and bool(np.isfinite(f.got))
+    plain = bool(f.bound) and f.exact is not None and bool(f.exact[0])
+    return plain, finite, f.error / abs(f.exact[0]) if plain and finite and f.error and f.exact else 0.0
+
+
+def _telling_entry(o: Observation) -> Finding:
+    """The finding on a case; of the most telling of its wrong entries where exact value or bound is 0 on its own."""
+    own = o.finding
+    if own.tensor is None or o.gradients is None or _telling(own)[0]:
+        return own
+    entries = [own]
+    for name in TENSORS:
+        c = compare(getattr(o.gradients, name), o.acceptance, name)
+        with np.errstate(all="ignore"):
+            size = np.abs(o.acceptance.exact.tensors[name].hi)
+            plain = (c.ratio > 1) & (c.bound > 0) & (size > 0) & np.isfinite(c.got)
+            if plain.any():
+                largest = int(np.where(plain, c.error / size, -1.0).argmax())
+                index = tuple(int(i) for i in np.unravel_index(largest, plain.shape))
+                entries.append(replace(own, **entry(c, o.acceptance, name, index)))
+    return max(entries, key=_telling)
 
 
 def _in_words(

@@ -133,24 +133,31 @@ def judge(subject: Subject, gradients: Gradients, acceptance: Acceptance, change
     name = max(TENSORS, key=lambda tensor: compared[tensor].ratio.max())
     worst = compared[name]
     index = np.unravel_index(int(worst.ratio.argmax()), worst.ratio.shape)
-    exact = acceptance.exact.tensors[name]
     verdict, message = _verdict(gradients, compared, acceptance, changed)
     return Finding(
         *subject,
         verdict=verdict,
         expected=verdict == "pass",
-        tensor=name,
-        index=tuple(int(i) for i in index),
-        got=float(worst.got[index]),
-        exact=(float(exact.hi[index]), float(exact.lo[index])),
-        error=float(worst.error[index]),
-        bound=float(worst.bound[index]),
-        ratio=float(worst.ratio[index]),
+        **entry(worst, acceptance, name, tuple(int(i) for i in index)),
         error_u=_normwise(compared, acceptance),
         power=acceptance.bound.power,
         blind=_blind(compared, acceptance),
         message=message,
     )
+
+
+def entry(c: Comparison, acceptance: Acceptance, tensor: str, index: tuple[int, ...]) -> dict[str, Any]:
+    """What a finding says of one entry of a tensor, by the names of its fields."""
+    exact = acceptance.exact.tensors[tensor]
+    return {
+        "tensor": tensor,
+        "index": index,
+        "got": float(c.got[index]),
+        "exact": (float(exact.hi[index]), float(exact.lo[index])),
+        "error": float(c.error[index]),
+        "bound": float(c.bound[index]),
+        "ratio": float(c.ratio[index]),
+    }
 
 
 def describe(finding: Finding) -> str:
@@ -159,11 +166,11 @@ def describe(finding: Finding) -> str:
         return finding.message
     index = ", ".join(map(str, finding.index or ()))
     where = f"{finding.tensor}[{index}]" if finding.index else finding.tensor
-    entry = (
+    words = (
         f"{where}: got {finding.got!r}, exact {finding.exact[0]!r}, "
         f"error {finding.error:.3g}, bound {finding.bound:.3g}, ratio {finding.ratio:.3g}"
     )
-    return f"{finding.message}; {entry}" if finding.message else entry
+    return f"{finding.message}; {words}" if finding.message else words
 
 
 def _misfit(gradients: Gradients, acceptance: Acceptance) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +12,12 @@ import pytest
 from adapters.calls import Caller
 from adapters.protocol import Inputs
 from audit import audit_implementation
-from audit.catalogue import Case, cases
+from audit.catalogue import Case, case_of, cases
 from audit.diagnosis import Diagnosis, diagnose
-from audit.mistakes import MISTAKES, Mistake, evaluate
+from audit.mistakes import MISTAKES, Implementation, Mistake, evaluate
 from reference.problem import Gradients
 from tests.copies import IMPLEMENTATIONS as FILES
-from tests.implementations import course_loops, course_net_class
+from tests.implementations import course_loops, course_net_class, narrow, outsiders
 from tests.observed import observed
 
 ANOTHER_SEED = 11
@@ -123,6 +125,41 @@ def test_every_mistake_of_a_course_file_is_named_and_no_other(file: str, name: s
     assert result.unknown == ()
 
 
+@pytest.mark.parametrize("name", outsiders.MISTAKEN)
+def test_every_mistake_of_a_notebook_is_named_and_no_other(name: str) -> None:
+    """The softmax over samples in its two forms; float32 inside, which is NaN on the largest numbers; biases' decay."""
+    result = of(getattr(outsiders, name))
+    assert {one.mistake for one in result.named} == outsiders.MISTAKEN[name]
+    assert result.unknown == ()
+
+
+def test_float32_inside_overflows_on_the_largest_numbers() -> None:
+    """So that the name above holds where most entries are NaN."""
+    inputs = case_of("5x4x10x3-reg_0.1-logits_1e300-float64-s0").problem()
+    loss, _ = outsiders.single(inputs.X, inputs.y, inputs.W1, inputs.b1, inputs.W2, inputs.b2, inputs.reg)
+    assert np.isnan(loss)
+
+
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("bias_in_gradient", "the gradient is not that of its own loss"),
+        ("bias_in_both_linear", "the gradient is that of its own loss, which is another network's"),
+    ],
+)
+def test_of_regularised_biases_diagnosis_and_note_agree(name: str, note: str) -> None:
+    report = audit_implementation(f"{FILES / 'outsiders.py'}:{name}", cases="quick", seed=ANOTHER_SEED)
+    assert {one.mistake for one in report.diagnosis.named} == outsiders.MISTAKEN[name]
+    assert [text.startswith(note) for text in report.notes if "its own loss" in text] == [True]
+
+
+def test_biases_regularised_in_loss_and_gradient_alone_are_a_convention_and_no_mistake() -> None:
+    report = audit_implementation(f"{FILES / 'outsiders.py'}:bias_in_both", cases="quick", seed=ANOTHER_SEED)
+    assert report.diagnosis.named == ()
+    assert "accept it with --bias-decay" in report.notes[0]
+    assert not any("its own loss" in note for note in report.notes)
+
+
 @pytest.mark.parametrize("name", NOTHING)
 def test_a_near_miss_has_no_name(name: str) -> None:
     result = diagnosis("near_misses", name)
@@ -132,6 +169,16 @@ def test_a_near_miss_has_no_name(name: str) -> None:
 
 def test_gradients_that_are_all_zero_are_called_so() -> None:
     assert [one.mistake for one in diagnosis("near_misses", "zeros").named] == ["gradients_zero"]
+
+
+def test_two_gradients_that_are_zero_are_not_called_all() -> None:
+    """What is wrong with the biases is unknown: that no gradient is filled in is not true."""
+
+    def partly_zero(*arrays: Any) -> tuple[Any, dict[str, Any]]:
+        loss, g = evaluate({}, **dict(zip(Inputs._fields, arrays, strict=True)))
+        return loss, {"W1": 0 * g["W1"], "b1": 3 * g["b1"], "W2": 0 * g["W2"], "b2": 3 * g["b2"]}
+
+    assert of(partly_zero).named == ()
 
 
 def test_another_shape_hides_no_other_mistake() -> None:
@@ -145,12 +192,39 @@ def test_a_result_that_hangs_on_the_first_call_is_noticed() -> None:
     assert "it keeps state between calls: a call depends on the sizes of the first" in report.notes
 
 
-@pytest.mark.parametrize(("name", "bits"), [("rounded_to_11_bits", 11), ("rounded_to_8_bits", 8)])
-def test_products_of_few_bits_in_float32_alone_are_told_by_their_errors(name: str, bits: int) -> None:
-    result = diagnosis("near_misses", name)
-    assert result.named == ()
-    assert f"as if products had {bits} bits" in result.text
+def of(implementation: Implementation, selection: str = "quick") -> Diagnosis:
+    """The diagnosis of a function called in this process."""
+
+    def gradients(inputs: Inputs) -> Gradients:
+        loss, grads = implementation(*inputs)
+        return Gradients(np.asarray(loss), **grads)
+
+    return diagnose(observed(Caller(gradients), posed(selection)))
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "formats"),
+    [
+        ("tf32_products", 11, "TF32 or float16"),
+        ("bfloat16_products", 8, "bfloat16"),
+        ("half_operands", 11, "TF32 or float16"),
+        ("half_between", 11, "TF32 or float16"),
+        ("half_scaled_by_2_to_10", 11, "TF32 or float16"),
+    ],
+)
+def test_fewer_bits_in_float32_alone_are_told_by_their_errors(name: str, bits: int, formats: str) -> None:
+    result = of(getattr(narrow, name))
+    assert (result.named, result.unknown) == ((), ())
     assert result.text.startswith("float64 is right on ")
+    assert f", as if products had {bits} bits ({formats})" in result.remark
+
+
+@pytest.mark.parametrize("name", ["half_scaled_by_2_to_16", "single_scaled_by_2_to_120"])
+def test_a_loss_scale_that_overflows_is_counted_and_has_no_name(name: str) -> None:
+    """Most gradients are infinite there, or most are right: nothing is said of bits."""
+    result = of(getattr(narrow, name))
+    assert (result.named, result.unknown) == ((), ())
+    assert re.fullmatch(r"float64 is right on (\d+) of \1; float32 is wrong on \d+ of \d+", result.remark)
 
 
 def test_inputs_changed_in_place_are_named_first() -> None:

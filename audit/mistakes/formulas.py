@@ -96,6 +96,10 @@ def _log_of_clipped(v: Any, low: float, high: float = np.inf) -> Array:
 _DS = "ds = (p - onehot) / N"
 _DA = "da = dh where a > 0, else 0"
 _DW = "dW1 = X'.da + 2 reg W1, dW2 = h'.ds + 2 reg W2"
+_DW1 = "dW1 = X'.da + 2 reg W1"
+_DW2 = "dW2 = h'.ds + 2 reg W2"
+_DB1 = "db1 = sum of da over samples"
+_DB2 = "db2 = sum of ds over samples"
 _DB = "db1 = sum of da, db2 = sum of ds, over samples"
 _L = "L = -(1/N) sum log p[i, y_i] + reg (|W1|^2 + |W2|^2)"
 _P = "p = exp(s - max s) / sum exp(s - max s), row by row"
@@ -105,7 +109,7 @@ _H = "h = max(a, 0), s = h.W2 + b2"
 _NOTE = "the note that reference/DERIVATION.md corrects"
 _COURSE = "course code"
 
-#: In the order in which a diagnosis tries them.
+#: In the order in which a diagnosis tries them: what is wrong in one tensor alone before the same in several.
 FORMULAS = [
     Mistake("mean_missing", "1/N is missing", _NOTE, _DS, {"ds": lambda v: v.p - v.onehot}),
     Mistake("mean_twice", "1/N is there twice", "loops that average, then average again", _DS,
@@ -120,8 +124,18 @@ FORMULAS = [
             {"onehot": lambda v: onehot((v.y - 1) % v.p.shape[1], v.p)}),
     Mistake("last_sample_only", "only the last sample's gradient is kept", "a loop that assigns instead of adding", _DS,
             {"ds": lambda v: _last_sample((v.p - v.onehot) / v.N)}),
+    Mistake("b2_last_sample_only", "only the last sample's part of db2 is kept", "a loop that assigns", _DB2,
+            {"db2": lambda v: v.ds[-1] + v.rb2}),
+    Mistake("b1_averaged", "b1's gradient is averaged over samples, not added", _COURSE, _DB1,
+            {"db1": lambda v: v.da.mean(axis=0) + v.rb1}),
+    Mistake("b2_averaged", "b2's gradient is averaged over samples, not added", _COURSE, _DB2,
+            {"db2": lambda v: v.ds.mean(axis=0) + v.rb2}),
     Mistake("bias_averaged", "the biases' gradients are averaged over samples, not added", _COURSE, _DB,
             {"db1": lambda v: v.da.mean(axis=0) + v.rb1, "db2": lambda v: v.ds.mean(axis=0) + v.rb2}),
+    Mistake("l2_factor_missing_in_w1", "the 2 of the regularisation's derivative is missing in W1's gradient", _COURSE,
+            _DW1, {"rW1": lambda v: v.reg * v.W1}),
+    Mistake("l2_factor_missing_in_w2", "the 2 of the regularisation's derivative is missing in W2's gradient", _COURSE,
+            _DW2, {"rW2": lambda v: v.reg * v.W2}),
     Mistake("l2_factor_missing", "the 2 of the regularisation's derivative is missing", "titu1994/DenseNet #57", _DW,
             {"rW1": lambda v: v.reg * v.W1, "rW2": lambda v: v.reg * v.W2}),
     Mistake("l2_halved_in_loss", "the regularisation is halved in the loss, not in the gradient", _COURSE, _L,
@@ -129,6 +143,10 @@ FORMULAS = [
     Mistake("l2_over_n", "the regularisation is divided by N", "mlcommons/hpc #22", _L,
             {"penalty": lambda v: v.reg * ((v.W1**2).sum() + (v.W2**2).sum()) / v.N,
              "rW1": lambda v: 2 * v.reg * v.W1 / v.N, "rW2": lambda v: 2 * v.reg * v.W2 / v.N}),
+    Mistake("l2_missing_in_w1", "the regularisation is missing in W1's gradient", _COURSE, _DW1,
+            {"rW1": lambda v: 0 * v.W1}),
+    Mistake("l2_missing_in_w2", "the regularisation is missing in W2's gradient", _COURSE, _DW2,
+            {"rW2": lambda v: 0 * v.W2}),
     Mistake("l2_missing_in_gradient", "the regularisation is missing in the gradient", _COURSE, _DW,
             {"rW1": lambda v: 0 * v.W1, "rW2": lambda v: 0 * v.W2}),
     Mistake("l2_missing_in_loss", "the regularisation is missing in the loss", "weight decay taken for L2", _L,
@@ -143,6 +161,8 @@ FORMULAS = [
     Mistake("w1_regularised_twice", "W1 is regularised twice and W2 never", _COURSE, _L,
             {"penalty": lambda v: v.reg * 2 * (v.W1**2).sum(),
              "rW1": lambda v: 4 * v.reg * v.W1, "rW2": lambda v: 0 * v.W2}),
+    Mistake("norm_not_squared_in_loss", "the norms are not squared in the loss", "np.linalg.norm(W), and no more", _L,
+            {"penalty": lambda v: v.reg * (_norm(v.W1) + _norm(v.W2))}),
     Mistake("norm_not_squared", "the norms are not squared", "the formula read as a sum of norms", _L,
             {"penalty": lambda v: v.reg * (_norm(v.W1) + _norm(v.W2)),
              "rW1": lambda v: v.reg * _unit(v.W1), "rW2": lambda v: v.reg * _unit(v.W2)}),
@@ -155,7 +175,7 @@ FORMULAS = [
             {"da": lambda v: np.maximum(v.dh, 0)}),
     Mistake("mask_forgotten", "the ReLU's derivative is forgotten", _COURSE, _DA,
             {"mask": lambda v: np.ones_like(v.a, dtype=bool)}),
-    Mistake("mask_missing_in_b1", "the ReLU's derivative is missing in b1's gradient", _COURSE, _DB,
+    Mistake("mask_missing_in_b1", "the ReLU's derivative is missing in b1's gradient", _COURSE, _DB1,
             {"db1": lambda v: v.dh.sum(axis=0) + v.rb1}),
     Mistake("no_relu", "there is no ReLU, in loss and gradient", "a self-consistent network; course code", _H,
             {"h": lambda v: v.a, "mask": lambda v: np.ones_like(v.a, dtype=bool)}),
@@ -164,29 +184,42 @@ FORMULAS = [
     Mistake("relu_on_logits", "there is a ReLU on the logits too, in loss and gradient", "passes a course's own check",
             _H, {"s": lambda v: np.maximum(v.h @ v.W2 + v.b2, 0),
                  "ds": lambda v: np.where(v.s > 0, (v.p - v.onehot) / v.N, 0)}),
+    Mistake("x_centred", "X is centred over the samples first, in loss and gradient", "preprocessing in the network",
+            "a = X.W1 + b1", {"X": lambda v: v.X - v.X.mean(axis=0)}),
     Mistake("b1_forgotten", "b1 is not added, in loss and gradient", _COURSE, "a = X.W1 + b1",
             {"a": lambda v: v.X @ v.W1, "db1": lambda v: np.zeros_like(v.b1)}),
+    Mistake("db1_zero", "db1 is never filled in: it is 0", "zeros_like, and no more", _DB1,
+            {"db1": lambda v: np.zeros_like(v.b1)}),
+    Mistake("db2_zero", "db2 is never filled in: it is 0", "zeros_like, and no more", _DB2,
+            {"db2": lambda v: np.zeros_like(v.b2)}),
     Mistake("gradients_zero", "no gradient is ever filled in: all are 0", "zeros_like, and no more", _DW,
             {"dW1": lambda v: np.zeros_like(v.W1), "db1": lambda v: np.zeros_like(v.b1),
              "dW2": lambda v: np.zeros_like(v.W2), "db2": lambda v: np.zeros_like(v.b2)}),
-    Mistake("db1_zero", "db1 is never filled in: it is 0", "zeros_like, and no more", _DB,
-            {"db1": lambda v: np.zeros_like(v.b1)}),
-    Mistake("db2_zero", "db2 is never filled in: it is 0", "zeros_like, and no more", _DB,
-            {"db2": lambda v: np.zeros_like(v.b2)}),
-    Mistake("x_for_h", "X stands for h in W2's gradient", _COURSE, "dW2 = h'.ds + 2 reg W2",
+    Mistake("x_for_h", "X stands for h in W2's gradient", _COURSE, _DW2,
             {"dW2": lambda v: v.X.T @ v.ds + v.rW2}),
-    Mistake("a_for_h", "a stands for h in W2's gradient", _COURSE, "dW2 = h'.ds + 2 reg W2",
+    Mistake("a_for_h", "a stands for h in W2's gradient", _COURSE, _DW2,
             {"dW2": lambda v: v.a.T @ v.ds + v.rW2}),
     Mistake("w2_not_transposed", "W2 is not transposed: unnoticed where it is square", _COURSE, "dh = ds.W2'",
             {"dh": lambda v: v.ds @ v.W2}),
+    Mistake("w2_reshaped", "W2 is reshaped where it should be transposed", _COURSE, "dh = ds.W2'",
+            {"dh": lambda v: v.ds @ v.W2.reshape(v.W2.shape[::-1])}),
+    Mistake("dw2_for_w2", "dW2 stands for W2 in the hidden layer's gradient", _COURSE, "dh = ds.W2'",
+            {"dh": lambda v: v.ds @ (v.h.T @ v.ds + 2 * v.reg * v.W2).T}),
     Mistake("softmax_over_samples", "the softmax runs over samples instead of classes", "axis=0", _P,
             {"z": lambda v: v.s - v.s.max(axis=0), "p": lambda v: softmax(v.s.T).T,
              "log_p": lambda v: log_softmax(v.s.T).T}),
     Mistake("normalised_over_samples", "each exponential is divided by the sum over samples, and the loss is -log p",
             "axis=0", _P, {"p": lambda v: np.exp(v.z) / np.exp(v.z).sum(axis=0), "log_p": lambda v: np.log(v.p)}),
+    Mistake("maximum_over_samples", "the maximum of each class over the batch is subtracted, not that of the row",
+            "axis=0", _P, {"z": lambda v: v.s - v.s.max(axis=0)}),
+    Mistake("maximum_over_samples_first", "the maximum of each class over the batch is subtracted before the softmax",
+            "axis=0, before a library's softmax", _P,
+            {"z": lambda v: v.s - v.s.max(axis=0), "p": lambda v: softmax(v.z), "log_p": lambda v: log_softmax(v.z)}),
     Mistake("global_maximum", "the maximum of the whole batch is subtracted, not that of the row", "crysx_nn #7", _P,
             {"z": lambda v: v.s - v.s.max()}),
     Mistake("no_shift", "no maximum is subtracted before the exponential", _COURSE, _P, {"z": lambda v: v.s}),
+    Mistake("loss_in_bits", "the loss is in bits, its gradient that of the natural logarithm", "log2", _L,
+            {"data_loss": lambda v: -v.log_p[np.arange(v.N), v.y].sum() / v.N / np.log(2)}),
     Mistake("log_of_softmax", "the loss is -log of the softmax: right only where no p underflows", _COURSE, _LOG,
             {"log_p": lambda v: np.log(v.p)}),
     Mistake("onehot_times_log_p", "the loss is a sum of onehot * log p: 0 * -inf is NaN where any p underflows",

@@ -56,6 +56,7 @@ def onehot(y: Array, like: Array) -> Array:
 
 #: The canonical network.
 STEPS: dict[str, Step] = {
+    "X": lambda v: v.X,
     "a": lambda v: v.X @ v.W1 + v.b1,
     "h": lambda v: np.maximum(v.a, 0),
     "s": lambda v: v.h @ v.W2 + v.b2,

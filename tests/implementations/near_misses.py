@@ -55,36 +55,6 @@ def columns_without_mean(X, y, W1, b1, W2, b2, reg):
     return loss, g
 
 
-def of_few_bits(bits):
-    """Products of float32 matrices whose entries have so few bits; float64 as it should be."""
-
-    def rounded(A):
-        if A.dtype != np.float32:
-            return A
-        m, e = np.frexp(A)
-        return np.ldexp(np.round(m * 2.0**bits) / 2.0**bits, e).astype(np.float32)
-
-    def network(X, y, W1, b1, W2, b2, reg):
-        a = rounded(X) @ rounded(W1) + b1
-        h = np.maximum(a, 0)
-        s = rounded(h) @ rounded(W2) + b2
-        z = s - s.max(1, keepdims=True)
-        total = np.exp(z).sum(1, keepdims=True)
-        i = np.arange(len(y))
-        loss = (np.log(total[:, 0]) - z[i, y]).mean() + reg * ((W1**2).sum() + (W2**2).sum())
-        ds = np.exp(z) / total
-        ds[i, y] -= 1
-        ds /= len(y)
-        da = np.where(a > 0, rounded(ds) @ rounded(W2.T), 0).astype(a.dtype)
-        dW1, dW2 = rounded(X.T) @ rounded(da), rounded(h.T) @ rounded(ds)
-        return loss, [dW1 + 2 * reg * W1, da.sum(0), dW2 + 2 * reg * W2, ds.sum(0)]
-
-    return network
-
-
-rounded_to_11_bits, rounded_to_8_bits = of_few_bits(11), of_few_bits(8)
-
-
 def centred_in_place(X, y, W1, b1, W2, b2, reg):
     loss, g = textbook(X, y, W1, b1, W2, b2, reg)
     if X.flags.writeable:
