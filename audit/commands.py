@@ -32,10 +32,11 @@ from audit.replay import replay as replayed
 from audit.replay import replay_problem
 from audit.report import FORMATS, console, rendered
 from audit.report.github import annotate
-from audit.run import CANDIDATE, Item, Settings, chosen_variants, gone_of, gone_table, plan, plan_hash
+from audit.run import CANDIDATE, Item, Settings, SettingsError, chosen_variants, gone_of, gone_table, plan, plan_hash
 from audit.shards import belongs
 from audit.versions import made_by
 from reference.ledger import ledger as source_ledger
+from reference.problem import DTYPES
 
 Result = TypeVar("Result")
 
@@ -47,6 +48,18 @@ INTERRUPTED = 130
 UNDER_WAY = "judged.jsonl"
 #: At most so many findings of a sweep are shown; all of them are in findings.jsonl.
 SHOWN_OF_SWEEP = 200
+#: What a new sweep is asked for by default; of a sweep that goes on nothing of it can be changed.
+OF_A_NEW_SWEEP: dict[str, Any] = {
+    "count": 1000,
+    "frameworks": (),
+    "variants": ("canonical",),
+    "candidate": "",
+    "dtypes": DTYPES,
+    "seed": 0,
+    "shard": (1, 1),
+    "strict": False,
+    "out": Path("audit-sweep"),
+}
 
 
 class NothingSelected(Exception):
@@ -132,7 +145,11 @@ class Judged:
 
 
 def sweep(options: argparse.Namespace) -> int:
-    """Judge random problems, a great many, and go on with a sweep that was interrupted."""
+    """Judge random problems, a great many, or go on with a sweep that was interrupted."""
+    named = [f"--{name}" for name in OF_A_NEW_SWEEP if getattr(options, name) is not None]
+    if options.resume and named:
+        said = f"a sweep that goes on cannot be asked for something else: {', '.join(named)}"
+        raise SettingsError(f"{said}; leave that out, or begin another sweep without --resume")
     with contextlib.closing(engine.engine(options.engine, options.workers)) as at_work:
         try:
             return _swept(options, at_work)
@@ -174,15 +191,16 @@ def _swept(options: argparse.Namespace, at_work: engine.Engine) -> int:
 
 def _begun(options: argparse.Namespace, at_work: engine.Engine) -> sweeping.Progress:
     """A new sweep, as the options ask for it."""
-    if options.candidate:
-        with Isolated(options.candidate, options.timeout, options.memory) as process:
+    asked = OF_A_NEW_SWEEP | {name: value for name in OF_A_NEW_SWEEP if (value := getattr(options, name)) is not None}
+    if asked["candidate"]:
+        with Isolated(asked["candidate"], options.timeout, options.memory) as process:
             process.start()  # what cannot be imported is refused before the work begins
-        who: tuple[tuple[str, str], ...] = ((CANDIDATE, options.candidate),)
+        who: tuple[tuple[str, str], ...] = ((CANDIDATE, asked["candidate"]),)
     else:
-        names = options.frameworks or tuple(installed())
-        who = chosen_variants(names, options.variants, running.offers(names, at_work))
-    asked = sweeping.Sweep(options.count, options.seed, who, options.dtypes, options.shard, options.strict)
-    return sweeping.Progress.begun(options.out, asked)
+        names = asked["frameworks"] or tuple(installed())
+        who = chosen_variants(names, asked["variants"], running.offers(names, at_work))
+    own = {name: asked[name] for name in ("count", "seed", "dtypes", "shard", "strict")}
+    return sweeping.Progress.begun(asked["out"], sweeping.Sweep(who=who, **own))
 
 
 def _content(

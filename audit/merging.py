@@ -10,6 +10,7 @@ from audit import record
 from audit.judge import Finding
 from audit.record import Record, RecordError
 from audit.run import Settings, gone_of, gone_table, plan, plan_hash
+from audit.versions import MAKERS
 
 
 def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
@@ -25,6 +26,7 @@ def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
         runs.setdefault(one.run["plan"], []).append(one)
     first = records[0].run["settings"]
     for one in records:
+        _check_maker(one, records[0])
         if one.run["settings"].get("cases") == "sweep":
             raise RecordError(
                 f"{one.folder} is a sweep's, which keeps no passes to merge; use its --workers or --engine"
@@ -54,6 +56,15 @@ def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
         "timings": {"seconds": round(sum(one.run["timings"]["seconds"] for one in records), 3)},
         "tables": _tables([parts[0].run["tables"] for parts in runs.values()]) | gone_table(gone),
     }, found
+
+
+def _check_maker(one: Record, other: Record) -> None:
+    """Make sure that two records were made by the same gradaudit."""
+    for name in MAKERS:
+        mine, its = (record.run["versions"].get(name, "unknown") for record in (one, other))
+        if mine != its:
+            said = f"{one.folder} was made with {name} {mine}, {other.folder} with {name} {its}"
+            raise RecordError(f"{said}; make both with the same one, or `compare` them")
 
 
 def _whole(parts: Sequence[Record]) -> dict[str, Finding]:

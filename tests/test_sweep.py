@@ -109,6 +109,30 @@ def test_an_interrupted_sweep_goes_on_where_it_was(whole: Path, tmp_path: Path, 
     assert same(tmp_path, whole)
 
 
+OTHERWISE = {
+    "--count": ["10"],
+    "--frameworks": ["torch"],
+    "--variants": ["all"],
+    "--candidate": ["mine.py:network"],
+    "--dtypes": ["float32"],
+    "--seed": ["0"],
+    "--shard": ["1/2"],
+    "--strict": [],
+    "--out": ["elsewhere"],
+}
+
+
+@pytest.mark.parametrize(("option", "value"), OTHERWISE.items(), ids=OTHERWISE.keys())
+def test_a_sweep_that_goes_on_is_asked_for_nothing_else(
+    tmp_path: Path, option: str, value: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {file.name: file.read_bytes() for file in interrupted(tmp_path, 1).iterdir()}
+    assert command_line.main(["sweep", "--resume", str(tmp_path), option, *value]) == 2
+    said = f"cannot be asked for something else: {option}; leave that out, or begin another sweep without --resume"
+    assert said in capsys.readouterr().err
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
 CUTS: dict[str, Callable[[bytes], bytes]] = {
     "in the middle of a line that was not counted": lambda text: text + b'{"case": "5x4x1',
     "behind lines that were not counted": lambda text: text + text,
