@@ -39,6 +39,8 @@ TESTS = {
     "audit/judge.py": ("test_judge.py",),
     "audit/diagnosis.py": ("test_diagnosis_tolerance.py", "test_mistakes.py"),
     "audit/sweep.py": ("test_sweep.py",),
+    "audit/progress.py": ("test_sweep.py",),
+    "audit/tally.py": ("test_sweep.py",),
 }
 _OF = {
     "reference/rounding.py": """
@@ -115,8 +117,12 @@ _OF = {
         <= 2 * larger                      => <= 9 * larger
     """,
     "audit/sweep.py": """
-        lost >= PATIENCE:                  => lost > PATIENCE:
+        kept.lost >= PATIENCE              => kept.lost > PATIENCE
+    """,
+    "audit/progress.py": """
         self.done += 1                     => self.done += 2
+    """,
+    "audit/tally.py": """
         2.0 ** ((edge + 1) / BINS)         => 2.0 ** (edge / BINS)
     """,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audit import __main__ as command_line
-from audit.record import counts, finding_of
+from audit.consistency import counts, finding_of
 from audit.versions import MAKERS
 
 RUN = ["run", "--cases", "quick", "-k", "random", "--format", "junit"]
