@@ -14,6 +14,8 @@ from audit.engine import AHEAD, EngineError, Lost, Names, Results, Task, Work, l
 ENDED = 256
 #: So many pools may break before it is not the tasks' fault.
 POOLS = 20
+#: How often it is listened for Ctrl-C, at least, while a result is waited for, in seconds.
+LISTEN_SECONDS = 1.0
 
 
 class _OfPool:
@@ -24,12 +26,14 @@ class _OfPool:
         self._future, self._generation = pool.send(*self._asked)
 
     def result(self) -> Results:
-        from concurrent.futures import CancelledError
+        from concurrent.futures import CancelledError, wait
         from concurrent.futures.process import BrokenProcessPool
 
         from pebble import ProcessExpired
 
         while True:
+            while not wait([self._future], timeout=LISTEN_SECONDS).done:
+                pass  # a signal that comes just before a wait begins does not end it, but is heard after it
             try:
                 results: Results = self._future.result()
             except TimeoutError:
