@@ -145,27 +145,26 @@ def _parser() -> argparse.ArgumentParser:
     candidate.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
 
     sweep = commands.add_parser("sweep", help="judge random problems, as many as you like, and go on when interrupted")
-    sweep.add_argument("--count", type=_positive, default=1000, metavar="N", help="how many problems (default: 1000)")
+    # no defaults: a sweep that goes on was asked for before, and the command fills them in for a new one
+    sweep.add_argument("--count", type=_positive, metavar="N", help="how many problems (default: 1000)")
     sweep.add_argument("--frameworks", type=_names, metavar="NAMES", help="comma-separated (default: all installed)")
-    sweep.add_argument(
-        "--variants", type=_names, default=("canonical",), metavar="NAMES", help="canonical, all, or names"
-    )
+    sweep.add_argument("--variants", type=_names, metavar="NAMES", help="canonical (the default), all, or names")
     sweep.add_argument("--candidate", metavar="FILE.py:NAME", help="judge this implementation in place of frameworks")
     sweep.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="a candidate's call")
     sweep.add_argument("--memory", type=_positive, default=4096, metavar="MIB", help="for a candidate's calls")
-    sweep.add_argument("--dtypes", type=_dtypes, default=_DTYPES, metavar="NAMES", help="default: float64,float32")
-    sweep.add_argument("--seed", type=_seed, default=0, help="of the random problems (default: 0)")
+    sweep.add_argument("--dtypes", type=_dtypes, metavar="NAMES", help="default: float64,float32")
+    sweep.add_argument("--seed", type=_seed, help="of the random problems (default: 0)")
     sweep.add_argument(
         "--engine", default="local", metavar="ENGINE", help="local, or tcp://HOST:PORT of a Dask cluster"
     )
     sweep.add_argument(
         "--workers", type=_workers, metavar="N", help="how many local processes (default: 1; 0: this one)"
     )
-    sweep.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts")
-    sweep.add_argument("--out", type=Path, default=Path("audit-sweep"), metavar="DIR", help="default: audit-sweep")
+    sweep.add_argument("--shard", type=_shard, metavar="I/N", help="only the I-th of N parts")
+    sweep.add_argument("--out", type=Path, metavar="DIR", help="default: audit-sweep")
     sweep.add_argument("--resume", type=Path, metavar="DIR", help="go on with the sweep in DIR, as it was asked for")
     _add_quiet(sweep)
-    sweep.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
+    sweep.add_argument("--strict", action="store_true", default=None, help="let an undecided verdict fail too")
 
     merge = commands.add_parser("merge", help="put the records of all shards of a run together")
     merge.add_argument("records", nargs="+", type=Path, metavar="DIR", help="the shards' records")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,43 +13,43 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from adapters import FRAMEWORKS, adapter, installed
+from adapters import installed
 from adapters.candidate import CandidateError
 from audit import changes, engine, many, merging, record, shrink, terminal
 from audit import run as running
-from audit import sweep as sweeping
 from audit.catalogue import case_of
-from audit.catalogue import cases as catalogue_cases
 from audit.conventions import Convention, Posed
-from audit.expected import known, reproduced
 from audit.implementation import Report, audit_implementation, settings_for
-from audit.isolation import Isolated
 from audit.judge import Finding
+from audit.listings import NothingSelected, cases, findings, frameworks, ledger, ledger_table, mistakes
 from audit.mistakes import MISTAKES
-from audit.mistakes.matrix import matrix, uncaught
+from audit.processes import without_interrupts
 from audit.replay import replay as replayed
 from audit.replay import replay_problem
 from audit.report import FORMATS, console, rendered
 from audit.report.github import annotate
-from audit.run import CANDIDATE, Item, Settings, chosen_variants, gone_of, gone_table, plan, plan_hash
+from audit.run import Item, Settings, chosen_variants, gone_of, gone_table, plan, plan_hash
 from audit.shards import belongs
+from audit.sweep_command import sweep
+from audit.under_way import INTERRUPTED, Judged
 from audit.versions import made_by
-from reference.ledger import ledger as source_ledger
+
+__all__ = [
+    "NothingSelected",
+    "candidate",
+    "cases",
+    "compare",
+    "findings",
+    "frameworks",
+    "ledger",
+    "merge",
+    "mistakes",
+    "replay",
+    "run",
+    "sweep",
+]
 
 Result = TypeVar("Result")
-
-#: The exit status of a run that Ctrl-C ended: 128 and the number of the signal.
-INTERRUPTED = 130
-
-
-#: The file of what is judged, as long as its record is not written.
-UNDER_WAY = "judged.jsonl"
-#: At most so many findings of a sweep are shown; all of them are in findings.jsonl.
-SHOWN_OF_SWEEP = 200
-
-
-class NothingSelected(Exception):
-    """The words given with -k occur together in no id."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -86,12 +85,12 @@ def _ran(options: argparse.Namespace, at_work: engine.Engine, began: float) -> i
             for number, finding in running.findings(items, at_work):
                 judged.add(number, finding)
                 show(len(judged.of_item), len(judged.of_item))
-        its_tables = {"ledger": _ledger_table(), **running.tables_by(at_work, settings, "all" in options.variants)}
+        its_tables = {"ledger": ledger_table(), **running.tables_by(at_work, settings, "all" in options.variants)}
         partial = False
     except KeyboardInterrupt:
         pass
     finally:
-        with engine.without_interrupts():
+        with without_interrupts():
             found = judged.findings()
             versions = made_by() | {k: v for name, _ in settings.who for k, v in offers[name].versions.items()}
             gone = gone_of(settings, found)
@@ -100,89 +99,6 @@ def _ran(options: argparse.Namespace, at_work: engine.Engine, began: float) -> i
             status = _conclude(options, content | {"versions": versions, "tables": its_tables}, found)
             judged.remove()
     return status
-
-
-class Judged:
-    """The findings of a run under way, in a file as they arrive.
-
-    Parameters
-    ----------
-    out : Path
-        The record's folder.
-    """
-
-    def __init__(self, out: Path) -> None:
-        self.of_item: dict[int, Finding] = {}
-        self._path = out / UNDER_WAY
-        self._path.write_bytes(b"")
-
-    def add(self, number: int, finding: Finding) -> None:
-        """Keep the finding on an item."""
-        self.of_item[number] = finding
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(record.line(finding) + "\n")
-
-    def findings(self) -> list[Finding]:
-        """The findings in the order of the plan."""
-        return [self.of_item[number] for number in sorted(self.of_item)]
-
-    def remove(self) -> None:
-        """Remove the file: the record holds what it held."""
-        self._path.unlink(missing_ok=True)
-
-
-def sweep(options: argparse.Namespace) -> int:
-    """Judge random problems, a great many, and go on with a sweep that was interrupted."""
-    with contextlib.closing(engine.engine(options.engine, options.workers)) as at_work:
-        try:
-            return _swept(options, at_work)
-        finally:
-            sweeping.leave()
-
-
-def _swept(options: argparse.Namespace, at_work: engine.Engine) -> int:
-    """What `sweep` does, with an engine."""
-    began = time.perf_counter()
-    kept = sweeping.Progress.resumed(options.resume) if options.resume else _begun(options, at_work)
-    asked = kept.sweep
-    limits = (str(options.timeout), str(options.memory)) if asked.who[0][0] == CANDIDATE else ()
-    if limits and options.engine != "local":
-        raise engine.EngineError("a candidate is judged on this machine alone; leave --engine out")
-    try:
-        with terminal.progress(asked.count, options.quiet) as show:
-            for done in sweeping.swept(kept, at_work, limits):
-                show(min(done * sweeping.BATCH, asked.count), sum(kept.tally.counts()["verdicts"].values()))
-        names = list(dict.fromkeys(name for name, _ in asked.who if name != CANDIDATE))
-        offers = running.offers(names, at_work)
-        versions = {k: v for name in names for k, v in offers[name].versions.items()} or {"numpy": np.__version__}
-        content = sweeping.result(kept, began) | {"versions": made_by() | versions}
-        found = kept.findings(SHOWN_OF_SWEEP)
-        if not limits:
-            sweeping.shrink_failing(kept.out, found, at_work)
-    except KeyboardInterrupt:
-        said = f"{min(kept.done * sweeping.BATCH, asked.count)} of {asked.count} problems are judged and kept"
-        print(f"audit: interrupted; {said}; go on with --resume {kept.out}", file=sys.stderr)
-        return INTERRUPTED
-    with engine.without_interrupts():
-        kept.finished(content, rendered(("html",), content, found))
-        console.show(terminal.console(), content, found)
-        print(f"The record is in {kept.out}: run.json, findings.jsonl (what did not pass), index.html.")
-    if content["partial"] or any(content["counts"]["verdicts"][v] for v in ("crash", "timeout")):
-        return 3
-    return 0 if content["ok"] else 1
-
-
-def _begun(options: argparse.Namespace, at_work: engine.Engine) -> sweeping.Progress:
-    """A new sweep, as the options ask for it."""
-    if options.candidate:
-        with Isolated(options.candidate, options.timeout, options.memory) as process:
-            process.start()  # what cannot be imported is refused before the work begins
-        who: tuple[tuple[str, str], ...] = ((CANDIDATE, options.candidate),)
-    else:
-        names = options.frameworks or tuple(installed())
-        who = chosen_variants(names, options.variants, running.offers(names, at_work))
-    asked = sweeping.Sweep(options.count, options.seed, who, options.dtypes, options.shard, options.strict)
-    return sweeping.Progress.begun(options.out, asked)
 
 
 def _content(
@@ -269,7 +185,7 @@ def _judged_candidate(
     except CandidateError:
         judged.remove()
         raise
-    with engine.without_interrupts():
+    with without_interrupts():
         said = record.run_of(found, settings.strict, partial)
         content = _content(options, settings, whole, said, began)
         more = {"versions": made_by() | {"numpy": np.__version__}, "tables": its_tables}
@@ -349,90 +265,3 @@ def replay(options: argparse.Namespace) -> int:
         replay = replayed(Item(case_of(options.case), *who), options.entries)
     console.show_replay(terminal.console(), replay)
     return 0 if replay.finding.expected or replay.finding.verdict == "undecided" else 1
-
-
-def cases(options: argparse.Namespace) -> int:
-    """Print the edge cases with their reasons, and the ids of their cases."""
-    chosen = catalogue_cases(options.cases, options.dtypes, options.seed)
-    chosen = [case for case in chosen if all(word in case.id for word in options.words.split())]
-    if not chosen:
-        raise NothingSelected(f"no case's id contains {options.words!r}")
-    for edge in dict.fromkeys(case.edge for case in chosen):
-        ids = [case.id for case in chosen if case.edge is edge]
-        print(f"{edge.name} ({edge.family}): {edge.reason}\n    catches {edge.catches}")
-        print("".join(f"    {case_id}\n" for case_id in ids))
-    print(f"{len(chosen)} cases")
-    return 0
-
-
-def _ledger_table() -> dict[str, Any]:
-    """The ledger as a table of run.json."""
-    rows = source_ledger()
-    wrong = sum(row.verdict == "does not hold" for row in rows)
-    return {
-        "title": "the source's formulas",
-        "columns": ["formula", "as printed", "verdict", "what holds instead", "evidence"],
-        "note": f"{wrong} of the source's {len(rows)} formulas do not hold",
-        "text": True,
-        "rows": [[row.name, row.printed, row.verdict, row.instead, row.evidence] for row in rows],
-    }
-
-
-def ledger(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
-    """Print the source's formulas, whether they hold, and the evidence."""
-    rows = source_ledger()
-    for row in rows:
-        print(f"{row.name} = {row.printed}\n    {row.verdict}")
-        if row.instead != "as printed":
-            print(f"    instead: {row.instead}")
-        print(f"    evidence: {row.evidence}")
-    wrong = sum(row.verdict == "does not hold" for row in rows)
-    print(f"{wrong} of the source's {len(rows)} formulas do not hold")
-    return 0
-
-
-def findings(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
-    """Print what is known of the frameworks; run the reproductions of those that are installed."""
-    there = installed()
-    for one in (*known(), *known(kind="aside")):
-        print(f"{one.framework}: {one.reason}")
-        if one in known():
-            where = ", ".join(one.variants) or "every variant"
-            print(f"    in {where}: {', '.join(one.families) or 'every family'}; {', '.join(one.dtypes)}")
-        if one.link:
-            print(f"    {one.link}")
-        if one.reproduction:
-            said = reproduced(one) if one.framework in there else "not installed"
-            print(f"    python adapters/reproductions/{one.reproduction}: {said}")
-    return 0
-
-
-def mistakes(options: argparse.Namespace) -> int:
-    """Print which cases catch which known mistake; a mistake that none catches is a failure."""
-    chosen = [case for case in catalogue_cases(options.cases, options.dtypes, options.seed) if options.words in case.id]
-    if not chosen:
-        raise NothingSelected(f"no case's id contains {options.words!r}")
-    table = matrix(tuple(chosen))
-    printer = terminal.console()
-    console.show_table(printer, table)
-    for mistake in MISTAKES.values():
-        printer.print(f"{mistake.name}: {mistake.sentence} ({mistake.seen})", highlight=False, markup=False)
-    missed = uncaught(table)
-    print(
-        f"{len(MISTAKES) - len(missed)} of {len(MISTAKES)} mistakes caught"
-        + "".join(f"; not {name}" for name in missed)
-    )
-    return 1 if missed else 0
-
-
-def frameworks(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
-    """Print what could be judged, and what is installed."""
-    there = installed()
-    for name, (_, package) in FRAMEWORKS.items():
-        if name not in there:
-            print(f"{name}: not installed (needs {package})")
-            continue
-        judged = adapter(name)
-        versions = ", ".join(f"{package} {version}" for package, version in judged.versions().items())
-        print(f"{name}: {versions}; variants {', '.join(judged.variants)}; dtypes {', '.join(judged.dtypes)}")
-    return 0

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from audit import record
+from audit.consistency import settings_of
 from audit.judge import Finding
 from audit.record import Record, RecordError
 from audit.run import Settings, gone_of, gone_table, plan, plan_hash
+from audit.versions import MAKERS
 
 
 def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
@@ -25,6 +27,7 @@ def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
         runs.setdefault(one.run["plan"], []).append(one)
     first = records[0].run["settings"]
     for one in records:
+        _check_maker(one, records[0])
         if one.run["settings"].get("cases") == "sweep":
             raise RecordError(
                 f"{one.folder} is a sweep's, which keeps no passes to merge; use its --workers or --engine"
@@ -41,7 +44,7 @@ def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
             of_id[name] = finding
     who = [pair for parts in runs.values() for pair in parts[0].run["settings"]["who"]]
     settings = {**first, "who": who}
-    asked = _settings(settings)
+    asked = _settings({"settings": settings})
     planned = plan(asked)
     found = [of_id[item.id] for item in planned]
     gone = gone_of(asked, found)
@@ -56,6 +59,15 @@ def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
     }, found
 
 
+def _check_maker(one: Record, other: Record) -> None:
+    """Make sure that two records were made by the same gradaudit."""
+    for name in MAKERS:
+        mine, its = (record.run["versions"].get(name, "unknown") for record in (one, other))
+        if mine != its:
+            said = f"{one.folder} was made with {name} {mine}, {other.folder} with {name} {its}"
+            raise RecordError(f"{said}; make both with the same one, or `compare` them")
+
+
 def _whole(parts: Sequence[Record]) -> dict[str, Finding]:
     """The findings of all shards of one run, by their items' names."""
     first = parts[0]
@@ -63,7 +75,7 @@ def _whole(parts: Sequence[Record]) -> dict[str, Finding]:
         for key in ("settings", "versions"):
             if other.run[key] != first.run[key]:
                 raise RecordError(f"{other.folder} is of another run than {first.folder}: its {key} is not the same")
-    planned = [item.id for item in plan(_settings(first.run["settings"]))]
+    planned = [item.id for item in plan(_settings(first.run))]
     of_id: dict[str, Finding] = {}
     for part in parts:
         for finding in part.findings:
@@ -108,10 +120,8 @@ def _tables(of_runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return united
 
 
-def _settings(content: Mapping[str, Any]) -> Settings:
-    """The settings as run.json holds them."""
-    try:
-        who = tuple((framework, variant) for framework, variant in content["who"])
-        return Settings(**{**content, "who": who, "dtypes": tuple(content["dtypes"])})
-    except (LookupError, TypeError, ValueError) as error:
-        raise RecordError(f"the settings in run.json are damaged ({error!r}); run that shard again") from error
+def _settings(run: Mapping[str, Any]) -> Settings:
+    """What a run was asked for; that it is no sweep was checked before."""
+    settings = settings_of(run)
+    assert isinstance(settings, Settings)
+    return settings

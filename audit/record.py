@@ -10,17 +10,16 @@ import json
 import math
 import os
 import platform
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from audit import schema
+from audit.consistency import check_run, counts, finding_of
 from audit.expected import Known
 from audit.files import MIB, document, opened, renamed
-from audit.judge import LOST, VERDICTS, Finding
-from reference.problem import TENSORS
+from audit.judge import Finding
 
 #: The version of the record's form; it changes when a key changes its meaning or goes.
 SCHEMA = 2
@@ -61,27 +60,6 @@ def run_of(
     tolerated = () if strict else ("undecided",)
     ok = not partial and not gone and all(f.expected or f.verdict in tolerated for f in findings)
     return {"schema": SCHEMA, "ok": ok, "partial": partial, "counts": counts(findings)}
-
-
-def counts(findings: Iterable[Finding]) -> dict[str, Any]:
-    """How many findings there are of each verdict, in all and by case family, and how many are known and explained.
-
-    Of the undecided ones, `offset` are so for digits lost to an offset.
-    """
-    findings = list(findings)
-    by_family: dict[str, Counter[str]] = {}
-    known: Counter[str] = Counter()
-    for finding in findings:
-        by_family.setdefault(finding.family, Counter())[finding.verdict] += 1
-        known[finding.verdict] += finding.expected and finding.verdict in ("wrong", "error")
-    ordered = {family: {v: count[v] for v in VERDICTS if count[v]} for family, count in by_family.items()}
-    total = sum(by_family.values(), Counter())
-    return {
-        "verdicts": {v: total[v] for v in VERDICTS},
-        "families": ordered,
-        "known": {v: known[v] for v in VERDICTS if known[v]},
-        "offset": sum(f.verdict == "undecided" and f.message == LOST for f in findings),
-    }
 
 
 def machine() -> dict[str, Any]:
@@ -216,7 +194,7 @@ def read(folder: Path) -> Record:
             f"{folder} holds no record that can be read ({error}); expected what `run` wrote there"
         ) from error
     try:
-        _check_run(run, found)
+        check_run(run, found)
     except ValueError as error:
         raise RecordError(f"{folder}/run.json is damaged ({error}); run the audit again") from error
     return Record(folder, run, found)
@@ -237,64 +215,6 @@ def _findings(file: BinaryIO, name: str) -> Iterator[Finding]:
             raise RecordError(f"{name}, line {number} is damaged; run that shard again ({error})") from error
         seen.add(key)
         yield finding
-
-
-def _check_run(run: Mapping[str, Any], found: Sequence[Finding]) -> None:
-    """Make sure that run.json is of its form, and says of the findings what they are.
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-    """
-    schema.check(run, schema.Run)
-    for name, table in run["tables"].items():
-        if any(len(row) != len(table["columns"]) for row in table["rows"]):
-            raise ValueError(f"the table {name!r} has a row of another length than its columns")
-        schema.check(table["rows"], list[list[schema.Cell]])
-    swept = run["settings"].get("cases") == "sweep"
-    told, counted = run["counts"], counts(found)
-    if swept:  # whose passes are counted and not kept
-        told, counted = _without_passes(told), _without_passes(counted)
-        counted["known"] = told["known"] if told["known"] == counted["known"] else counted["known"]
-    if told != counted:
-        raise ValueError("its counts are not those of the findings")
-    tolerated = () if run["settings"].get("strict") else ("undecided",)
-    failed = any(not f.expected and f.verdict not in tolerated for f in found)
-    if run["ok"] and (run["partial"] or failed):
-        raise ValueError("it is called ok, and is not")
-
-
-def _without_passes(counted: Mapping[str, Any]) -> dict[str, Any]:
-    """Counts without the verdict `pass`."""
-    families = {name: {v: n for v, n in of.items() if v != "pass"} for name, of in counted["families"].items()}
-    return {
-        "verdicts": {v: n for v, n in counted["verdicts"].items() if v != "pass"},
-        "families": {name: of for name, of in families.items() if of},
-        "known": counted["known"],
-        "offset": counted["offset"],
-    }
-
-
-def finding_of(content: Any) -> Finding:
-    """The finding of a line of findings.jsonl.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
-    finding: Finding = schema.valid(content, Finding)
-    entry = (finding.tensor, finding.index, finding.got, finding.exact, finding.error, finding.bound, finding.ratio)
-    if any(part is None for part in entry) != all(part is None for part in entry):
-        raise ValueError("a part of its worst entry is missing")
-    if finding.tensor not in (None, *TENSORS):
-        raise ValueError("its tensor is none")
-    if len(finding.index or ()) > 2:
-        raise ValueError("its index is none")
-    if finding.verdict == "pass" and not finding.expected:
-        raise ValueError("a pass that is not expected")
-    return finding
 
 
 def _portable(value: Any) -> Any:

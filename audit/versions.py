@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+#: What made a record, whatever it judged.
+MAKERS = ("gradaudit", "python", "python-flint")
 
 
 @lru_cache(maxsize=1)
@@ -20,11 +22,7 @@ def made_by() -> dict[str, str]:
         flint = version("python-flint")
     except PackageNotFoundError:
         flint = "unknown"
-    return {
-        "gradaudit": f"{_version()}, commit {_commit()}",
-        "python": platform.python_version(),
-        "python-flint": flint,
-    }
+    return dict(zip(MAKERS, (f"{_version()}, commit {_commit()}", platform.python_version(), flint), strict=True))
 
 
 def _version() -> str:

@@ -40,6 +40,8 @@ TESTS = {
     "audit/diagnosis.py": ("test_diagnosis_words.py",),
     "audit/composition.py": ("test_diagnosis_tolerance.py",),
     "audit/sweep.py": ("test_sweep.py",),
+    "audit/progress.py": ("test_sweep.py",),
+    "audit/tally.py": ("test_sweep.py",),
 }
 _OF = {
     "reference/rounding.py": """
@@ -120,8 +122,12 @@ _OF = {
         near, ~np.isfinite(one)            => near, np.isfinite(one)
     """,
     "audit/sweep.py": """
-        lost >= PATIENCE:                  => lost > PATIENCE:
+        kept.lost >= PATIENCE              => kept.lost > PATIENCE
+    """,
+    "audit/progress.py": """
         self.done += 1                     => self.done += 2
+    """,
+    "audit/tally.py": """
         2.0 ** ((edge + 1) / BINS)         => 2.0 ** (edge / BINS)
     """,
 }

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from audit import __main__ as command_line
-from audit.record import counts, finding_of
+from audit.consistency import counts, finding_of
+from audit.versions import MAKERS
 
 RUN = ["run", "--cases", "quick", "-k", "random", "--format", "junit"]
 
@@ -120,3 +121,23 @@ def test_runs_that_were_asked_for_other_cases_cannot_be_merged(
     assert command_line.main(command) == 0
     assert command_line.main(["merge", str(before), str(other), "--out", str(tmp_path / "out")]) == 2
     assert "its words is not the same" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_runs_of_another_maker_are_compared_and_not_merged(
+    before: Path, tmp_path: Path, maker: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether they judged the same frameworks or others."""
+    for framework in ("numpy", "jax"):
+        other = run(tmp_path / framework, "--frameworks", framework)
+        content = json.loads((other / "run.json").read_text())
+        now = content["versions"][maker]
+        content["versions"][maker] = "0.0, commit 1234"
+        (other / "run.json").write_text(json.dumps(content))
+        capsys.readouterr()
+        assert command_line.main(["merge", str(before), str(other), "--out", str(tmp_path / "out")]) == 2
+        refused = capsys.readouterr().err
+        assert f"was made with {maker} 0.0, commit 1234" in refused
+        assert refused.count("\n") == 1
+        command_line.main(["compare", str(before), str(other)])
+        assert f"{maker}: {now}, now 0.0, commit 1234" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -15,6 +16,7 @@ import pytest
 from audit import __main__ as command_line
 from audit import record
 from audit.judge import Finding
+from audit.versions import made_by
 from reference import network
 from reference.problem import Gradients
 
@@ -52,6 +54,13 @@ def test_a_run_writes_its_record_and_a_table(tmp_path: Path, capsys: pytest.Capt
     printed = capsys.readouterr().out
     assert "numpy reference" in printed
     assert "undecidable kinks" in printed
+
+
+def test_the_version_names_what_makes_a_record() -> None:
+    done = subprocess.run([sys.executable, "-m", "audit", "--version"], cwd=ROOT, capture_output=True, text=True)
+    said = ", ".join(f"{name} {version}" for name, version in made_by().items())
+    assert (done.returncode, done.stdout, done.stderr) == (0, said + "\n", "")
+    assert re.fullmatch(r"gradaudit \d+\.\d+\.\d+, commit \S+, python 3\.\d+\.\S+, python-flint \d\S+\n", done.stdout)
 
 
 def test_without_a_command_it_runs(tmp_path: Path) -> None:

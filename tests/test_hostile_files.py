@@ -22,9 +22,11 @@ from hypothesis import strategies as st
 from audit import __main__ as command_line
 from audit.catalogue import CaseError, case_of
 from audit.engine import Here
+from audit.progress import Progress, digest
+from audit.random_problems import BATCH, Sweep
 from audit.record import RecordError, read
 from audit.shrink import load, save
-from audit.sweep import BATCH, Progress, Sweep, swept
+from audit.sweep import swept
 from reference.problem import Problem, ProblemError
 
 ROOT = Path(__file__).parent.parent
@@ -158,6 +160,65 @@ def test_a_damaged_record_is_refused_in_one_line(
         assert error.count("\n") == 1
 
 
+SETTINGS: dict[str, tuple[str, Any, str]] = {
+    "a framework that was not asked for": ("who", [["torch", "autograd"]], "its settings do not ask for it"),
+    "a variant that was not asked for": ("who", [["numpy", "jit"]], "its settings do not ask for it"),
+    "a dtype that was not asked for": ("dtypes", ["float32"], "its settings do not ask for it"),
+    "nobody": ("who", [], "ask for nothing"),
+    "who is no pair": ("who", [["numpy"]], "$.who[0]"),
+    "a name that is a number": ("who", [["numpy", 1]], "$.who[0][1]"),
+    "no dtype": ("dtypes", [], "ask for nothing"),
+    "an unknown dtype": ("dtypes", ["float64", "float32", "float8"], "ask for nothing"),
+    "an unknown selection": ("cases", "all", "a selection of cases other than quick, standard, full"),
+    "another unknown selection": ("others", "all", "a selection of cases other than quick, standard, full"),
+    "no selection": ("cases", "", "a selection of cases other than quick, standard, full"),
+    "a list of words": ("words", ["random"], "$.words"),
+    "a seed below 0": ("seed", -1, "$.seed"),
+    "a seed that is too large": ("seed", 10**19, "$.seed"),
+    "strictness in words": ("strict", "no", "$.strict"),
+    "a key beside them": ("engine", "local", "unknown field `engine`"),
+    "a sweep's without what a sweep is asked for": ("cases", "sweep", "unknown field"),
+}
+
+
+@pytest.mark.parametrize(("key", "value", "said"), SETTINGS.values(), ids=SETTINGS.keys())
+def test_settings_that_are_none_are_refused_in_one_line(
+    record: Path, tmp_path: Path, key: str, value: Any, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(record, tmp_path / "copy")
+    run = json.loads((record / "run.json").read_text())
+    run["settings"] |= {key: value}
+    (folder / "run.json").write_text(json.dumps(run))
+    for command in (["compare", str(record), str(folder)], ["merge", str(folder), "--out", str(tmp_path / "out")]):
+        assert command_line.main(command) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1
+
+
+def test_settings_that_lack_one_are_refused(record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = shutil.copytree(record, tmp_path / "copy")
+    run = json.loads((record / "run.json").read_text())
+    for key in run["settings"]:
+        left = {name: value for name, value in run["settings"].items() if name != key}
+        (folder / "run.json").write_text(json.dumps(run | {"settings": left}))
+        assert command_line.main(["compare", str(record), str(folder)]) == 2
+        assert f"missing required field `{key}`" in capsys.readouterr().err
+
+
+@settings(HOSTILE, max_examples=60)
+@given(chance=st.data(), value=JSON | st.sampled_from(["sweep", "full", "jit", "float32", 10**17]))
+def test_settings_of_any_kind_are_merged_or_refused(
+    record: Path, tmp_path: Path, chance: st.DataObject, value: Any
+) -> None:
+    folder = shutil.copytree(record, tmp_path / "copy", dirs_exist_ok=True)
+    run = json.loads((record / "run.json").read_text())
+    path = chance.draw(st.sampled_from(paths(run["settings"])))
+    (folder / "run.json").write_text(json.dumps(put(run, ("settings", *path), value)))
+    read_or_refused(folder)
+    assert command_line.main(["merge", str(folder), "--out", str(tmp_path / "out")]) in (0, 2)
+
+
 PROGRESSES: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "a count that is a text": (("done",), "1", "$.done"),
     "a negative one": (("size",), -1, "$.size"),
@@ -177,14 +238,12 @@ def test_a_changed_progress_is_refused(
     sweep: Path, tmp_path: Path, path: tuple[str, ...], value: Any, said: str, forged: bool,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    from audit.sweep import _digest
-
     folder = shutil.copytree(sweep, tmp_path / "copy")
     progress = json.loads((folder / "progress.json").read_text())
     content = progress["content"] | {"more": None} if path == ("more",) else progress["content"]
     content = put(content, path, value)
-    digest = _digest(json.dumps(content, sort_keys=True)) if forged else progress["digest"]
-    (folder / "progress.json").write_text(json.dumps({"digest": digest, "content": content}))
+    told = digest(json.dumps(content, sort_keys=True)) if forged else progress["digest"]
+    (folder / "progress.json").write_text(json.dumps({"digest": told, "content": content}))
     assert command_line.main(["sweep", "--resume", str(folder)]) == 2
     error = capsys.readouterr().err
     assert (said if forged else "its digest is not that of its content") in error

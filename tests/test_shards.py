@@ -13,7 +13,7 @@ import pytest
 
 from audit import __main__ as command_line
 from audit.catalogue import cases
-from audit.record import counts, finding_of
+from audit.consistency import counts, finding_of
 from audit.shards import belongs, parse
 
 ROOT = Path(__file__).parent.parent
@@ -82,8 +82,12 @@ SPOILED = {
     "a finding is missing": (lambda lines: lines[:-1], f"1 of {2 * len(cases('quick'))} findings are missing"),
     "a finding is there twice": (lambda lines: [*lines, lines[0]], "is there twice"),
     "a finding is foreign": (
-        lambda lines: [*lines, altered(lines[0], framework="caffe")],
+        lambda lines: [*lines, altered(lines[0], case="2x2x2x2-reg_0.1-random-float64-s0")],
         "does not belong to this run",
+    ),
+    "a framework is foreign": (
+        lambda lines: [*lines, altered(lines[0], framework="caffe")],
+        "was found, and its settings do not ask for it",
     ),
     "a line is cut": (lambda lines: [*lines[:-1], lines[-1][:40]], "is damaged; run that shard again"),
     "a key is missing": (lambda lines: ['{"case": "c"}', *lines[1:]], "line 1 is damaged"),

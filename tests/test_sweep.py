@@ -18,8 +18,10 @@ from audit import __main__ as command_line
 from audit import sweep as sweeping
 from audit.catalogue import case_of
 from audit.judge import Finding
+from audit.progress import Progress
+from audit.random_problems import BATCH, KINDS, SHAPES, Sweep, posed
 from audit.shrink import load, save, shrunk
-from audit.sweep import BATCH, Progress, Sweep, Tally, posed
+from audit.tally import BINS, QUANTILES, Tally
 from reference.problem import Problem, ProblemError
 from tests.copies import file as implementation
 
@@ -57,8 +59,8 @@ def test_a_problem_is_made_again_from_its_id() -> None:
 def test_problems_differ_and_are_of_every_kind() -> None:
     cases = [case for number in range(2000) for case in posed(number, 0, ("float64", "float32"))]
     assert len({case.id for case in cases}) == len(cases)
-    assert {case.edge.name for case in cases} == {"random", *sweeping.KINDS}
-    assert {case.shape for case in cases} == set(sweeping.SHAPES)
+    assert {case.edge.name for case in cases} == {"random", *KINDS}
+    assert {case.shape for case in cases} == set(SHAPES)
 
 
 def test_everything_is_counted_and_only_what_did_not_pass_is_kept(whole: Path) -> None:
@@ -109,6 +111,30 @@ def test_an_interrupted_sweep_goes_on_where_it_was(whole: Path, tmp_path: Path, 
     assert same(tmp_path, whole)
 
 
+OTHERWISE = {
+    "--count": ["10"],
+    "--frameworks": ["torch"],
+    "--variants": ["all"],
+    "--candidate": ["mine.py:network"],
+    "--dtypes": ["float32"],
+    "--seed": ["0"],
+    "--shard": ["1/2"],
+    "--strict": [],
+    "--out": ["elsewhere"],
+}
+
+
+@pytest.mark.parametrize(("option", "value"), OTHERWISE.items(), ids=OTHERWISE.keys())
+def test_a_sweep_that_goes_on_is_asked_for_nothing_else(
+    tmp_path: Path, option: str, value: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {file.name: file.read_bytes() for file in interrupted(tmp_path, 1).iterdir()}
+    assert command_line.main(["sweep", "--resume", str(tmp_path), option, *value]) == 2
+    said = f"cannot be asked for something else: {option}; leave that out, or begin another sweep without --resume"
+    assert said in capsys.readouterr().err
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
 CUTS: dict[str, Callable[[bytes], bytes]] = {
     "in the middle of a line that was not counted": lambda text: text + b'{"case": "5x4x1',
     "behind lines that were not counted": lambda text: text + text,
@@ -152,7 +178,7 @@ def test_an_old_record_stays_until_the_new_one_is_complete(whole: Path, tmp_path
 PAUSED = """
 import runpy
 import sys
-from audit.sweep import Progress
+from audit.progress import Progress
 
 add = Progress.add
 
@@ -229,7 +255,7 @@ def test_a_candidate_is_swept_in_a_process_of_its_own(tmp_path: Path) -> None:
 )
 def test_a_candidate_that_ends_its_process_is_given_up(tmp_path: Path, name: str, verdict: str, limit: str) -> None:
     target = f"{FILES / 'misbehaving.py'}:{name}"
-    command = ["sweep", "--candidate", target, "--count", str(BATCH), "--timeout", limit, "--out", str(tmp_path)]
+    command = ["sweep", "--candidate", target, "--count", str(2 * BATCH), "--timeout", limit, "--out", str(tmp_path)]
     assert command_line.main(command) == 3
     run = json.loads((tmp_path / "run.json").read_text())
     assert run["counts"]["verdicts"][verdict] == 3
@@ -273,8 +299,8 @@ def test_quantiles_are_those_of_the_ratios() -> None:
     for ratio in ratios:
         tally.add(replace(passed, ratio=float(ratio)))
     (row,) = tally.table()["rows"]
-    for part, shown in zip(sweeping.QUANTILES, row[1:5], strict=True):
-        assert 0.99 <= shown / np.quantile(ratios, part) <= 1.01 * 2 ** (1 / sweeping.BINS)
+    for part, shown in zip(QUANTILES, row[1:5], strict=True):
+        assert 0.99 <= shown / np.quantile(ratios, part) <= 1.01 * 2 ** (1 / BINS)
     assert row[5] == ratios.max()
 
 

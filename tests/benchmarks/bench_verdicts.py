@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from audit.catalogue import case_of
-from audit.engine import Here, Lost, Name, Names, Workers, ordered
-from audit.sweep import Sweep, batches, work
+from audit.engine import Here, Lost, Name, Names, ordered
+from audit.processes import Workers
+from audit.random_problems import Sweep, batches
+from audit.sweep import work
 from reference.acceptance import accept
 from tests.benchmarks.commands import audit
 
