@@ -20,6 +20,7 @@ from audit.judge import Finding
 from audit.report import FORMATS, rendered
 from audit.report.console import show
 from audit.report.github import ANNOTATIONS, annotate
+from audit.report.summary import blind_share
 from tests.copies import file as implementation
 
 ALL = ",".join(FORMATS)
@@ -173,3 +174,11 @@ def test_an_unknown_format_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
         command_line.main(["run", "--format", "pdf"])
     assert stopped.value.code == 2
     assert "'pdf' is no format; expected of html, junit, github, gradescope" in capsys.readouterr().err
+
+
+def test_the_share_of_blind_entries_is_a_mean_over_the_passes() -> None:
+    """What is wrong, and what has no entry that is not 0, has no share."""
+    of = [("pass", 0.5), ("pass", 0.0), ("pass", None), ("wrong", 1.0)]
+    found = [Finding("c", "f", "n", "v", "float64", verdict, True, blind=blind) for verdict, blind in of]  # type: ignore[arg-type]
+    assert blind_share(found) == 0.25
+    assert blind_share(found[2:]) is None

@@ -15,7 +15,7 @@ from audit.judge import VERDICTS, Finding, describe
 from audit.replay import Replay
 from audit.report.summary import (
     Cell,
-    blindest,
+    blind_share,
     caught,
     explained,
     families,
@@ -145,7 +145,7 @@ def show_changes(
 
 
 def _verdicts(findings: Sequence[Finding], variants: bool) -> Table:
-    """How many verdicts of each kind, and of the passes the worst error/bound and the largest share of blind entries.
+    """How many verdicts of each kind, and of the passes the worst error/bound and the share of blind entries.
 
     A row a variant, or a row a framework.
     """
@@ -153,7 +153,7 @@ def _verdicts(findings: Sequence[Finding], variants: bool) -> Table:
     table = Table(
         header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, caption_justify="left"
     )
-    table.caption = "blind: entries within their bound of 0"
+    table.caption = "blind: of the entries of the passes, those smaller than their bounds"
     table.add_column("variant" if variants else "framework", overflow="fold")
     if not variants:
         table.add_column("variants", justify="right")
@@ -169,8 +169,8 @@ def _verdicts(findings: Sequence[Finding], variants: bool) -> Table:
         counts = (str(sum(f.verdict == v for f in group)) for v in shown)
         known = [str(sum(f.expected and f.verdict not in ("pass", "unsupported") for f in group))] if expected else []
         worst = max((f.ratio or 0.0 for f in group if f.verdict == "pass" and f.family != UNDECIDABLE), default=None)
-        least = blindest(group)
-        blind = f"{least.blind:.2f}" if least else ""
+        share = blind_share(group)
+        blind = "" if share is None else f"{100 * share:.1f} %"
         table.add_row(*names, *counts, *known, "" if worst is None else f"{worst:.2f}", blind)
     return table
 

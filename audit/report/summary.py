@@ -65,6 +65,12 @@ def cell(findings: Sequence[Finding]) -> Cell:
     return Cell(f"{ratio:.2f}", "pass", ratio) if judged else Cell("", None, 0.0)
 
 
+def blind_share(findings: Sequence[Finding]) -> float | None:
+    """The share of entries, a mean over the passes, whose bounds are larger than they are; None without passes."""
+    shares = [finding.blind for finding in findings if finding.verdict == "pass" and finding.blind is not None]
+    return sum(shares) / len(shares) if shares else None
+
+
 def blindest(findings: Sequence[Finding]) -> Finding | None:
     """The pass that says least: the one with the largest share of blind entries; None where no pass has any."""
     blind = [finding for finding in findings if finding.verdict == "pass" and finding.blind]
