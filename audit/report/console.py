@@ -203,7 +203,8 @@ def show_diagnosis(console: Console, table: Mapping[str, Any]) -> None:
         if instead:
             console.print(f"    there should stand {escape(instead)}", highlight=False)
     if table["note"]:
-        console.print(escape(table["note"].split(". ")[-1]), highlight=False)
+        _, example, entry = table["note"].rpartition("for instance on ")
+        console.print(escape(example + entry), highlight=False)
 
 
 def show_table(console: Console, content: Mapping[str, Any]) -> None:
