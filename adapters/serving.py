@@ -84,7 +84,7 @@ def _message(outcome: Outcome) -> str:
 
 def _text(text: str, longest: int) -> str:
     """A text as it can be sent: no longer than so much, and no half characters."""
-    return text[:longest].encode("utf-8", "replace").decode("utf-8")
+    return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text[:longest])
 
 
 def _limit_memory(mib: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +214,7 @@ def test_the_parent_folder_may_be_added_by_the_file_itself(tmp_path: Path) -> No
 
 def test_what_is_stood_in_for_is_named_and_what_is_installed_is_not() -> None:
     notes = audited("courses_functions:params_first", words=TOY).notes
-    missing = [name for name in ("matplotlib", "past", "six", "tqdm") if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("matplotlib", "past", "six", "tqdm") if PathFinder.find_spec(name) is None]
     assert [note for note in notes if "stood in for" in note] == [
         f"not installed and stood in for: {', '.join(missing)}"
     ] * bool(missing)
