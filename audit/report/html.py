@@ -12,7 +12,17 @@ from markupsafe import Markup
 
 from audit.catalogue import CaseError, case_of
 from audit.judge import Finding, describe
-from audit.report.summary import blindest, caught, explained, families, replay_command, sentence, unexpected, who
+from audit.report.summary import (
+    blind_share,
+    blindest,
+    caught,
+    explained,
+    families,
+    replay_command,
+    sentence,
+    unexpected,
+    who,
+)
 from audit.run import CANDIDATE
 
 #: At most so many findings are on the page; all of them are in findings.jsonl.
@@ -87,6 +97,7 @@ def page(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
         known=[(reason, len(group), _variants(group), _listed(group[0])) for reason, group in explained(findings)],
         worst=_listed(max(judged, key=lambda f: f.ratio or 0.0)) if judged else None,
         blindest=blindest(findings),
+        blind_share=blind_share(findings),
         letter=_letter(run, unexpected(findings)) if any(f.framework == CANDIDATE for f in findings) else None,
     )
 
