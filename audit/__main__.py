@@ -33,7 +33,7 @@ _DTYPES = ("float64", "float32")
 _FORMATS = ("html", "junit", "github", "gradescope")
 _SELECTIONS = ("quick", "standard", "full")
 #: The rooms whose exceptions are about what the user gave; any other is a fault of ours and keeps its traceback.
-_ROOMS = ("audit", "adapters", "reference")
+_ROOMS = ("audit", "adapters", "gradaudit", "reference")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from audit.engine import AHEAD, EngineError, Lost, Names, Results, Task, Work, l
 #: How long a scheduler that has gone away is waited for, in seconds.
 AWAY_SECONDS = 120.0
 #: The rooms of the checkout that workers elsewhere need.
-SHIPPED = ("reference", "adapters", "audit")
+SHIPPED = ("reference", "adapters", "audit", "gradaudit")
 ROOT = Path(__file__).parents[1]
 
 

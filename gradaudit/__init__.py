@@ -1,10 +1,24 @@
-"""Certified judging of gradients: held entry by entry against certified values and a derived bound."""
+"""Certified judging of gradients: held entry by entry against certified values and a derived bound.
+
+``import gradaudit`` costs nothing: what it offers is imported when it is asked for.
+"""
 
 from __future__ import annotations
 
-from gradaudit.checking import check, gradient
-from gradaudit.errors import GradientError, InputError, UndecidedError, UnsupportedError
-from gradaudit.judge import Finding, Report
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradaudit.checking import check, gradient
+    from gradaudit.errors import GradientError, InputError, UndecidedError, UnsupportedError
+    from gradaudit.judge import Finding, Report
+
+#: Name -> the module that it is from.
+_FROM = {
+    **dict.fromkeys(("check", "gradient"), "checking"),
+    **dict.fromkeys(("GradientError", "InputError", "UndecidedError", "UnsupportedError"), "errors"),
+    **dict.fromkeys(("Finding", "Report"), "judge"),
+}
 
 __all__ = [
     "Finding",
@@ -16,3 +30,9 @@ __all__ = [
     "check",
     "gradient",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FROM:
+        raise AttributeError(f"module 'gradaudit' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"gradaudit.{_FROM[name]}"), name)

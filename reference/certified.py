@@ -15,22 +15,15 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
+from gradaudit.exact.arithmetic import OutOfRange
+from gradaudit.exact.enclosure import UP, Enclosure, U
+from gradaudit.exact.splitting import MORE, product, times
 from reference.problem import WEIGHTS, Problem
-from reference.products import MORE, UP, Known, OutOfRange, U, product, times
 
 #: The precision of exponentials and logarithms between products of float64, in bits.
 SPLITTING_BITS = 106
 #: More than rounding a number and a radius to float64 may lose by underflow.
 SMALLEST = 2.0**-1073
-
-
-@dataclass(frozen=True, eq=False)
-class Enclosure:
-    """``hi + lo`` within `radius` of the exact value, entry by entry; float64 arrays of one shape."""
-
-    hi: NDArray[np.float64]
-    lo: NDArray[np.float64]
-    radius: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +170,7 @@ def certify_by_splitting(problem: Problem, decayed: tuple[str, ...] = WEIGHTS) -
 
 def _certify_by_splitting(problem: Problem, decayed: tuple[str, ...]) -> CertifiedValues | None:
     N, _, _, C = problem.shape
-    X, W1, b1, W2, b2 = (Known.exactly(getattr(problem, name)) for name in ("X", "W1", "b1", "W2", "b2"))
+    X, W1, b1, W2, b2 = (Enclosure.exactly(getattr(problem, name)) for name in ("X", "W1", "b1", "W2", "b2"))
     a = product(X, W1, MORE) + b1
     sign = np.where(np.abs(a.hi) > (np.abs(a.lo) + a.radius) * UP, np.sign(a.hi), 0).astype(np.int8)
     if ((sign == 0) & ((a.hi != 0) | (a.lo != 0) | (a.radius != 0))).any():
@@ -186,10 +179,10 @@ def _certify_by_splitting(problem: Problem, decayed: tuple[str, ...]) -> Certifi
     s = product(h, W2) + b2
     z, p, ds_balls, log_Z, losses = _softmax(_balls(s), s.hi, problem.y)
     e = _enclosure(ds_balls, (N, C))
-    ds = Known(e.hi, e.lo, e.radius)
+    ds = Enclosure(e.hi, e.lo, e.radius)
     dh = product(ds, W2.transposed())
     da = dh.where(sign > 0)
-    weights = Known.exactly(np.concatenate([getattr(problem, name).ravel() for name in decayed])[None, :])
+    weights = Enclosure.exactly(np.concatenate([getattr(problem, name).ravel() for name in decayed])[None, :])
     (squares,) = _balls(product(weights, weights.transposed(), MORE))
     loss = sum(losses, arb(0)) / N + arb(problem.reg) * squares
     dW1, db1 = product(X.with_ones().transposed(), da).without_last_row()
@@ -217,7 +210,7 @@ def _certify_by_splitting(problem: Problem, decayed: tuple[str, ...]) -> Certifi
     )
 
 
-def _balls(A: Known) -> list[arb]:
+def _balls(A: Enclosure) -> list[arb]:
     """Numbers as balls, row by row."""
     parts = (part.ravel().tolist() for part in (A.hi, A.lo, A.radius))
     return [arb(lo, radius) + hi for hi, lo, radius in zip(*parts, strict=True)]

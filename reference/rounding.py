@@ -8,21 +8,15 @@ tolerance. Capital E is the bound of the error of the letter behind it, entry by
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.arithmetic import OF_EVALUATION, Arithmetic, Array, certainly, product
+from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic, Array, certainly, product
+from gradaudit.rounding.softmax import Offset, Rows, errors
 from reference.certified import CertifiedValues
 from reference.problem import WEIGHTS, Problem
 
-#: Relative error of exp and log, in units of u, that a correct program may make; a test measures NumPy's, PyTorch's
-#: and JAX's.
-K = 4
-#: What a program may lose to an offset that all logits of a sample share: by policy at most half of the digits
-#: ("half"), as much as logsumexp(s) - s[y] would lose ("whole"), or nothing ("none"). ROUNDING.md, section 4.
-Offset = Literal["half", "whole", "none"]
 #: The bound is of use where it is at most this part of the tensor's natural size.
 USEFUL = 2.0**-4
 
@@ -144,36 +138,9 @@ def _softmax_bound(
 ) -> tuple[Array, Array]:
     """E_ds (N, C) and the bound of each sample's -log p[i, y_i] (N,); ROUNDING.md, section 4."""
     N, _, _, C = problem.shape
-    u, at_label = fp.u, _onehot(problem.y, C)
-    tiny = float(np.finfo(np.float64).smallest_normal)
-    p, z = np.maximum(v.p, tiny), np.maximum(v.z, -np.finfo(np.float64).max)
-    Emax = E_s.max(axis=1, keepdims=True)
-    log_Z = v.log_Z[:, None]
-
-    # log p_c is monotone in every logit: it falls by at most dn, rises by at most up (4.1)
-    Q = others(np.add, p, 0.0)
-    x, x1 = np.expm1(E_s), -np.expm1(-E_s)
-    dn_near = np.log1p(Q * x + (1 + x) * others(np.add, p * x, 0.0))
-    dn_far = np.logaddexp(0.0, E_s + others(np.logaddexp, z - log_Z + E_s, -np.inf))
-    dn = certainly(np.where(Emax <= 1, dn_near, dn_far))
-    up_near = -np.log1p(-(Q * x1 + (1 - x1) * others(np.add, p * x1, 0.0)))
-    up_far = -np.logaddexp(z - log_Z, others(np.logaddexp, z - log_Z - E_s, -np.inf) - E_s)
-    up = certainly(np.maximum(0.0, np.where(Emax <= 1, up_near, up_far)))
-
-    # rounding after the logits, relative to p (4.2); a maximum without a rival is subtracted from itself: no error
-    alone = (z == 0) & (others(np.maximum, z + E_s, -np.inf) + E_s < 0)
-    d = np.where(alone, 0.0, np.abs(z) + E_s + Emax)
-    log_C = np.log(C)
-    el = np.minimum(log_C, log_Z + 2 * Emax)
-    q = np.minimum(log_C, (p * np.abs(z)).sum(axis=1, keepdims=True) + (2 + 2 * log_C) * Emax)
-    w = u * (2 * np.abs(v.s).max(axis=1, keepdims=True) + np.abs(v.s))
-    lost = {"half": np.minimum(w, np.sqrt(u)), "whole": w, "none": 0.0 * w}[offset]
-    rho = u * (2 * d + q + (K + 2) * el) + fp.gamma(C + 3 * K) + lost
-
-    # p itself: both it and its computed value lie in [0, cap] (4.3)
-    cap = np.exp(np.minimum(0.0, z + E_s + Emax + rho)) * (1 + fp.gamma(C + 3 * K))
-    E_p = np.fmin(np.maximum(p * np.expm1(up + rho), -p * np.expm1(-dn - rho)), cap) + 2 * fp.eta
-    E_p = certainly(np.where(np.isfinite(Emax), E_p, np.inf))
+    at_label = _onehot(problem.y, C)
+    of = errors(fp, Rows(v.s, v.z, v.p, v.log_Z[:, None]), E_s, offset)
+    p, E_p = of.p, of.E_p
 
     # ds = (p - onehot) / N, and the maximum's own gradient where it is left in the graph (4.4)
     t = np.where(at_label, 1 + p, p)
@@ -181,12 +148,11 @@ def _softmax_bound(
     rest = np.where(at_label, 0.0, reach).sum(axis=1, keepdims=True) + np.where(at_label, E_p, 0.0).sum(
         1, keepdims=True
     )
-    of_maximum = np.fmin(reach * np.expm1(rho), cap).sum(axis=1, keepdims=True) + 2 * fp.gamma(C + 5) * rest
-    E_ds = (E_p + fp.gamma(8) * (t + E_p) + np.where(z + E_s + Emax >= 0, of_maximum, 0.0)) / N + fp.eta
+    of_maximum = np.fmin(reach * np.expm1(of.rho), of.cap).sum(axis=1, keepdims=True) + 2 * fp.gamma(C + 5) * rest
+    E_ds = (E_p + fp.gamma(8) * (t + E_p) + np.where(of.top, of_maximum, 0.0)) / N + fp.eta
 
     label = (np.arange(N), problem.y)
-    E_losses = dn[label] + rho[label] + K * u * (d[label] + el[:, 0])
-    return certainly(E_ds), certainly(E_losses)
+    return certainly(E_ds), of.E_log[label]
 
 
 def _batch_sums(fp: Arithmetic, A: Array, E_A: Array, B: Array, E_B: Array) -> tuple[Array, Array]:
@@ -253,15 +219,6 @@ def _squares(problem: Problem, decayed: tuple[str, ...]) -> float:
 def _onehot(y: NDArray[np.int64], C: int) -> NDArray[np.bool_]:
     """Where a column is its row's label, shape (N, C)."""
     return np.asarray(y[:, None] == np.arange(C))
-
-
-def others(combine: np.ufunc, A: Array, empty: float) -> Array:
-    """`combine` over all the other columns of the row, for each column; shape of `A`."""
-    left, right = np.full_like(A, empty), np.full_like(A, empty)
-    if A.shape[1] > 1:
-        combine.accumulate(A[:, :-1], axis=1, out=left[:, 1:])
-        combine.accumulate(A[:, :0:-1], axis=1, out=right[:, -2::-1])
-    return np.asarray(combine(left, right))
 
 
 def _relative(E: float, size: float) -> float:

@@ -7,10 +7,10 @@ import pytest
 from flint import arb, arb_mat, ctx
 
 from audit.catalogue import cases
+from gradaudit.exact.enclosure import Enclosure, two_sum
 from reference.acceptance import FIRST_BITS
 from reference.certified import CertifiedValues, certify, certify_by_splitting
 from reference.problem import TENSORS, Problem
-from reference.products import Known, two_sum
 from tests.problems import random_problem
 
 #: What decides every sum of the problems here.
@@ -67,13 +67,13 @@ def test_a_radius_holds_what_rounding_to_a_pair_takes_away_and_at_most_ten_times
 def test_the_sum_of_pairs_is_within_its_radius_and_that_is_at_most_ten_times_too_wide() -> None:
     rng = np.random.default_rng(0)
     first, second = (
-        Known(*two_sum(hi, hi * rng.uniform(-(2.0**-54), 2.0**-54, hi.shape)), np.zeros_like(hi))
+        Enclosure(*two_sum(hi, hi * rng.uniform(-(2.0**-54), 2.0**-54, hi.shape)), np.zeros_like(hi))
         for hi in rng.standard_normal((2, 40, 40))
     )
     total = first + second
     with ctx.workprec(ENOUGH):
 
-        def exact(A: Known) -> list[arb]:
+        def exact(A: Enclosure) -> list[arb]:
             return [arb(h) + arb(o) for h, o in zip(A.hi.ravel().tolist(), A.lo.ravel().tolist(), strict=True)]
 
         sums = zip(exact(first), exact(second), exact(total), strict=True)

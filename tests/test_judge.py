@@ -11,8 +11,8 @@ import pytest
 
 from audit.catalogue import case_of
 from audit.judge import Finding, Subject, describe, judge
+from gradaudit.exact.enclosure import Enclosure
 from reference.acceptance import Acceptance, accept
-from reference.certified import Enclosure
 from reference.problem import TENSORS, Gradients, Problem
 from tests.answers import FRAMEWORKS, acceptance_of, canonical
 

@@ -9,10 +9,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from audit.catalogue import case_of, cases
+from gradaudit.exact.arithmetic import OutOfRange
+from gradaudit.exact.enclosure import Enclosure, two_sum
+from gradaudit.exact.splitting import product, times
 from reference.acceptance import LARGE, Acceptance, accept, is_sharp
 from reference.certified import CertifiedValues, certify, certify_by_splitting
 from reference.problem import TENSORS, Problem
-from reference.products import Known, OutOfRange, product, times, two_sum
 from reference.rounding import bound
 from tests.problems import random_problem, wide_problem
 
@@ -40,22 +42,22 @@ def factor(rng: Generator, kind: str, n: int, k: int) -> Array:
     return A.astype(np.float32).astype(np.float64) if kind == "float32" else A
 
 
-def known(rng: Generator, kind: str, n: int, k: int) -> Known:
+def known(rng: Generator, kind: str, n: int, k: int) -> Enclosure:
     """Numbers of 53 bits, or pairs of them known within a radius."""
     hi = factor(rng, kind, n, k)
     if rng.random() < 0.5:
-        return Known.exactly(hi)
+        return Enclosure.exactly(hi)
     lo = hi * rng.uniform(-(2.0**-54), 2.0**-54, hi.shape)
-    return Known(*two_sum(hi, lo), np.abs(hi) * 2.0**-90)
+    return Enclosure(*two_sum(hi, lo), np.abs(hi) * 2.0**-90)
 
 
-def balls(A: Known) -> arb_mat:
+def balls(A: Enclosure) -> arb_mat:
     entries = zip(*(part.ravel().tolist() for part in (A.hi, A.lo, A.radius)), strict=True)
     n, m = A.hi.shape
     return arb_mat(n, m, [arb(hi) + arb(lo) + arb(0, radius) for hi, lo, radius in entries])
 
 
-def holds(found: Known, exact: arb_mat) -> bool:
+def holds(found: Enclosure, exact: arb_mat) -> bool:
     """Whether every entry's ball meets the exact one's."""
     return all(mine.overlaps(its) for mine, its in zip(balls(found).entries(), exact.entries(), strict=True))
 
@@ -80,7 +82,7 @@ def test_slices_filled_to_the_last_bit_are_added_exactly(k: int) -> None:
         digits = sum(2.0 ** -(s * bits + 1) for s in range(1, 6))  # half a unit of every slice is left to the next
         for jitter in (0.0, 2.0**-52, 2.0**-50):
             hi = (1 - digits) * (1 + jitter * rng.integers(-1, 2, (2, 3, k)))
-            A, B = (Known(*two_sum(one, one * 2.0**-53 * (1 - 2.0**-52)), np.zeros_like(one)) for one in hi)
+            A, B = (Enclosure(*two_sum(one, one * 2.0**-53 * (1 - 2.0**-52)), np.zeros_like(one)) for one in hi)
             with ctx.workprec(4000):
                 assert holds(product(A, B.transposed(), number), balls(A) * balls(B.transposed()))
 
@@ -88,7 +90,7 @@ def test_slices_filled_to_the_last_bit_are_added_exactly(k: int) -> None:
 def test_a_product_of_small_integers_is_exact() -> None:
     rng = np.random.default_rng(0)
     A, B = (factor(rng, "integer", 20, 20) for _ in range(2))
-    found = product(Known.exactly(A), Known.exactly(B))
+    found = product(Enclosure.exactly(A), Enclosure.exactly(B))
     assert (found.hi == A @ B).all()
     assert not found.lo.any()
     assert not found.radius.any()
@@ -99,7 +101,7 @@ def test_radii_are_small(pairs: bool) -> None:
     """Else nothing would be decided; 2^-80 of the sum of absolute values is a hundred million times less than u."""
     rng = np.random.default_rng(0)
     A, B = rng.standard_normal((30, 100)), rng.standard_normal((100, 30))
-    left, right = (Known(*two_sum(F, pairs * 2.0**-54 * F), np.zeros_like(F)) for F in (A, B))
+    left, right = (Enclosure(*two_sum(F, pairs * 2.0**-54 * F), np.zeros_like(F)) for F in (A, B))
     assert (product(left, right).radius <= 2.0**-80 * (np.abs(A) @ np.abs(B))).all()
 
 
@@ -109,12 +111,12 @@ def test_a_multiple_is_within_its_radius_of_the_exact_one(kind: str) -> None:
     for factor_of in (0.0, 0.2, 1e-8, 2e3, -1 / 3, 2.0**-340, 3e-300):
         A = factor(rng, "normal" if kind == "huge" else kind, 4, 5)
         with ctx.workprec(4000):
-            assert holds(times(A, factor_of), balls(Known.exactly(A)) * arb(factor_of))
+            assert holds(times(A, factor_of), balls(Enclosure.exactly(A)) * arb(factor_of))
 
 
 def test_numbers_that_are_too_large_are_refused() -> None:
     with pytest.raises(OutOfRange):
-        product(Known.exactly(np.array([[2.0**600]])), Known.exactly(np.array([[1.0]])))
+        product(Enclosure.exactly(np.array([[2.0**600]])), Enclosure.exactly(np.array([[1.0]])))
 
 
 def agree(problem: Problem, fast: CertifiedValues, slow: CertifiedValues) -> bool:

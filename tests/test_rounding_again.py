@@ -10,9 +10,10 @@ import pytest
 
 from audit.catalogue import cases
 from audit.edge_cases import EDGE_CASES
+from gradaudit.rounding.softmax import Offset
 from reference.acceptance import accept
 from reference.problem import TENSORS, Problem, Shape
-from reference.rounding import Offset, bound
+from reference.rounding import bound
 from tests.problems import random_problem
 from tests.rounding_again import bound_again
 from tests.test_rounding import ATTACKS, problem

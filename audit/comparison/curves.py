@@ -14,8 +14,8 @@ from adapters import adapter
 from adapters.calls import hand_over
 from audit.catalogue import case_of
 from audit.judge import Subject, judge
+from gradaudit.rounding.arithmetic import Arithmetic
 from reference.acceptance import Acceptance, PrecisionExhausted, accept
-from reference.arithmetic import Arithmetic
 from reference.problem import DTYPES, TENSORS, Gradients, Problem, Shape
 
 #: By how much the label's logit leads.

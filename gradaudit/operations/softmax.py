@@ -55,19 +55,24 @@ def _softmax_derivative(node: Node, g: Node) -> Sequence[Node | None]:
     return [multiply(node, subtract(g, rows(weighted, node.shape)))]
 
 
+def _rows(x: Operand) -> rules.Rows:
+    with np.errstate(all="ignore"):
+        return rules.Rows.of(x.v)
+
+
 def _softmax_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:  # noqa: ARG001
-    return rounded(rules.errors(fp, x.v, x.E).E_p * (1 + 1e-6))
+    return rounded(rules.errors(fp, _rows(x), x.E).E_p * (1 + 1e-6))
 
 
 def _log_softmax_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
-    E = rules.errors(fp, x.v, x.E).E_log * (1 + 1e-6)
+    E = rules.errors(fp, _rows(x), x.E).E_log * (1 + 1e-6)
     return rounded(fp.unless_overflow(E, np.abs(value.hi) + E))
 
 
 def _logsumexp_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
     """Within Emax of its inputs', the logarithm's own error, and a rounding of the result."""
     with np.errstate(all="ignore"):
-        of = rules.errors(fp, x.v, x.E, "none")
+        of = rules.errors(fp, _rows(x), x.E, "none")
         Emax = x.E.max(axis=-1)
         E = Emax + of.rho.min(axis=-1) + (rules.K + 1) * fp.u * (np.abs(value.hi) + np.log(x.v.shape[-1]) + Emax)
         E = E + fp.u * np.abs(x.v).max(axis=-1) + fp.eta
@@ -130,7 +135,7 @@ def negative_of(x: Node) -> Node:
 def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bound:
     """G - p sum(g) by any route; where the maximum was left in the graph, its own derivative's error beside it."""
     with np.errstate(all="ignore"):
-        of = rules.errors(fp, x.v, x.E)
+        of = rules.errors(fp, _rows(x), x.E)
         C = x.v.shape[-1]
         G = np.abs(g.v.sum(axis=-1, keepdims=True))
         E_G = g.E.sum(axis=-1, keepdims=True)

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic, Array, certainly
+from gradaudit.rounding.arithmetic import NO_BIT, OF_EVALUATION, OF_OVERFLOW, Arithmetic, Array, certainly, lowest_bits
 
 Exponents = NDArray[np.int64]
 #: The exponent of the grid of zeros: every power of two divides them.
-FINEST = 1 << 20
+FINEST = NO_BIT
 
 
 class Terms(NamedTuple):
@@ -133,14 +133,6 @@ def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponent
         E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + terms.faint
         low, high = fp.exponents
         limit = np.ldexp(1.0, np.clip(grid + fp.precision, low, high))
-        unrounded = pure & (grid >= low) & (terms.size * 1.001 <= limit) | pure & (amount == 0)
+        unrounded = pure & (grid >= low) & (terms.size * OF_OVERFLOW <= limit) | pure & (amount == 0)
         E = fp.unless_overflow(certainly(np.where(unrounded, terms.error, E) * OF_EVALUATION), terms.size)
     return Bound(E, unrounded, np.asarray(grid), terms)
-
-
-def lowest_bits(v: Array) -> Exponents:
-    """The exponent of the lowest bit set in each entry; FINEST where it is 0."""
-    significand, exponent = np.frexp(np.where(np.isfinite(v), v, 0))
-    digits = np.ldexp(significand, 53).astype(np.int64)
-    trailing = np.frexp((digits & -digits).astype(np.float64))[1] - 1
-    return np.asarray(np.where(digits == 0, FINEST, exponent.astype(np.int64) - 53 + trailing))

@@ -19,6 +19,33 @@ K = 4
 Offset = Literal["half", "whole", "none"]
 
 
+class Rows(NamedTuple):
+    """The exact softmax of rows, each rounded once.
+
+    Attributes
+    ----------
+    x, z : ndarray, shape (..., C)
+        Logits, and logits minus the largest of the row.
+    p : ndarray, shape (..., C)
+        Probabilities.
+    log_Z : ndarray, shape (..., 1)
+        log sum exp z.
+    """
+
+    x: Array
+    z: Array
+    p: Array
+    log_Z: Array
+
+    @classmethod
+    def of(cls, x: Array) -> Rows:
+        """The softmax of rows, in float64."""
+        z = x - x.max(axis=-1, keepdims=True)
+        e = np.exp(z)
+        Z = e.sum(axis=-1, keepdims=True)
+        return cls(x, z, e / Z, np.log(Z))
+
+
 class Errors(NamedTuple):
     """The errors of a softmax by rows; all of shape (..., C).
 
@@ -44,20 +71,17 @@ class Errors(NamedTuple):
     top: Any
 
 
-def errors(fp: Arithmetic, x: Array, E: Array, offset: Offset = "half") -> Errors:
-    """The errors of the softmax of rows `x` that are known to a program within `E`."""
+def errors(fp: Arithmetic, rows: Rows, E: Array, offset: Offset = "half") -> Errors:
+    """The errors of a softmax whose logits are known to a program within `E` (ROUNDING.md, 4.1 to 4.3)."""
     with np.errstate(all="ignore"):
-        return _errors(fp, x, E, offset)
+        return _errors(fp, rows, E, offset)
 
 
-def _errors(fp: Arithmetic, x: Array, E: Array, offset: Offset) -> Errors:
+def _errors(fp: Arithmetic, rows: Rows, E: Array, offset: Offset) -> Errors:
+    x, log_Z = rows.x, rows.log_Z
     C, u = x.shape[-1], fp.u
-    m = x.max(axis=-1, keepdims=True)
-    z = np.maximum(x - m, -np.finfo(np.float64).max)
-    e = np.exp(z)
-    Z = e.sum(axis=-1, keepdims=True)
-    log_Z = np.log(Z)
-    p = np.maximum(e / Z, float(np.finfo(np.float64).smallest_normal))
+    tiny = float(np.finfo(np.float64).smallest_normal)
+    p, z = np.maximum(rows.p, tiny), np.maximum(rows.z, -np.finfo(np.float64).max)
     Emax = E.max(axis=-1, keepdims=True)
 
     # log p_c is monotone in every logit: it falls by at most dn, rises by at most up
