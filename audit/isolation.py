@@ -21,7 +21,7 @@ from adapters.calls import ARRAYS, EARLIER
 from adapters.candidate import CandidateError
 from adapters.messages import Call, MessageError, Reply, receive, send
 from audit.cage import NOTES, Cage, cage, private
-from audit.terminal import printable
+from audit.terminal import in_a_line
 from reference.problem import TENSORS, Gradients, Problem
 
 #: How long the candidate's file may take to be imported, beyond the limit of a call, in seconds.
@@ -134,7 +134,7 @@ class Isolated:
         if reply.message:
             self.stop()
             raise CandidateError(
-                printable(reply.message).replace(target, self.target).replace(str(Path(file).resolve()), file)
+                in_a_line(reply.message).replace(target, self.target).replace(str(Path(file).resolve()), file)
             )
         self._imported = True
 
@@ -167,7 +167,7 @@ class Isolated:
             return Answer("crash", message=f"the process {self._end()}")
         except (MessageError, TypeError) as error:
             self.stop()
-            return Answer("crash", message=f"the answer cannot be read: {printable(str(error))}")
+            return Answer("crash", message=f"the answer cannot be read: {in_a_line(str(error))}")
 
     def stop(self) -> None:
         """End the process and whatever it started."""
@@ -203,11 +203,11 @@ def _read(reply: Reply, results: dict[str, NDArray[Any]]) -> Answer:
     MessageError, TypeError
         If it is none.
     """
-    warned = tuple(printable(text) for text in reply.warned)
+    warned = tuple(in_a_line(text) for text in reply.warned)
     if not set(reply.changed) <= {*ARRAYS, EARLIER}:
         raise MessageError("it names inputs that there are not")
     if reply.message:
-        return Answer("raised", None, printable(reply.message), tuple(reply.changed), warned)
+        return Answer("raised", None, in_a_line(reply.message), tuple(reply.changed), warned)
     if set(results) != set(TENSORS):
         raise MessageError(f"it holds {', '.join(sorted(results)) or 'nothing'}; expected {', '.join(TENSORS)}")
     return Answer("gradients", Gradients(**results), "", tuple(reply.changed), warned)

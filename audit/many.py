@@ -22,6 +22,7 @@ from audit.implementation import INTERRUPTED, Report
 from audit.judge import VERDICTS
 from audit.record import RecordError
 from audit.report.console import STYLE
+from audit.terminal import in_a_line
 from reference.problem import TENSORS
 
 #: The verdict on a file that cannot be imported or called, or whose turn did not come.
@@ -219,9 +220,5 @@ def as_page(found: Sequence[Row], name: str, of_record: str = "index.html") -> s
 
 def _printable(row: Row) -> Row:
     """The row without what no console or page can show."""
-    file, diagnosis, notes, folder = (_shown(text) for text in (row.file, row.diagnosis, row.notes, row.record))
+    file, diagnosis, notes, folder = (in_a_line(text) for text in (row.file, row.diagnosis, row.notes, row.record))
     return row._replace(file=file, diagnosis=diagnosis, notes=notes, record=folder)
-
-
-def _shown(text: str) -> str:
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)

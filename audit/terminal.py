@@ -20,6 +20,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
+def in_a_line(text: str) -> str:
+    """The same on one line: a message or a name from elsewhere, whatever it holds."""
+    return printable(text).replace("\n", "\ufffd")
+
+
 class Printable(io.TextIOBase):
     """A stream to which only what is printable is written; it says that it is no terminal, so that none is coloured.
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradaudit.graph import Node, ordered
-from gradaudit.operations.entrywise import add, divide, exp, log, multiply, negative, subtract
-from gradaudit.operations.shapes import broadcast, gather, reshape, sum_axis
+from gradaudit.operations.entrywise import divide, exp, log, subtract
+from gradaudit.operations.shapes import broadcast, reshape, sum_axis
 from gradaudit.operations.softmax import log_softmax, logsumexp, softmax
 
 
@@ -89,6 +89,3 @@ def _whole_rows(node: Node) -> bool:
     """Whether a node is constant along its last axis."""
     inner = node.inputs[0] if node.operation is broadcast else None
     return inner is not None and (not inner.shape or inner.shape[-1] == 1)
-
-
-__all__ = ["add", "gather", "multiply", "negative", "recognised"]

@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
-from gradaudit.exact.enclosure import Enclosure
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Operand
 from gradaudit.operations.shapes import input_
 from gradaudit.rounding.arithmetic import Arithmetic
-from gradaudit.rounding.bound import Bound
 
 #: A node's value by its id: an enclosure, or an array of signs for a mask.
 Values = dict[int, Any]
@@ -71,6 +69,3 @@ def sizes(order: Sequence[Node], read: Values) -> dict[int, NDArray[Any]]:
                 size = node.operation.size(*(of[id(n)] for n in node.inputs), **node.parameters)
             of[id(node)] = np.maximum(size, np.abs(value.hi))
     return of
-
-
-__all__ = ["Bound", "Enclosure", "Values", "bounds", "sizes", "values"]

@@ -11,7 +11,7 @@ from gradaudit.exact import functions
 from gradaudit.exact.functions import Function
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
-from gradaudit.operations.shapes import constant, constant_
+from gradaudit.operations.shapes import constant
 from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.rounding.bound import Bound, Terms, rounded, summed, terms_of, together
 
@@ -266,8 +266,3 @@ erf: Operation = _elementary(functions.ERF, lambda x, y: bell(x))  # noqa: ARG00
 bell: Operation = _elementary(functions.BELL, lambda x, y: times(multiply(x, y), -2.0))
 sin: Operation = _elementary(functions.SIN, lambda x, y: cos(x))  # noqa: ARG005
 cos: Operation = _elementary(functions.COS, lambda x, y: negative(sin(x)))  # noqa: ARG005
-
-__all__ = [
-    "add", "constant_", "cos", "divide", "erf", "exp", "expm1", "integer_power", "log", "log1p", "multiply",
-    "negative", "rsqrt", "sigmoid", "sin", "softplus", "sqrt", "square", "subtract", "tanh", "times",
-]  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradaudit.exact.functions import EXP, LOG
 from gradaudit.graph import Node, Shape
-from gradaudit.operations.entrywise import add, multiply, subtract
+from gradaudit.operations.entrywise import multiply, negative, subtract
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
 from gradaudit.operations.shapes import broadcast, reshape, sum_axis
 from gradaudit.rounding import softmax as rules
@@ -121,15 +121,8 @@ def _gradient_derivative(node: Node, h: Node) -> Sequence[Node | None]:
     x, g = node.inputs
     last, p = node.ndim - 1, softmax(x)
     G = rows(sum_axis(g, axis=last), node.shape)
-    by_x = softmax.derivative(p, multiply(negative_of(h), G))[0]
+    by_x = softmax.derivative(p, multiply(negative(h), G))[0]
     return [by_x, subtract(h, rows(sum_axis(multiply(h, p), axis=last), node.shape))]
-
-
-def negative_of(x: Node) -> Node:
-    """-x."""
-    from gradaudit.operations.entrywise import negative
-
-    return negative(x)
 
 
 def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bound:
@@ -169,5 +162,3 @@ log_softmax_gradient: Operation = define(
         algorithms=rules.__doc__ or "",
     )
 )
-
-__all__ = ["add", "log_softmax", "log_softmax_gradient", "logsumexp", "softmax"]
