@@ -6,22 +6,22 @@ import importlib
 import importlib.util
 from typing import cast
 
-from adapters.protocol import Adapter
+from gradaudit.adapters.protocol import Adapter
 
 #: Framework -> (its adapter's module, the package that it needs), in the order of the reports.
 FRAMEWORKS = {
-    "numpy": ("adapters.numpy_reference", "numpy"),
-    "torch": ("adapters.torch_autograd", "torch"),
-    "jax": ("adapters.jax_grad", "jax"),
-    "autograd": ("adapters.autograd_hips", "autograd"),
-    "tensorflow": ("adapters.tensorflow_tape", "tensorflow"),
-    "keras": ("adapters.keras_tape", "keras"),
-    "sklearn": ("adapters.sklearn_mlp", "sklearn"),
-    "mlx": ("adapters.mlx_grad", "mlx"),
-    "paddle": ("adapters.paddle_autograd", "paddle"),
-    "mindspore": ("adapters.mindspore_grad", "mindspore"),
-    "pytensor": ("adapters.pytensor_grad", "pytensor"),
-    "casadi": ("adapters.casadi_mx", "casadi"),
+    "numpy": ("gradaudit.adapters.numpy_reference", "numpy"),
+    "torch": ("gradaudit.adapters.torch_autograd", "torch"),
+    "jax": ("gradaudit.adapters.jax_grad", "jax"),
+    "autograd": ("gradaudit.adapters.autograd_hips", "autograd"),
+    "tensorflow": ("gradaudit.adapters.tensorflow_tape", "tensorflow"),
+    "keras": ("gradaudit.adapters.keras_tape", "keras"),
+    "sklearn": ("gradaudit.adapters.sklearn_mlp", "sklearn"),
+    "mlx": ("gradaudit.adapters.mlx_grad", "mlx"),
+    "paddle": ("gradaudit.adapters.paddle_autograd", "paddle"),
+    "mindspore": ("gradaudit.adapters.mindspore_grad", "mindspore"),
+    "pytensor": ("gradaudit.adapters.pytensor_grad", "pytensor"),
+    "casadi": ("gradaudit.adapters.casadi_mx", "casadi"),
 }
 
 

@@ -10,9 +10,9 @@ from autograd import elementwise_grad, value_and_grad
 from autograd.scipy.special import logsumexp
 from numpy.typing import NDArray
 
-from adapters.idioms import spellings
-from adapters.protocol import Inputs, normalised
-from reference.problem import Gradients
+from gradaudit.adapters.idioms import spellings
+from gradaudit.adapters.protocol import Inputs, normalised
+from gradaudit.reference.problem import Gradients
 
 RELUS = {
     "maximum_x_0": lambda x: np.maximum(x, 0),

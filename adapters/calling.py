@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.calls import in_words
-from adapters.networks import EXPECTED, Builder, CallError, builder, probe
-from adapters.protocol import Inputs
-from reference.problem import PARAMETERS
+from gradaudit.adapters.calls import in_words
+from gradaudit.adapters.networks import EXPECTED, Builder, CallError, builder, probe
+from gradaudit.adapters.protocol import Inputs
+from gradaudit.reference.problem import PARAMETERS
 
 #: What an implementation returns, not yet read: the loss, and the gradients in some form.
 Answer = Any

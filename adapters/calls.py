@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.protocol import Inputs
-from reference.problem import PARAMETERS, TENSORS, Gradients, Problem
+from gradaudit.adapters.protocol import Inputs
+from gradaudit.reference.problem import PARAMETERS, TENSORS, Gradients, Problem
 
 #: The arrays that are handed over.
 ARRAYS = ("X", "y", *PARAMETERS)

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters import stand_ins
-from adapters.calling import Way, way_of
-from adapters.networks import EXPECTED, CallError
-from adapters.protocol import Inputs
-from adapters.python2 import advice, python2
-from reference.problem import PARAMETERS, Gradients
+from gradaudit.adapters import stand_ins
+from gradaudit.adapters.calling import Way, way_of
+from gradaudit.adapters.networks import EXPECTED, CallError
+from gradaudit.adapters.protocol import Inputs
+from gradaudit.adapters.python2 import advice, python2
+from gradaudit.reference.problem import PARAMETERS, Gradients
 
 Candidate = Callable[..., Any]
 

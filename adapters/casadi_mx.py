@@ -9,9 +9,9 @@ import casadi as ca
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.idioms import spellings
-from adapters.protocol import Inputs, normalised
-from reference.problem import Gradients
+from gradaudit.adapters.idioms import spellings
+from gradaudit.adapters.protocol import Inputs, normalised
+from gradaudit.reference.problem import Gradients
 
 RELUS = {
     "maximum_x_0": lambda x: ca.fmax(x, 0),

@@ -12,10 +12,10 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from adapters.cache import private_folder
-from adapters.idioms import Spelling, spellings
-from adapters.protocol import Inputs, normalised
-from reference.problem import Gradients
+from gradaudit.adapters.cache import private_folder
+from gradaudit.adapters.idioms import Spelling, spellings
+from gradaudit.adapters.protocol import Inputs, normalised
+from gradaudit.reference.problem import Gradients
 
 if jax.config.jax_compilation_cache_dir is None and (folder := private_folder(f"jax-{jaxlib.__version__}")):
     jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -13,9 +13,9 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
-from adapters.idioms import spellings
-from adapters.protocol import Inputs, normalised
-from reference.problem import Gradients
+from gradaudit.adapters.idioms import spellings
+from gradaudit.adapters.protocol import Inputs, normalised
+from gradaudit.reference.problem import Gradients
 
 RELUS = {
     "relu": ops.relu,

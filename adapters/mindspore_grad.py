@@ -9,9 +9,9 @@ import numpy as np
 from mindspore import Tensor, ops
 from numpy.typing import NDArray
 
-from adapters.idioms import spellings
-from adapters.protocol import Inputs, normalised
-from reference.problem import Gradients
+from gradaudit.adapters.idioms import spellings
+from gradaudit.adapters.protocol import Inputs, normalised
+from gradaudit.reference.problem import Gradients
 
 ms.set_context(mode=ms.PYNATIVE_MODE)
 ms.set_device("CPU")

@@ -11,9 +11,9 @@ import mlx.nn as nn
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.idioms import Spelling, spellings
-from adapters.protocol import Inputs, normalised
-from reference.problem import Gradients
+from gradaudit.adapters.idioms import Spelling, spellings
+from gradaudit.adapters.protocol import Inputs, normalised
+from gradaudit.reference.problem import Gradients
 
 mx.set_default_device(mx.cpu)
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.calls import in_words
-from adapters.protocol import Inputs
-from reference.problem import PARAMETERS
+from gradaudit.adapters.calls import in_words
+from gradaudit.adapters.protocol import Inputs
+from gradaudit.reference.problem import PARAMETERS
 
 #: What the factor of the regularisation is called, by those who keep it in the network.
 REGS = ("reg", "weight_decay_lambda", "weight_decay", "reg_strength", "l2_reg", "lambda_", "lam")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapters.protocol import Inputs, normalised
-from reference import network
-from reference.problem import Gradients, Problem
+from gradaudit.adapters.protocol import Inputs, normalised
+from gradaudit.reference import network
+from gradaudit.reference.problem import Gradients, Problem
 
 name = "numpy"
 variants = ("reference",)

@@ -9,9 +9,9 @@ import paddle
 import paddle.nn.functional as F
 from numpy.typing import NDArray
 
-from adapters.idioms import spellings
-from adapters.protocol import Inputs, normalised
-from reference.problem import Gradients
+from gradaudit.adapters.idioms import spellings
+from gradaudit.adapters.protocol import Inputs, normalised
+from gradaudit.reference.problem import Gradients
 
 paddle.set_device("cpu")
 

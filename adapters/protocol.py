@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.problem import Gradients
+from gradaudit.reference.problem import Gradients
 
 
 class Inputs(NamedTuple):
@@ -67,7 +67,7 @@ class Spelled(Adapter, Protocol):
     def modes(self) -> tuple[str, ...]: ...
 
     def slopes(self, x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
-        """Idiom of adapters.idioms.RELUS -> its derivative at each entry of x (n,), in the dtype of x."""
+        """Idiom of gradaudit.adapters.idioms.RELUS -> its derivative at each entry of x (n,), in the dtype of x."""
 
 
 class Narrow(Adapter, Protocol):

@@ -10,9 +10,9 @@ import pytensor
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 
-from adapters.idioms import spellings
-from adapters.protocol import Inputs, normalised
-from reference.problem import Gradients
+from gradaudit.adapters.idioms import spellings
+from gradaudit.adapters.protocol import Inputs, normalised
+from gradaudit.reference.problem import Gradients
 
 RELUS = {
     "maximum_x_0": lambda x: pt.maximum(x, 0),

@@ -10,10 +10,10 @@ import sys
 import warnings
 from pathlib import Path
 
-from adapters.calls import Caller, Outcome, in_words
-from adapters.candidate import CandidateError, call, load
-from adapters.messages import Call, Reply, receive, send
-from reference.problem import TENSORS, Problem
+from gradaudit.adapters.calls import Caller, Outcome, in_words
+from gradaudit.adapters.candidate import CandidateError, call, load
+from gradaudit.adapters.messages import Call, Reply, receive, send
+from gradaudit.reference.problem import TENSORS, Problem
 
 #: What a candidate's process is given of the project, as paths from its root.
 PRIVATE = (

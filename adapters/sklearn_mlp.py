@@ -12,8 +12,8 @@ import numpy as np
 import sklearn
 from sklearn.neural_network import MLPClassifier
 
-from adapters.protocol import Inputs, normalised
-from reference.problem import Gradients
+from gradaudit.adapters.protocol import Inputs, normalised
+from gradaudit.reference.problem import Gradients
 
 name = "sklearn"
 variants = ("backprop",)

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from adapters.idioms import spellings
-from adapters.protocol import Inputs, normalised
-from reference.problem import Gradients
+from gradaudit.adapters.idioms import spellings
+from gradaudit.adapters.protocol import Inputs, normalised
+from gradaudit.reference.problem import Gradients
 
 RELUS = {
     "relu": tf.nn.relu,

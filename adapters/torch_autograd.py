@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adapters.idioms import Spelling, spellings
-from adapters.protocol import Inputs, normalised
-from reference.problem import Gradients
+from gradaudit.adapters.idioms import Spelling, spellings
+from gradaudit.adapters.protocol import Inputs, normalised
+from gradaudit.reference.problem import Gradients
 
 RELUS = {
     "relu": torch.relu,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from gradaudit.reference.certified import CertifiedValues, certify, certify_by_splitting
+from gradaudit.reference.problem import WEIGHTS, Problem
+from gradaudit.reference.rounding import Bound, bound
 from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.rounding.softmax import Offset
-from reference.certified import CertifiedValues, certify, certify_by_splitting
-from reference.problem import WEIGHTS, Problem
-from reference.rounding import Bound, bound
 
 #: Working precision to begin with, in bits; twice the significand of float64 and some.
 FIRST_BITS = 128

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flint import arb, arb_series, ctx
 
-from reference.problem import Problem
+from gradaudit.reference.problem import Problem
 
 
 class KinkError(ArithmeticError):

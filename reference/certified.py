@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.enclosure import UP, Enclosure, U
 from gradaudit.exact.splitting import MORE, product, times
-from reference.problem import WEIGHTS, Problem
+from gradaudit.reference.problem import WEIGHTS, Problem
 
 #: The precision of exponentials and logarithms between products of float64, in bits.
 SPLITTING_BITS = 106

@@ -17,9 +17,9 @@ from typing import Any, Literal
 import numpy as np
 from flint import arb, arb_mat, ctx
 
-from reference.by_definition import derivative, jacobian
-from reference.certified import certify
-from reference.problem import Problem, Shape
+from gradaudit.reference.by_definition import derivative, jacobian
+from gradaudit.reference.certified import certify
+from gradaudit.reference.problem import Problem, Shape
 
 Verdict = Literal["holds", "holds up to notation", "does not hold"]
 #: Working precision in bits, and the widest ball that counts as evidence.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.problem import Gradients, Problem
+from gradaudit.reference.problem import Gradients, Problem
 
 
 @dataclass(frozen=True, eq=False)

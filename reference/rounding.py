@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gradaudit.reference.certified import CertifiedValues
+from gradaudit.reference.problem import WEIGHTS, Problem
 from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic, Array, certainly, product
 from gradaudit.rounding.softmax import Offset, Rows, errors
-from reference.certified import CertifiedValues
-from reference.problem import WEIGHTS, Problem
 
 #: The bound is of use where it is at most this part of the tensor's natural size.
 USEFUL = 2.0**-4

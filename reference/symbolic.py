@@ -15,8 +15,8 @@ from typing import Any
 
 import sympy
 
-from reference.ledger import FACTORS, Formula, Letters
-from reference.problem import Shape
+from gradaudit.reference.ledger import FACTORS, Formula, Letters
+from gradaudit.reference.problem import Shape
 
 #: The networks that every formula is proved on.
 SHAPES = tuple(Shape(*sizes) for sizes in ((1, 1, 1, 2), (2, 1, 1, 2), (1, 2, 2, 3), (2, 2, 2, 3)))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from adapters import adapter
-from adapters.calls import hand_over
-from audit.catalogue import Case
-from reference.acceptance import Acceptance, accept
-from reference.problem import Gradients, Problem
+from gradaudit.adapters import adapter
+from gradaudit.adapters.calls import hand_over
+from gradaudit.cases.catalogue import Case
+from gradaudit.reference.acceptance import Acceptance, accept
+from gradaudit.reference.problem import Gradients, Problem
 
 #: The frameworks, each with its canonical variant.
 CANONICAL = {"numpy": "reference", "torch": "autograd", "jax": "jit"}

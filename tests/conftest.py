@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.threads import pin
+from gradaudit.engines.threads import pin
 
 pin()
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from audit.shards import belongs, parse
+from gradaudit.cases.shards import belongs, parse
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

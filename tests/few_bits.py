@@ -13,9 +13,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from gradaudit.reference.problem import WEIGHTS, Gradients, Problem
 from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.rounding.softmax import K
-from reference.problem import WEIGHTS, Gradients, Problem
 
 Array = NDArray[np.float64]
 

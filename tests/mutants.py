@@ -38,12 +38,12 @@ TESTS = {
     "gradaudit/exact/enclosure.py": ("test_enclosures.py", "test_products.py"),
     "gradaudit/exact/splitting.py": ("test_enclosures.py", "test_products.py"),
     "reference/acceptance.py": ("test_certified.py", "test_products.py"),
-    "audit/judge.py": ("test_judge.py",),
-    "audit/diagnosis.py": ("test_diagnosis_words.py",),
-    "audit/composition.py": ("test_diagnosis_tolerance.py",),
-    "audit/sweep.py": ("test_sweep.py",),
-    "audit/progress.py": ("test_sweep.py",),
-    "audit/tally.py": ("test_sweep.py",),
+    "gradaudit/verdicts/judge.py": ("test_judge.py",),
+    "gradaudit/mistakes/diagnosis.py": ("test_diagnosis_words.py",),
+    "gradaudit/mistakes/composition.py": ("test_diagnosis_tolerance.py",),
+    "gradaudit/runs/sweep.py": ("test_sweep.py",),
+    "gradaudit/records/progress.py": ("test_sweep.py",),
+    "gradaudit/records/tally.py": ("test_sweep.py",),
 }
 _OF = {
     "reference/rounding.py": """
@@ -112,7 +112,7 @@ _OF = {
         bits <= last_bits                  => bits < 2 * last_bits
         (exact.radii["dh"], E.dh)          => (exact.radii["dh"], E.dh + 1)
     """,
-    "audit/judge.py": """
+    "gradaudit/verdicts/judge.py": """
         np.where(error == 0, 0, np.inf)    => np.where(error == 0, 0, 1)
         (c.ratio > 1).any()                => (c.ratio >= 1).any()
         (got - exact.hi) - exact.lo        => (got - exact.hi)
@@ -120,20 +120,20 @@ _OF = {
         np.isfinite(got), ratio, np.inf    => np.isfinite(got), ratio, 0
         c.error <= whole                   => c.error >= whole
     """,
-    "audit/diagnosis.py": """
+    "gradaudit/mistakes/diagnosis.py": """
         plain = bool(f.bound) and          => plain = bool(f.bound) or
     """,
-    "audit/composition.py": """
+    "gradaudit/mistakes/composition.py": """
         <= 2 * larger                      => <= 9 * larger
         near, ~np.isfinite(one)            => near, np.isfinite(one)
     """,
-    "audit/sweep.py": """
+    "gradaudit/runs/sweep.py": """
         kept.lost >= PATIENCE              => kept.lost > PATIENCE
     """,
-    "audit/progress.py": """
+    "gradaudit/records/progress.py": """
         self.done += 1                     => self.done += 2
     """,
-    "audit/tally.py": """
+    "gradaudit/records/tally.py": """
         2.0 ** ((edge + 1) / BINS)         => 2.0 ** (edge / BINS)
     """,
 }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from adapters.calls import Caller, in_words
-from audit.catalogue import Case
-from audit.judge import Finding, Subject, judge
-from audit.observation import Observation
-from reference.acceptance import Acceptance, accept
+from gradaudit.adapters.calls import Caller, in_words
+from gradaudit.cases.catalogue import Case
+from gradaudit.mistakes.observation import Observation
+from gradaudit.reference.acceptance import Acceptance, accept
+from gradaudit.verdicts.judge import Finding, Subject, judge
 
 
 @lru_cache(maxsize=512)

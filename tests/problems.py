@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from audit.edge_cases import SHAPES
-from reference.problem import DTYPES, Problem, Shape
+from gradaudit.cases.edge_cases import SHAPES
+from gradaudit.reference.problem import DTYPES, Problem, Shape
 
 #: Small shapes only, so that thousands of problems are judged in seconds.
 SMALL = tuple(shape for shape in SHAPES if max(shape) <= 17)

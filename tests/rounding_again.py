@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import mpmath
 from mpmath import exp, expm1, inf, log, log1p, mpf
 
-from reference.problem import Problem
+from gradaudit.reference.problem import Problem
 
 #: Digits of the evaluation.
 DIGITS = 60

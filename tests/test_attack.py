@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from audit.judge import LOST, NO_DIGIT, Subject, compare, describe, judge
+from gradaudit.reference.acceptance import Acceptance, accept
+from gradaudit.reference.problem import PARAMETERS, TENSORS, Problem
+from gradaudit.reference.rounding import bound
 from gradaudit.rounding.softmax import Offset
-from reference.acceptance import Acceptance, accept
-from reference.problem import PARAMETERS, TENSORS, Problem
-from reference.rounding import bound
+from gradaudit.verdicts.judge import LOST, NO_DIGIT, Subject, compare, describe, judge
 from tests.answers import FRAMEWORKS, canonical
 from tests.few_bits import ARITHMETICS, SOFTMAXES, Program, random_network, random_program
 from tests.problems import random_problem

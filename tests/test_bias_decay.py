@@ -9,10 +9,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from audit.judge import Subject, compare, judge
-from reference.acceptance import LARGE, accept
-from reference.problem import PARAMETERS, TENSORS, WEIGHTS, Gradients, Problem
-from reference.rounding import bound
+from gradaudit.reference.acceptance import LARGE, accept
+from gradaudit.reference.problem import PARAMETERS, TENSORS, WEIGHTS, Gradients, Problem
+from gradaudit.reference.rounding import bound
+from gradaudit.verdicts.judge import Subject, compare, judge
 from tests.few_bits import random_network, random_program
 from tests.implementations.correct import textbook
 from tests.problems import random_problem, wide_problem

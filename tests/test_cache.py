@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cache import private_folder
+from gradaudit.adapters.cache import private_folder
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from audit import __main__ as command_line
-from audit import audit_implementation, cage
-from audit.cage import NOTES, Kind, best
-from audit.catalogue import case_of
-from audit.isolation import Isolated
+from gradaudit import __main__ as command_line
+from gradaudit.candidate import cage
+from gradaudit.candidate.cage import NOTES, Kind, best
+from gradaudit.candidate.isolation import Isolated
+from gradaudit.cases.catalogue import case_of
+from gradaudit.suite import audit_implementation
 from tests.copies import IMPLEMENTATIONS, ROOT
 
 CHEATS = IMPLEMENTATIONS / "cheats.py"
@@ -51,7 +52,7 @@ def needs_a_cage(kind: Kind) -> None:
 def test_the_answers_cannot_be_imported() -> None:
     (finding,) = audit_implementation(f"{CHEATS}:imports_the_answers", words=TOY).findings
     assert finding.verdict == "error"
-    assert "No module named 'reference.network'" in finding.message
+    assert "No module named 'gradaudit.reference.network'" in finding.message
 
 
 @pytest.mark.parametrize("cheat", ["finds_the_checkout", "reads_the_parent", "takes_the_walls_down"])
@@ -110,7 +111,7 @@ def commands() -> list[bytes]:
     return lines
 
 
-@pytest.mark.parametrize("name", ["reference/network.py", "audit/judge.py", "README.md"])
+@pytest.mark.parametrize("name", ["reference/network.py", "gradaudit/verdicts/judge.py", "README.md"])
 def test_the_checkout_cannot_be_overwritten(kind: Kind, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     needs_a_cage(kind)
     before = (ROOT / name).read_bytes()

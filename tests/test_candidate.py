@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.calls import hand_over
-from adapters.candidate import CandidateError, call, load
-from audit import WrongGradientError, audit_implementation, check, parametrize_with_cases
-from audit import __main__ as command_line
-from audit.catalogue import case_of
-from audit.implementation import Report
-from audit.mistakes import MISTAKES
-from reference.problem import Problem
+from gradaudit import __main__ as command_line
+from gradaudit.adapters.calls import hand_over
+from gradaudit.adapters.candidate import CandidateError, call, load
+from gradaudit.candidate.audit import Report
+from gradaudit.cases.catalogue import case_of
+from gradaudit.mistakes import MISTAKES
+from gradaudit.reference.problem import Problem
+from gradaudit.suite import WrongGradientError, audit_implementation, check, parametrize_with_cases
 from tests.copies import file as implementation
 from tests.implementations.correct import ALL, textbook
 

@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from audit.catalogue import CaseError, case_of, cases
-from audit.edge_cases import EDGE_CASES
-from reference import network
-from reference.problem import Problem, Shape
+from gradaudit.cases.catalogue import CaseError, case_of, cases
+from gradaudit.cases.edge_cases import EDGE_CASES
+from gradaudit.reference import network
+from gradaudit.reference.problem import Problem, Shape
 
 TOY = "5x4x10x3-reg_0.1"
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
-from audit.catalogue import case_of
-from reference.acceptance import FIRST_BITS, SHARP, PrecisionExhausted, accept
-from reference.by_definition import KinkError, derivative
-from reference.certified import certify
-from reference.problem import PARAMETERS, TENSORS, Problem, Shape
+from gradaudit.cases.catalogue import case_of
+from gradaudit.reference.acceptance import FIRST_BITS, SHARP, PrecisionExhausted, accept
+from gradaudit.reference.by_definition import KinkError, derivative
+from gradaudit.reference.certified import certify
+from gradaudit.reference.problem import PARAMETERS, TENSORS, Problem, Shape
 
 #: By definition costs a loss an entry; these shapes have few.
 SMALL = ("1x1x1x2", "2x3x5x2", "4x1x6x3", "3x7x1x4")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from audit import __main__ as command_line
-from audit.consistency import counts, finding_of
-from audit.versions import MAKERS
+from gradaudit import __main__ as command_line
+from gradaudit.records.consistency import counts, finding_of
+from gradaudit.records.versions import MAKERS
 
 RUN = ["run", "--cases", "quick", "-k", "random", "--format", "junit"]
 

@@ -61,7 +61,9 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The record of the same sweep in one process."""
     out = tmp_path_factory.mktemp("whole")
-    subprocess.run([sys.executable, "-m", "audit", *RUN, "--out", str(out)], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "gradaudit", *RUN, "--out", str(out)], cwd=ROOT, check=True, capture_output=True
+    )
     return out
 
 
@@ -88,7 +90,7 @@ def test_a_scheduler_that_goes_away_and_comes_back_loses_nothing(dask: Dask, who
 
 
 def test_a_scheduler_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "audit", *RUN, "--engine", "tcp://127.0.0.1:9", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "gradaudit", *RUN, "--engine", "tcp://127.0.0.1:9", "--out", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "no scheduler answers at tcp://127.0.0.1:9" in ended.stderr.splitlines()[-1]

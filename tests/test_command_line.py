@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit import __main__ as command_line
-from audit import record
-from audit.judge import Finding
-from audit.versions import made_by
-from reference import network
-from reference.problem import Gradients
+from gradaudit import __main__ as command_line
+from gradaudit.records import record
+from gradaudit.records.versions import made_by
+from gradaudit.reference import network
+from gradaudit.reference.problem import Gradients
+from gradaudit.verdicts.judge import Finding
 
 ROOT = Path(__file__).parent.parent
 RUN = ["run", "--cases", "quick", "--frameworks", "numpy"]
@@ -32,7 +32,7 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
     """Neither numbers nor frameworks are needed to print the help."""
     script = (
         "import sys, runpy; sys.argv = ['audit', '--help']\n"
-        "try: runpy.run_module('audit', run_name='__main__')\n"
+        "try: runpy.run_module('gradaudit', run_name='__main__')\n"
         "except SystemExit as exit: assert exit.code == 0\n"
         "print(sorted({'torch', 'jax', 'matplotlib', 'numpy', 'sklearn', 'flint', 'rich'} & set(sys.modules)))"
     )
@@ -57,7 +57,7 @@ def test_a_run_writes_its_record_and_a_table(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_the_version_names_what_makes_a_record() -> None:
-    done = subprocess.run([sys.executable, "-m", "audit", "--version"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "gradaudit", "--version"], cwd=ROOT, capture_output=True, text=True)
     said = ", ".join(f"{name} {version}" for name, version in made_by().items())
     assert (done.returncode, done.stdout, done.stderr) == (0, said + "\n", "")
     assert re.fullmatch(r"gradaudit \d+\.\d+\.\d+, commit \S+, python 3\.\d+\.\S+, python-flint \d\S+\n", done.stdout)
@@ -107,7 +107,7 @@ def test_an_exception_is_an_error_with_its_message(tmp_path: Path, monkeypatch: 
 
 
 def test_inputs_changed_in_place_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from adapters import numpy_reference
+    from gradaudit.adapters import numpy_reference
 
     def careless(inputs: Any, variant: str) -> Gradients:
         found = gradients(inputs, variant)
@@ -139,7 +139,7 @@ def test_a_command_line_that_cannot_be_used_exits_2(arguments: list[str], messag
     file = tmp_path / "file"
     file.write_text("kept")
     arguments = [argument.replace("{file}", str(file)) for argument in arguments]
-    done = subprocess.run([sys.executable, "-m", "audit", *arguments], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "gradaudit", *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
@@ -226,7 +226,7 @@ def test_frameworks_are_listed_with_their_versions(capsys: pytest.CaptureFixture
 def test_a_framework_that_is_not_installed_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import adapters
+    import gradaudit.adapters
 
     monkeypatch.setitem(adapters.FRAMEWORKS, "absent", ("adapters.absent", "absent_package"))
     assert command_line.main(["frameworks"]) == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from audit.comparison import curves, kinks, labels, speed
+from gradaudit.comparison import curves, kinks, labels, speed
 from tests.answers import CANONICAL
 
 PAIRS = list(CANONICAL.items())

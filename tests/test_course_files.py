@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from adapters.candidate import CandidateError, load
-from adapters.python2 import python2
-from adapters.stand_ins import OLD_NAMES, PACKAGES, Bar, StandIns
-from audit import __main__ as command_line
-from audit import audit_implementation, check
-from audit.catalogue import case_of
-from audit.implementation import Report
+from gradaudit import __main__ as command_line
+from gradaudit.adapters.candidate import CandidateError, load
+from gradaudit.adapters.python2 import python2
+from gradaudit.adapters.stand_ins import OLD_NAMES, PACKAGES, Bar, StandIns
+from gradaudit.candidate.audit import Report
+from gradaudit.cases.catalogue import case_of
+from gradaudit.suite import audit_implementation, check
 from tests.implementations.correct import textbook
 
 FILES = Path(__file__).parent / "implementations"

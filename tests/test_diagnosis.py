@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.calls import Caller
-from adapters.protocol import Inputs
-from audit import audit_implementation
-from audit.catalogue import Case, case_of, cases
-from audit.diagnosis import Diagnosis, diagnose
-from audit.mistakes import MISTAKES, Implementation, Mistake, evaluate
-from reference.problem import Gradients
+from gradaudit.adapters.calls import Caller
+from gradaudit.adapters.protocol import Inputs
+from gradaudit.cases.catalogue import Case, case_of, cases
+from gradaudit.mistakes import MISTAKES, Implementation, Mistake, evaluate
+from gradaudit.mistakes.diagnosis import Diagnosis, diagnose
+from gradaudit.reference.problem import Gradients
+from gradaudit.suite import audit_implementation
 from tests.copies import IMPLEMENTATIONS as FILES
 from tests.implementations import course_loops, course_net_class, narrow, outsiders
 from tests.observed import observed

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from audit.catalogue import case_of
-from audit.composition import equal
-from audit.diagnosis import Observation, diagnose
-from audit.judge import Subject, judge
-from audit.mistakes import MISTAKES, Mistake
+from gradaudit.cases.catalogue import case_of
+from gradaudit.mistakes import MISTAKES, Mistake
+from gradaudit.mistakes.composition import equal
+from gradaudit.mistakes.diagnosis import Observation, diagnose
+from gradaudit.verdicts.judge import Subject, judge
 from tests.answers import acceptance_of
 from tests.observed import observed
 

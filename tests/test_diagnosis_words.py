@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.calls import Caller
-from adapters.protocol import Inputs
-from audit import audit_implementation
-from audit.catalogue import case_of, cases
-from audit.commands import diagnosis_tables
-from audit.diagnosis import diagnose
-from audit.implementation import Report
-from audit.mistakes import MISTAKES, evaluate
-from reference.problem import Gradients
+from gradaudit.adapters.calls import Caller
+from gradaudit.adapters.protocol import Inputs
+from gradaudit.candidate.audit import Report
+from gradaudit.cases.catalogue import case_of, cases
+from gradaudit.commands import diagnosis_tables
+from gradaudit.mistakes import MISTAKES, evaluate
+from gradaudit.mistakes.diagnosis import diagnose
+from gradaudit.reference.problem import Gradients
+from gradaudit.suite import audit_implementation
 from tests.observed import observed
 
 FILES = Path(__file__).parent / "implementations"

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx
 
-from audit.catalogue import cases
+from gradaudit.cases.catalogue import cases
 from gradaudit.exact.enclosure import Enclosure, two_sum
-from reference.acceptance import FIRST_BITS
-from reference.certified import CertifiedValues, certify, certify_by_splitting
-from reference.problem import TENSORS, Problem
+from gradaudit.reference.acceptance import FIRST_BITS
+from gradaudit.reference.certified import CertifiedValues, certify, certify_by_splitting
+from gradaudit.reference.problem import TENSORS, Problem
 from tests.problems import random_problem
 
 #: What decides every sum of the problems here.
@@ -53,7 +53,7 @@ def thirds() -> list[arb]:
 
 
 def test_a_radius_holds_what_rounding_to_a_pair_takes_away_and_at_most_ten_times_that() -> None:
-    from reference.certified import _enclosure
+    from gradaudit.reference.certified import _enclosure
 
     with ctx.workprec(ENOUGH):
         exact = thirds()

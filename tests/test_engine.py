@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from audit import engine as engines
-from audit.engine import Engine, EngineError, Here, Lost, Name, Names, Results, ordered
-from audit.processes import Workers
+from gradaudit.engines import base as engines
+from gradaudit.engines.base import Engine, EngineError, Here, Lost, Name, Names, Results, ordered
+from gradaudit.engines.local import Workers
 
 BATCHES: list[Names] = [tuple((str(n), "") for n in range(k, k + 4)) for k in range(0, 40, 4)]
 

@@ -7,11 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from adapters import FRAMEWORKS, adapter, installed
-from audit import __main__ as command_line
-from audit.edge_cases import EDGE_CASES
-from audit.expected import FILE, REPRODUCTIONS, ExpectedError, Judged, Known, explained, known, reproduced, stale
-from audit.judge import Finding
+from gradaudit import __main__ as command_line
+from gradaudit.adapters import FRAMEWORKS, adapter, installed
+from gradaudit.cases.edge_cases import EDGE_CASES
+from gradaudit.verdicts.expected import (
+    FILE,
+    REPRODUCTIONS,
+    ExpectedError,
+    Judged,
+    Known,
+    explained,
+    known,
+    reproduced,
+    stale,
+)
+from gradaudit.verdicts.judge import Finding
 
 ENTRIES = [*known(), *known(kind="aside")]
 ENTRY = Known("torch", "because", variants=("relu_clip",), families=("kinks",), dtypes=("float64",))
@@ -69,7 +79,7 @@ def test_a_stale_entry_fails_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     entries = (Known("numpy", "not so", families=("kinks",)),)
-    monkeypatch.setattr("audit.expected.known", lambda: entries)
+    monkeypatch.setattr("gradaudit.verdicts.expected.known", lambda: entries)
     options = ["run", "--frameworks", "numpy", "--cases", "quick", "--out", str(tmp_path)]
     assert command_line.main(options) == 1
     assert "1 expected that no longer show" in capsys.readouterr().out

@@ -7,12 +7,12 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from adapters import adapter
-from audit.catalogue import Case, case_of, cases
-from audit.edge_cases import SQUARE, TOY
-from audit.judge import describe
-from audit.run import Item, finding
-from reference.problem import TENSORS
+from gradaudit.adapters import adapter
+from gradaudit.cases.catalogue import Case, case_of, cases
+from gradaudit.cases.edge_cases import SQUARE, TOY
+from gradaudit.reference.problem import TENSORS
+from gradaudit.runs.run import Item, finding
+from gradaudit.verdicts.judge import describe
 from tests.answers import CANONICAL, FRAMEWORKS, acceptance_of, answer
 
 STANDARD = [case for case in cases("standard") if case.step is None]

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.calls import EARLIER, WATCHED, Caller, hand_over
-from adapters.protocol import Inputs
-from audit.catalogue import Case, case_of, cases
-from audit.mistakes.hidden import HIDDEN
-from audit.mistakes.matrix import verdict_on
-from reference import network
-from reference.acceptance import Acceptance, accept
-from reference.problem import Gradients, Problem
+from gradaudit.adapters.calls import EARLIER, WATCHED, Caller, hand_over
+from gradaudit.adapters.protocol import Inputs
+from gradaudit.cases.catalogue import Case, case_of, cases
+from gradaudit.mistakes.detection import verdict_on
+from gradaudit.mistakes.hidden import HIDDEN
+from gradaudit.reference import network
+from gradaudit.reference.acceptance import Acceptance, accept
+from gradaudit.reference.problem import Gradients, Problem
 
 ROOT = Path(__file__).parent.parent
 TOY = case_of("5x4x10x3-reg_0.1-random-float64-s0")
@@ -205,7 +205,7 @@ def test_what_is_noticed_once_is_not_said_of_the_calls_after_it() -> None:
 def judged_with(threads: str, tmp_path: Path) -> str:
     """What the audit says of a file whose threads add to one sum without a lock, run with so many of them."""
     target = f"{ROOT / 'tests' / 'implementations' / 'threaded.py'}:network"
-    command = [sys.executable, "-m", "audit", "candidate", target, "-k", "5x4x10x3 random", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "gradaudit", "candidate", target, "-k", "5x4x10x3 random", "--out", str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": threads}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     return f"{done.returncode}: {done.stdout.splitlines()[-2]}"

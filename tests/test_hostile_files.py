@@ -19,15 +19,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audit import __main__ as command_line
-from audit.catalogue import CaseError, case_of
-from audit.engine import Here
-from audit.progress import Progress, digest
-from audit.random_problems import BATCH, Sweep
-from audit.record import RecordError, read
-from audit.shrink import load, save
-from audit.sweep import swept
-from reference.problem import Problem, ProblemError
+from gradaudit import __main__ as command_line
+from gradaudit.cases.catalogue import CaseError, case_of
+from gradaudit.cases.random_problems import BATCH, Sweep
+from gradaudit.engines.base import Here
+from gradaudit.records.progress import Progress, digest
+from gradaudit.records.record import RecordError, read
+from gradaudit.reference.problem import Problem, ProblemError
+from gradaudit.runs.shrink import load, save
+from gradaudit.runs.sweep import swept
 
 ROOT = Path(__file__).parent.parent
 HOSTILE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -364,7 +364,7 @@ def bomb(folder: Path) -> Path:
 @pytest.mark.parametrize("made", LARGE.values(), ids=LARGE.keys())
 def test_no_file_takes_a_gigabyte(record: Path, tmp_path: Path, made: Callable[[Path, Path], list[str]]) -> None:
     program = "import resource, runpy; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
-    program += 'runpy.run_module("audit", run_name="__main__")'
+    program += 'runpy.run_module("gradaudit", run_name="__main__")'
     command = [sys.executable, "-c", program, *made(record, tmp_path / "copy")]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 2, ended.stderr

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.calls import hand_over
-from audit.catalogue import case_of
-from reference import network
-from reference.problem import Problem
+from gradaudit.adapters.calls import hand_over
+from gradaudit.cases.catalogue import case_of
+from gradaudit.reference import network
+from gradaudit.reference.problem import Problem
 from tests.answers import acceptance_of
 
 EDGES = ("random", "exact_kinks", "zero_parameters", "all_dead", "right_by_37", "logits_1e4")
@@ -23,13 +23,13 @@ def _numpy(problem: Problem) -> Mapping[str, Any]:
 
 
 def _torch(problem: Problem) -> Mapping[str, Any]:
-    from adapters.torch_autograd import intermediates
+    from gradaudit.adapters.torch_autograd import intermediates
 
     return intermediates(hand_over(problem))
 
 
 def _jax(problem: Problem) -> Mapping[str, Any]:
-    from adapters.jax_grad import intermediates
+    from gradaudit.adapters.jax_grad import intermediates
 
     return intermediates(hand_over(problem))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audit import record
+from gradaudit.records import record
 
 ROOT = Path(__file__).parent.parent
 RUN = ["run", "--cases", "quick", "-k", "random", "--frameworks", "numpy", "--format", "junit"]
@@ -27,7 +27,7 @@ import time
 sys.path.insert(0, {root!r})
 {amiss}
 if __name__ == "__main__":
-    runpy.run_module("audit", run_name="__main__")
+    runpy.run_module("gradaudit", run_name="__main__")
 """
 #: NumPy's adapter, to which something happens on the two cases of one sample.
 FRAMEWORK = """
@@ -44,7 +44,7 @@ numpy_reference.gradients = amiss
 """
 #: Ctrl-C as soon as so many verdicts are there.
 VERDICTS = """
-from audit.under_way import Judged
+from gradaudit.records.under_way import Judged
 
 add = Judged.add
 
@@ -138,7 +138,7 @@ def test_ctrl_c_after_the_last_verdict_keeps_all_of_them(tmp_path: Path, amiss: 
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("module", ["audit.threads", "numpy", "flint", "audit.commands", "rich.table"])
+@pytest.mark.parametrize("module", ["gradaudit.engines.threads", "numpy", "flint", "gradaudit.commands", "rich.table"])
 def test_ctrl_c_during_the_imports_is_said_in_one_line(tmp_path: Path, module: str) -> None:
     ended = audit(tmp_path, IMPORT.format(module=module), *RUN)
     assert (ended.returncode, ended.stderr) == (130, "audit: interrupted; no record was written\n")

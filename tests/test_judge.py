@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit.catalogue import case_of
-from audit.judge import Finding, Subject, describe, judge
+from gradaudit.cases.catalogue import case_of
 from gradaudit.exact.enclosure import Enclosure
-from reference.acceptance import Acceptance, accept
-from reference.problem import TENSORS, Gradients, Problem
+from gradaudit.reference.acceptance import Acceptance, accept
+from gradaudit.reference.problem import TENSORS, Gradients, Problem
+from gradaudit.verdicts.judge import Finding, Subject, describe, judge
 from tests.answers import FRAMEWORKS, acceptance_of, canonical
 
 SUBJECT = Subject("case", "family", "framework", "variant", "float64")

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from audit import __main__ as command_line
-from reference import ledger as ledger_module
-from reference.ledger import Formula, as_printed, ledger
-from reference.problem import Shape
-from reference.symbolic import SHAPES, holds, patterns
+from gradaudit import __main__ as command_line
+from gradaudit.reference import ledger as ledger_module
+from gradaudit.reference.ledger import Formula, as_printed, ledger
+from gradaudit.reference.problem import Shape
+from gradaudit.reference.symbolic import SHAPES, holds, patterns
 
 PRINTED = {formula.name: formula for formula in as_printed()}
 MISPRINTED = ["dL/dscores", "dL/dW2", "dL/db2", "dL/dh1", "dL/dW1", "dL/db1"]

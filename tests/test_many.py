@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from adapters.candidate import CandidateError
-from audit import __main__ as command_line
-from audit import many
-from audit.catalogue import cases
-from audit.conventions import Convention, Posed
-from audit.implementation import INTERRUPTED, Report, audit_implementation
-from audit.many import NOT_JUDGED, Row, as_csv, as_page, files, is_many, rows, status
-from reference.acceptance import Acceptance
-from reference.problem import Problem
+from gradaudit import __main__ as command_line
+from gradaudit.adapters.candidate import CandidateError
+from gradaudit.candidate.audit import INTERRUPTED, Report, audit_implementation
+from gradaudit.candidate.conventions import Convention, Posed
+from gradaudit.cases.catalogue import cases
+from gradaudit.commands import many
+from gradaudit.commands.many import NOT_JUDGED, Row, as_csv, as_page, files, is_many, rows, status
+from gradaudit.reference.acceptance import Acceptance
+from gradaudit.reference.problem import Problem
 
 RIGHT = (Path(__file__).parent / "implementations" / "correct.py").read_text().replace("textbook", "network")
 TOY = "5x4x10x3-reg_0.1-random-float64"

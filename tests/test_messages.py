@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.messages import Call, MessageError, Reply, receive, send
-from audit.catalogue import case_of
-from audit.isolation import Isolated, _read
-from reference.problem import TENSORS
+from gradaudit.adapters.messages import Call, MessageError, Reply, receive, send
+from gradaudit.candidate.isolation import Isolated, _read
+from gradaudit.cases.catalogue import case_of
+from gradaudit.reference.problem import TENSORS
 
 PROBLEM = case_of("2x3x5x2-reg_0.1-random-float64-s0").problem()
 ARRAYS = {"loss": np.float64(1.0), **{n: np.zeros_like(getattr(PROBLEM, n)) for n in TENSORS[1:]}}

@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audit.catalogue import case_of
-from audit.judge import Finding, Subject, describe, judge
-from reference import network
-from reference.acceptance import accept
-from reference.problem import PARAMETERS, Gradients, Problem
+from gradaudit.cases.catalogue import case_of
+from gradaudit.reference import network
+from gradaudit.reference.acceptance import accept
+from gradaudit.reference.problem import PARAMETERS, Gradients, Problem
+from gradaudit.verdicts.judge import Finding, Subject, describe, judge
 
 SHAPES = ("5x4x10x3", "4x1x6x3", "17x13x11x5")
 

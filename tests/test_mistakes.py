@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.calls import hand_over
-from audit import __main__ as command_line
-from audit.catalogue import Case, case_of, cases
-from audit.mistakes import MISTAKES, Mistake, evaluate
-from audit.mistakes.matrix import gradcheck, matrix, uncaught, verdict_on
-from reference import network
-from reference.problem import Problem
+from gradaudit import __main__ as command_line
+from gradaudit.adapters.calls import hand_over
+from gradaudit.cases.catalogue import Case, case_of, cases
+from gradaudit.mistakes import MISTAKES, Mistake, evaluate
+from gradaudit.mistakes.detection import gradcheck, matrix, uncaught, verdict_on
+from gradaudit.reference import network
+from gradaudit.reference.problem import Problem
 from tests.answers import acceptance_of
 
 QUICK = cases("quick")

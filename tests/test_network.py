@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference import network
-from reference.problem import TENSORS, Problem
+from gradaudit.reference import network
+from gradaudit.reference.problem import TENSORS, Problem
 
 PUBLISHED = json.loads((Path(__file__).parent / "published.json").read_text())
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference.problem import Gradients, Problem, ProblemError
+from gradaudit.reference.problem import Gradients, Problem, ProblemError
 
 
 def arguments(**changed: Any) -> dict[str, Any]:

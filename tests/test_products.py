@@ -8,14 +8,14 @@ from flint import arb, arb_mat, ctx
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from audit.catalogue import case_of, cases
+from gradaudit.cases.catalogue import case_of, cases
 from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.enclosure import Enclosure, two_sum
 from gradaudit.exact.splitting import product, times
-from reference.acceptance import LARGE, Acceptance, accept, is_sharp
-from reference.certified import CertifiedValues, certify, certify_by_splitting
-from reference.problem import TENSORS, Problem
-from reference.rounding import bound
+from gradaudit.reference.acceptance import LARGE, Acceptance, accept, is_sharp
+from gradaudit.reference.certified import CertifiedValues, certify, certify_by_splitting
+from gradaudit.reference.problem import TENSORS, Problem
+from gradaudit.reference.rounding import bound
 from tests.problems import random_problem, wide_problem
 
 Array = NDArray[np.float64]

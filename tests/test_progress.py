@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from audit import __main__ as command_line
-from audit import terminal
+from gradaudit import __main__ as command_line
+from gradaudit.report import terminal
 
 RUN = ["run", "--cases", "quick", "-k", "random", "--frameworks", "numpy", "--format", "junit"]
 

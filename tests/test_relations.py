@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from reference.acceptance import SHARP, Acceptance, accept
-from reference.problem import PARAMETERS, TENSORS, Gradients, Problem
+from gradaudit.reference.acceptance import SHARP, Acceptance, accept
+from gradaudit.reference.problem import PARAMETERS, TENSORS, Gradients, Problem
 from tests.answers import FRAMEWORKS, canonical
 
 Tensors = dict[str, NDArray[Any]]

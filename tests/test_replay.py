@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from audit import __main__ as command_line
-from audit.catalogue import case_of
-from audit.replay import replay
-from audit.run import Item
-from reference import network
-from reference.problem import Gradients
+from gradaudit import __main__ as command_line
+from gradaudit.cases.catalogue import case_of
+from gradaudit.reference import network
+from gradaudit.reference.problem import Gradients
+from gradaudit.runs.replay import replay
+from gradaudit.runs.run import Item
 
 KINKS = "5x4x10x3-reg_0.1-exact_kinks-float64-s0"
 

@@ -14,13 +14,13 @@ import pytest
 from junitparser import JUnitXml
 from rich.console import Console
 
-from audit import __main__ as command_line
-from audit import record
-from audit.judge import Finding
-from audit.report import FORMATS, rendered
-from audit.report.console import show
-from audit.report.github import ANNOTATIONS, annotate
-from audit.report.summary import blind_share
+from gradaudit import __main__ as command_line
+from gradaudit.records import record
+from gradaudit.report import FORMATS, rendered
+from gradaudit.report.console import show
+from gradaudit.report.github import ANNOTATIONS, annotate
+from gradaudit.report.summary import blind_share
+from gradaudit.verdicts.judge import Finding
 from tests.copies import file as implementation
 
 ALL = ",".join(FORMATS)
@@ -164,7 +164,7 @@ def test_the_console_fits_its_width_and_colours_only_terminals(width: int, right
         console = Console(width=width, record=True, force_terminal=False)
         with console.capture() as capture:
             show(console, run, found)
-        lines = [line for line in capture.get().splitlines() if "python -m audit replay" not in line]
+        lines = [line for line in capture.get().splitlines() if "python -m gradaudit replay" not in line]
         assert max(map(len, lines)) <= width
         assert "\x1b" not in capture.get()
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit.judge import Finding, Subject, describe, judge
+from gradaudit.reference.acceptance import accept
+from gradaudit.reference.problem import Problem
 from gradaudit.rounding.arithmetic import NO_BIT, Arithmetic, lowest_bit
-from reference.acceptance import accept
-from reference.problem import Problem
+from gradaudit.verdicts.judge import Finding, Subject, describe, judge
 from tests.answers import FRAMEWORKS, canonical
 
 

@@ -8,12 +8,12 @@ import mpmath
 import numpy as np
 import pytest
 
-from audit.catalogue import cases
-from audit.edge_cases import EDGE_CASES
+from gradaudit.cases.catalogue import cases
+from gradaudit.cases.edge_cases import EDGE_CASES
+from gradaudit.reference.acceptance import accept
+from gradaudit.reference.problem import TENSORS, Problem, Shape
+from gradaudit.reference.rounding import bound
 from gradaudit.rounding.softmax import Offset
-from reference.acceptance import accept
-from reference.problem import TENSORS, Problem, Shape
-from reference.rounding import bound
 from tests.problems import random_problem
 from tests.rounding_again import bound_again
 from tests.test_rounding import ATTACKS, problem

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from audit import __main__ as command_line
-from audit.catalogue import cases
-from audit.consistency import counts, finding_of
-from audit.shards import belongs, parse
+from gradaudit import __main__ as command_line
+from gradaudit.cases.catalogue import cases
+from gradaudit.cases.shards import belongs, parse
+from gradaudit.records.consistency import counts, finding_of
 
 ROOT = Path(__file__).parent.parent
 RUN = ["run", "--cases", "quick", "--frameworks", "numpy,torch"]

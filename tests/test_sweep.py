@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit import __main__ as command_line
-from audit import sweep as sweeping
-from audit.catalogue import case_of
-from audit.judge import Finding
-from audit.progress import Progress
-from audit.random_problems import BATCH, KINDS, SHAPES, Sweep, posed
-from audit.shrink import load, save, shrunk
-from audit.tally import BINS, QUANTILES, Tally
-from reference.problem import Problem, ProblemError
+from gradaudit import __main__ as command_line
+from gradaudit.cases.catalogue import case_of
+from gradaudit.cases.random_problems import BATCH, KINDS, SHAPES, Sweep, posed
+from gradaudit.records.progress import Progress
+from gradaudit.records.tally import BINS, QUANTILES, Tally
+from gradaudit.reference.problem import Problem, ProblemError
+from gradaudit.runs import sweep as sweeping
+from gradaudit.runs.shrink import load, save, shrunk
+from gradaudit.verdicts.judge import Finding
 from tests.copies import file as implementation
 
 ROOT = Path(__file__).parent.parent
@@ -99,7 +99,7 @@ def interrupted(out: Path, batches: int) -> Path:
 
 
 def sweeping_engine() -> Any:
-    from audit.engine import Here
+    from gradaudit.engines.base import Here
 
     return Here()
 
@@ -178,7 +178,7 @@ def test_an_old_record_stays_until_the_new_one_is_complete(whole: Path, tmp_path
 PAUSED = """
 import runpy
 import sys
-from audit.progress import Progress
+from gradaudit.records.progress import Progress
 
 add = Progress.add
 
@@ -189,7 +189,7 @@ def paused(self, found):
         sys.stdin.readline()
 
 Progress.add = paused
-runpy.run_module("audit", run_name="__main__")
+runpy.run_module("gradaudit", run_name="__main__")
 """
 
 
@@ -233,7 +233,7 @@ import resource, runpy, signal
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
-runpy.run_module("audit", run_name="__main__")
+runpy.run_module("gradaudit", run_name="__main__")
 """
     command = [sys.executable, "-B", "-c", program, *RUN, "--out", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -273,7 +273,7 @@ def test_a_framework_that_fails_leaves_a_small_problem_to_replay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """That PyTorch's clamp has another derivative at 0 is known; here it is not."""
-    monkeypatch.setattr("audit.expected.known", tuple)
+    monkeypatch.setattr("gradaudit.verdicts.expected.known", tuple)
     command = ["sweep", "--frameworks", "torch", "--variants", "relu_clip", "--count", "150", "--out", str(tmp_path)]
     assert command_line.main(command) == 1
     small = sorted(tmp_path.glob("*.npz"))

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters import adapter
-from audit.catalogue import STEPS, Case, CaseError, case_of, cases
-from audit.judge import describe
-from audit.run import Item, judged, tables
-from audit.training import trajectory
+from gradaudit.adapters import adapter
+from gradaudit.cases.catalogue import STEPS, Case, CaseError, case_of, cases
+from gradaudit.cases.training import trajectory
+from gradaudit.runs.run import Item, judged, tables
+from gradaudit.verdicts.judge import describe
 from tests.answers import FRAMEWORKS
 
 TRAINING = [case for case in cases("standard") if case.step is not None]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adapters import adapter
-from adapters.calls import hand_over
-from adapters.idioms import LOSSES, RELUS, spellings
-from audit.catalogue import case_of, cases
-from audit.expected import known
-from audit.judge import describe
-from audit.run import Item, Settings, chosen_variants, finding, plan
+from gradaudit.adapters import adapter
+from gradaudit.adapters.calls import hand_over
+from gradaudit.adapters.idioms import LOSSES, RELUS, spellings
+from gradaudit.cases.catalogue import case_of, cases
+from gradaudit.runs.run import Item, Settings, chosen_variants, finding, plan
+from gradaudit.verdicts.expected import known
+from gradaudit.verdicts.judge import describe
 from tests.answers import acceptance_of
 
 #: Every variant of the frameworks that the tests install.

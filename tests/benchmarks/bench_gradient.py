@@ -18,14 +18,14 @@ from typing import Any
 
 import pytest
 
-from adapters import adapter
-from adapters.calls import hand_over
-from audit.catalogue import case_of
-from audit.judge import Subject, judge
-from audit.threads import THREADS
-from reference import network
-from reference.acceptance import accept
-from reference.problem import Gradients, Problem
+from gradaudit.adapters import adapter
+from gradaudit.adapters.calls import hand_over
+from gradaudit.cases.catalogue import case_of
+from gradaudit.engines.threads import THREADS
+from gradaudit.reference import network
+from gradaudit.reference.acceptance import accept
+from gradaudit.reference.problem import Gradients, Problem
+from gradaudit.verdicts.judge import Subject, judge
 from tests.benchmarks.commands import ROOT
 
 SHAPES = ("64x32x48x10", "256x784x256x10")

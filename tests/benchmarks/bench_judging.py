@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from audit.catalogue import case_of
-from audit.judge import Subject, judge
-from reference import network
-from reference.acceptance import accept
-from reference.problem import PARAMETERS, Gradients, Problem
+from gradaudit.cases.catalogue import case_of
+from gradaudit.reference import network
+from gradaudit.reference.acceptance import accept
+from gradaudit.reference.problem import PARAMETERS, Gradients, Problem
+from gradaudit.verdicts.judge import Subject, judge
 
 SHAPES = ("5x4x10x3", "64x32x48x10", "256x784x256x10")
 #: So many random problems are judged to count false alarms; of the slow ones, fewer.

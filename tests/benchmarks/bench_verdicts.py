@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from audit.catalogue import case_of
-from audit.engine import Here, Lost, Name, Names, ordered
-from audit.processes import Workers
-from audit.random_problems import Sweep, batches
-from audit.sweep import work
-from reference.acceptance import accept
+from gradaudit.cases.catalogue import case_of
+from gradaudit.cases.random_problems import Sweep, batches
+from gradaudit.engines.base import Here, Lost, Name, Names, ordered
+from gradaudit.engines.local import Workers
+from gradaudit.reference.acceptance import accept
+from gradaudit.runs.sweep import work
 from tests.benchmarks.commands import audit
 
 WHO = (("numpy", "reference"), ("torch", "autograd"), ("jax", "jit"))

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def audit(*options: str, cache: Path | None = None) -> None:
-    """Call ``python -m audit``; with a folder in place of the one where compiled code is kept, if given."""
+    """Call ``python -m gradaudit``; with a folder in place of the one where compiled code is kept, if given."""
     environment = os.environ | ({"XDG_CACHE_HOME": str(cache)} if cache else {})
-    command = [sys.executable, "-m", "audit", *options]
+    command = [sys.executable, "-m", "gradaudit", *options]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,0 +1,105 @@
+"""The commands that list what there is: cases, formulas, what is known of the frameworks, mistakes, frameworks."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from gradaudit.adapters import FRAMEWORKS, adapter, installed
+from gradaudit.cases.catalogue import cases as catalogue_cases
+from gradaudit.mistakes import MISTAKES
+from gradaudit.mistakes.detection import matrix, uncaught
+from gradaudit.reference.ledger import ledger as source_ledger
+from gradaudit.report import console, terminal
+from gradaudit.verdicts.expected import known, reproduced
+
+
+class NothingSelected(Exception):
+    """The words given with -k occur together in no id."""
+
+
+def cases(options: argparse.Namespace) -> int:
+    """Print the edge cases with their reasons, and the ids of their cases."""
+    chosen = catalogue_cases(options.cases, options.dtypes, options.seed)
+    chosen = [case for case in chosen if all(word in case.id for word in options.words.split())]
+    if not chosen:
+        raise NothingSelected(f"no case's id contains {options.words!r}")
+    for edge in dict.fromkeys(case.edge for case in chosen):
+        ids = [case.id for case in chosen if case.edge is edge]
+        print(f"{edge.name} ({edge.family}): {edge.reason}\n    catches {edge.catches}")
+        print("".join(f"    {case_id}\n" for case_id in ids))
+    print(f"{len(chosen)} cases")
+    return 0
+
+
+def ledger_table() -> dict[str, Any]:
+    """The ledger as a table of run.json."""
+    rows = source_ledger()
+    wrong = sum(row.verdict == "does not hold" for row in rows)
+    return {
+        "title": "the source's formulas",
+        "columns": ["formula", "as printed", "verdict", "what holds instead", "evidence"],
+        "note": f"{wrong} of the source's {len(rows)} formulas do not hold",
+        "text": True,
+        "rows": [[row.name, row.printed, row.verdict, row.instead, row.evidence] for row in rows],
+    }
+
+
+def ledger(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
+    """Print the source's formulas, whether they hold, and the evidence."""
+    rows = source_ledger()
+    for row in rows:
+        print(f"{row.name} = {row.printed}\n    {row.verdict}")
+        if row.instead != "as printed":
+            print(f"    instead: {row.instead}")
+        print(f"    evidence: {row.evidence}")
+    wrong = sum(row.verdict == "does not hold" for row in rows)
+    print(f"{wrong} of the source's {len(rows)} formulas do not hold")
+    return 0
+
+
+def findings(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
+    """Print what is known of the frameworks; run the reproductions of those that are installed."""
+    there = installed()
+    for one in (*known(), *known(kind="aside")):
+        print(f"{one.framework}: {one.reason}")
+        if one in known():
+            where = ", ".join(one.variants) or "every variant"
+            print(f"    in {where}: {', '.join(one.families) or 'every family'}; {', '.join(one.dtypes)}")
+        if one.link:
+            print(f"    {one.link}")
+        if one.reproduction:
+            said = reproduced(one) if one.framework in there else "not installed"
+            print(f"    python adapters/reproductions/{one.reproduction}: {said}")
+    return 0
+
+
+def mistakes(options: argparse.Namespace) -> int:
+    """Print which cases catch which known mistake; a mistake that none catches is a failure."""
+    chosen = [case for case in catalogue_cases(options.cases, options.dtypes, options.seed) if options.words in case.id]
+    if not chosen:
+        raise NothingSelected(f"no case's id contains {options.words!r}")
+    table = matrix(tuple(chosen))
+    printer = terminal.console()
+    console.show_table(printer, table)
+    for mistake in MISTAKES.values():
+        printer.print(f"{mistake.name}: {mistake.sentence} ({mistake.seen})", highlight=False, markup=False)
+    missed = uncaught(table)
+    print(
+        f"{len(MISTAKES) - len(missed)} of {len(MISTAKES)} mistakes caught"
+        + "".join(f"; not {name}" for name in missed)
+    )
+    return 1 if missed else 0
+
+
+def frameworks(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
+    """Print what could be judged, and what is installed."""
+    there = installed()
+    for name, (_, package) in FRAMEWORKS.items():
+        if name not in there:
+            print(f"{name}: not installed (needs {package})")
+            continue
+        judged = adapter(name)
+        versions = ", ".join(f"{package} {version}" for package, version in judged.versions().items())
+        print(f"{name}: {versions}; variants {', '.join(judged.variants)}; dtypes {', '.join(judged.dtypes)}")
+    return 0

@@ -1,0 +1,71 @@
+"""A run as JUnit XML: a test case a finding, named as pytest names it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from xml.etree import ElementTree
+
+from gradaudit.verdicts.judge import Finding, describe
+
+#: What XML 1.0 cannot hold.
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: Verdict -> the element that says so; a pass has none.
+ELEMENTS = {
+    "wrong": "failure",
+    "error": "error",
+    "crash": "error",
+    "timeout": "error",
+    "undecided": "skipped",
+    "skipped": "skipped",
+    "unsupported": "skipped",
+}
+
+
+def junit(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
+    """The XML document.
+
+    Parameters
+    ----------
+    run : mapping
+        The content of run.json.
+    findings : sequence of Finding
+        The findings; an expected one is skipped with its reason, and `undecided` is a failure if the run was strict.
+    """
+    suite = ElementTree.Element("testsuite", name="gradaudit")
+    counted = {"failure": 0, "error": 0, "skipped": 0}
+    for finding in findings:
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=_printable(f"audit.{finding.family}"), name=_printable(name(finding)), time="0"
+        )
+        element = _element(finding, strict=run["settings"]["strict"])
+        if element:
+            counted[element] += 1
+            said = ElementTree.SubElement(case, element, message=_printable(describe(finding) or finding.verdict))
+            said.set("type", finding.verdict)
+            said.text = _printable(finding.diagnosis)
+    suite.set("tests", str(len(findings)))
+    for element, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(attribute, str(counted[element]))
+    suites = ElementTree.Element("testsuites", dict(suite.attrib))
+    suites.append(suite)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def name(finding: Finding) -> str:
+    """What a finding is called: framework and variant, then the case."""
+    return f"{finding.framework}.{finding.variant}-{finding.case}"
+
+
+def _element(finding: Finding, strict: bool) -> str | None:
+    """The element of a finding's verdict."""
+    if finding.verdict == "undecided" and strict and not finding.expected:
+        return "failure"
+    element = ELEMENTS.get(finding.verdict)
+    return "skipped" if element and finding.expected else element
+
+
+def _printable(text: str) -> str:
+    """The text without what XML cannot hold."""
+    return _UNPRINTABLE.sub("\ufffd", text)

@@ -1,0 +1,104 @@
+"""What every form of the report says: the verdict in a sentence, who was judged, and the worst of each case family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from gradaudit.verdicts.judge import VERDICTS, Finding, Verdict
+
+Key = TypeVar("Key")
+
+
+class Cell(NamedTuple):
+    """What is shown of some findings: a text, the worst verdict, the worst ratio, and whether all of it is known."""
+
+    text: str
+    verdict: Verdict | None
+    ratio: float
+    known: bool = False
+
+
+def sentence(run: Mapping[str, Any]) -> str:
+    """The run in one sentence."""
+    verdicts = run["counts"]["verdicts"]
+    total = sum(verdicts.values())
+    part = {v: f" ({n} known)" for v, n in run["counts"]["known"].items()}
+    if lost := run["counts"]["offset"]:
+        part["undecided"] = f" ({lost} lost digits to a common offset)"
+    said = ", ".join(f"{verdicts[v]} {v}{part.get(v, '')}" for v in VERDICTS if verdicts[v]) or "nothing judged"
+    stale = len(run["tables"].get("stale", {"rows": []})["rows"])
+    said += f", {stale} expected that no longer show" if stale else ""
+    outcome = "PARTIAL, interrupted" if run["partial"] else "All as expected" if run["ok"] else "NOT as expected"
+    return f"{outcome}: {total} verdicts, {said}."
+
+
+def who(finding: Finding) -> str:
+    """Who was judged: framework and variant."""
+    return f"{finding.framework}.{finding.variant}"
+
+
+def unexpected(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings that are not as expected, `undecided` ones among them."""
+    return [finding for finding in findings if not finding.expected]
+
+
+def families(findings: Sequence[Finding]) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
+    """Case families by frameworks: the columns' names, and a row of cells for each family."""
+    columns = list(dict.fromkeys((f.framework, f.variant) for f in findings))
+    rows = []
+    for family, group in grouped(findings, lambda f: f.family).items():
+        by_column = grouped(group, lambda f: (f.framework, f.variant))
+        rows.append((family, [cell(by_column.get(column, [])) for column in columns]))
+    return [" ".join(column) for column in columns], rows
+
+
+def cell(findings: Sequence[Finding]) -> Cell:
+    """The worst verdicts, counted, or where all passed (of those that could be judged) the worst ratio."""
+    judged = [f for f in findings if f.verdict != "unsupported"] or list(findings)
+    ratio = max((f.ratio or 0.0 for f in judged), default=0.0)
+    for verdict in VERDICTS:
+        alike = [f for f in judged if f.verdict == verdict]
+        if alike and verdict != "pass":
+            known = all(f.expected for f in alike) and verdict != "unsupported"
+            return Cell(f"{len(alike)} {verdict}{' (known)' if known else ''}", verdict, ratio, known)
+    return Cell(f"{ratio:.2f}", "pass", ratio) if judged else Cell("", None, 0.0)
+
+
+def blind_share(findings: Sequence[Finding]) -> float | None:
+    """The share of entries, a mean over the passes, whose bounds are larger than they are; None without passes."""
+    shares = [finding.blind for finding in findings if finding.verdict == "pass" and finding.blind is not None]
+    return sum(shares) / len(shares) if shares else None
+
+
+def blindest(findings: Sequence[Finding]) -> Finding | None:
+    """The pass that says least: the one with the largest share of blind entries; None where no pass has any."""
+    blind = [finding for finding in findings if finding.verdict == "pass" and finding.blind]
+    return max(blind, key=lambda f: f.blind or 0.0, default=None)
+
+
+def grouped(findings: Sequence[Finding], key: Callable[[Finding], Key]) -> dict[Key, list[Finding]]:
+    """The findings by the value of `key`, in the order of appearance."""
+    groups: dict[Key, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(key(finding), []).append(finding)
+    return groups
+
+
+def explained(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
+    """The findings that are known, by framework and reason: in words, and the findings."""
+    known = [finding for finding in findings if finding.expected and finding.verdict not in ("pass", "unsupported")]
+    groups = grouped(known, lambda f: (f.framework, f.diagnosis))
+    return [(f"{framework}: {reason}", group) for (framework, reason), group in groups.items()]
+
+
+def replay_command(finding: Finding) -> str:
+    """The command that judges a framework's finding again."""
+    return f"python -m gradaudit replay {finding.case} --framework {finding.framework} --variant {finding.variant}"
+
+
+def caught(matrix: Mapping[str, Any]) -> str:
+    """The matrix of known mistakes in a sentence."""
+    missed = [row[0] for row in matrix["rows"] if not any(row[1:-1])]
+    number = f"{len(matrix['rows']) - len(missed)} of {len(matrix['rows'])}"
+    return f"{number} known mistakes are caught by these cases" + "".join(f"; not {name}" for name in missed)

@@ -1,0 +1,127 @@
+"""Several records as one: the shards of a run, and runs that judged other frameworks on the same cases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gradaudit.records import record
+from gradaudit.records.consistency import settings_of
+from gradaudit.records.record import Record, RecordError
+from gradaudit.records.versions import MAKERS
+from gradaudit.runs.run import Settings, gone_of, gone_table, plan, plan_hash
+from gradaudit.verdicts.judge import Finding
+
+
+def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
+    """The whole of a run from the records of all its shards; of several runs that judged other frameworks, one run.
+
+    Raises
+    ------
+    RecordError
+        If a shard or a finding is missing, foreign, or there twice, or the runs were not asked for the same.
+    """
+    runs: dict[str, list[Record]] = {}
+    for one in records:
+        runs.setdefault(one.run["plan"], []).append(one)
+    first = records[0].run["settings"]
+    for one in records:
+        _check_maker(one, records[0])
+        if one.run["settings"].get("cases") == "sweep":
+            raise RecordError(
+                f"{one.folder} is a sweep's, which keeps no passes to merge; use its --workers or --engine"
+            )
+        differing = [key for key in first if key != "who" and one.run["settings"][key] != first[key]]
+        if differing:
+            folders = f"{one.folder} is of another run than {records[0].folder}"
+            raise RecordError(f"{folders}: its {differing[0]} is not the same; merge runs that were asked for the same")
+    of_id: dict[str, Finding] = {}
+    for parts in runs.values():
+        for name, finding in _whole(parts).items():
+            if name in of_id:
+                raise RecordError(f"{name} was judged by two of these runs; give one of them")
+            of_id[name] = finding
+    who = [pair for parts in runs.values() for pair in parts[0].run["settings"]["who"]]
+    settings = {**first, "who": who}
+    asked = _settings({"settings": settings})
+    planned = plan(asked)
+    found = [of_id[item.id] for item in planned]
+    gone = gone_of(asked, found)
+    whole = {**records[0].run, **record.run_of(found, asked.strict, partial=False, gone=gone)}
+    return whole | {
+        "settings": settings,
+        "plan": plan_hash(planned),
+        "versions": _united(parts[0].run["versions"] for parts in runs.values()),
+        "shard": "1/1",
+        "timings": {"seconds": round(sum(one.run["timings"]["seconds"] for one in records), 3)},
+        "tables": _tables([parts[0].run["tables"] for parts in runs.values()]) | gone_table(gone),
+    }, found
+
+
+def _check_maker(one: Record, other: Record) -> None:
+    """Make sure that two records were made by the same gradaudit."""
+    for name in MAKERS:
+        mine, its = (record.run["versions"].get(name, "unknown") for record in (one, other))
+        if mine != its:
+            said = f"{one.folder} was made with {name} {mine}, {other.folder} with {name} {its}"
+            raise RecordError(f"{said}; make both with the same one, or `compare` them")
+
+
+def _whole(parts: Sequence[Record]) -> dict[str, Finding]:
+    """The findings of all shards of one run, by their items' names."""
+    first = parts[0]
+    for other in parts[1:]:
+        for key in ("settings", "versions"):
+            if other.run[key] != first.run[key]:
+                raise RecordError(f"{other.folder} is of another run than {first.folder}: its {key} is not the same")
+    planned = [item.id for item in plan(_settings(first.run))]
+    of_id: dict[str, Finding] = {}
+    for part in parts:
+        for finding in part.findings:
+            name = f"{finding.framework}.{finding.variant}-{finding.case}"
+            if name in of_id:
+                raise RecordError(f"{name} is there twice, the second time in {part.folder}; give each shard once")
+            of_id[name] = finding
+    foreign, missing = sorted(of_id.keys() - set(planned)), [name for name in planned if name not in of_id]
+    if foreign:
+        raise RecordError(f"{foreign[0]} does not belong to this run (nor do {len(foreign) - 1} others)")
+    if missing:
+        shards = ", ".join(part.run["shard"] for part in parts)
+        raise RecordError(
+            f"{len(missing)} of {len(planned)} findings are missing, {missing[0]} among them; "
+            f"there are the shards {shards}: expected every I of I/N"
+        )
+    return of_id
+
+
+def _united(versions: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The versions of all runs; where a package has two, both."""
+    united: dict[str, list[str]] = {}
+    for of_run in versions:
+        for package, version in of_run.items():
+            if version not in united.setdefault(package, []):
+                united[package].append(version)
+    return {package: ", ".join(of_package) for package, of_package in united.items()}
+
+
+def _tables(of_runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The runs' tables, the rows of one below those of the other; a row that is there already is left out."""
+    united: dict[str, Any] = {}
+    for tables in of_runs:
+        for name, table in tables.items():
+            before = united.get(name)
+            if before is None or before["columns"] != table["columns"]:
+                united.setdefault(name, table)
+                continue
+            seen = {json.dumps(row[:1]) for row in before["rows"]}
+            new = [row for row in table["rows"] if json.dumps(row[:1]) not in seen]
+            united[name] = {**before, "rows": [*before["rows"], *new]}
+    return united
+
+
+def _settings(run: Mapping[str, Any]) -> Settings:
+    """What a run was asked for; that it is no sweep was checked before."""
+    settings = settings_of(run)
+    assert isinstance(settings, Settings)
+    return settings

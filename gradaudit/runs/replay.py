@@ -1,0 +1,141 @@
+"""One finding again, entry by entry: what was got, what is exact, and where the entry comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradaudit.adapters import adapter
+from gradaudit.adapters.calls import hand_over
+from gradaudit.reference.acceptance import Acceptance, accept
+from gradaudit.reference.problem import TENSORS, Gradients, Problem
+from gradaudit.runs.run import Item, finding, problem
+from gradaudit.verdicts.judge import Comparison, Finding, Subject, compare, judge
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the loss or a gradient.
+
+    Attributes
+    ----------
+    tensor, index : str, tuple of int
+        Which.
+    got, exact, error, bound, ratio : float
+        As in a finding.
+    place : str
+        Which unit, class, feature or sample it belongs to, and the state of the unit's kink.
+    """
+
+    tensor: str
+    index: tuple[int, ...]
+    got: float
+    exact: tuple[float, float]
+    error: float
+    bound: float
+    ratio: float
+    place: str
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A finding, how many entries lie outside their bounds, and the entries with the largest ratios."""
+
+    finding: Finding
+    outside: int
+    total: int
+    entries: tuple[Entry, ...]
+
+
+def replay(item: Item, number: int) -> Replay:
+    """Judge an item again and look at its `number` worst entries.
+
+    Raises
+    ------
+    PrecisionExhausted
+        If the exact values were not found.
+    """
+    acceptance = accept(problem(item))
+    found = finding(item, acceptance)
+    if found.tensor is None:  # no gradients that could be compared
+        return Replay(found, 0, 0, ())
+    edge = item.case.edge
+    gradients = adapter(item.framework).gradients(hand_over(acceptance.problem, edge.layout, edge.labels), item.variant)
+    return _looked_at(found, gradients, acceptance, number)
+
+
+def replay_problem(posed: Problem, name: str, framework: str, variant: str, number: int) -> Replay:
+    """Judge a variant of a framework on a problem that is no case, and look at its `number` worst entries.
+
+    Raises
+    ------
+    PrecisionExhausted
+        If the exact values were not found.
+    """
+    acceptance = accept(posed)
+    gradients = adapter(framework).gradients(hand_over(posed), variant)
+    found = judge(Subject(name, "", framework, variant, posed.dtype.name), gradients, acceptance)
+    return Replay(found, 0, 0, ()) if found.tensor is None else _looked_at(found, gradients, acceptance, number)
+
+
+def _looked_at(found: Finding, gradients: Gradients, acceptance: Acceptance, number: int) -> Replay:
+    """The worst entries of gradients."""
+    compared = {name: compare(getattr(gradients, name), acceptance, name) for name in TENSORS}
+    ranked = sorted(
+        (-float(ratio), order, index)
+        for order, name in enumerate(TENSORS)
+        for index, ratio in np.ndenumerate(compared[name].ratio)
+    )
+    worst = tuple(
+        _entry(TENSORS[order], index, compared[TENSORS[order]], acceptance) for _, order, index in ranked[:number]
+    )
+    return Replay(found, sum(ratio < -1 for ratio, _, _ in ranked), len(ranked), worst)
+
+
+def _entry(name: str, index: tuple[int, ...], compared: Comparison, acceptance: Acceptance) -> Entry:
+    exact = acceptance.exact.tensors[name]
+    return Entry(
+        tensor=name,
+        index=index,
+        got=float(compared.got[index]),
+        exact=(float(exact.hi[index]), float(exact.lo[index])),
+        error=float(compared.error[index]),
+        bound=float(compared.bound[index]),
+        ratio=float(compared.ratio[index]),
+        place=_place(name, index, acceptance),
+    )
+
+
+def _place(name: str, index: tuple[int, ...], acceptance: Acceptance) -> str:
+    """Where an entry comes from, in words."""
+    if name == "loss":
+        worst = int(acceptance.exact.losses.argmax())
+        return f"the largest loss is that of sample {worst}, {acceptance.exact.losses[worst]:.6g}"
+    if name == "b2":
+        return f"class {index[0]}, the label of {_samples(acceptance.problem.y == index[0])}"
+    unit = index[0] if name in ("b1", "W2") else index[1]
+    of = {"W1": f"feature {index[0]}, ", "W2": f"class {index[-1]}, ", "b1": ""}[name]
+    return f"{of}unit {unit}: {_kink(unit, acceptance)}"
+
+
+def _kink(unit: int, acceptance: Acceptance) -> str:
+    """On which side of the ReLU's kink a unit is, sample by sample."""
+    sign, unsure = acceptance.exact.sign[:, unit], acceptance.bound.kinks[:, unit]
+    states = {
+        "active in": (sign > 0) & ~unsure,
+        "inactive in": (sign < 0) & ~unsure,
+        "exactly at its kink in": (sign == 0) & ~unsure,
+        "at a kink that rounding decides in": unsure,
+    }
+    return ", ".join(f"{state} {_samples(where)}" for state, where in states.items() if where.any())
+
+
+def _samples(where: np.ndarray) -> str:
+    """Some samples in words."""
+    numbers = np.flatnonzero(where)
+    if len(numbers) == len(where):
+        return "every sample"
+    if len(numbers) > 5:
+        return f"{len(numbers)} of {len(where)} samples"
+    return f"sample{'s' if len(numbers) != 1 else ''} {', '.join(map(str, numbers))}" if len(numbers) else "no sample"

@@ -1,0 +1,1 @@
+"""The judge of the two-layer network: a finding, and what is expected of whom."""
