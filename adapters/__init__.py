@@ -1,13 +1,20 @@
-"""Those who are judged: one module a framework, imported only when it is asked for."""
+"""Those who are judged: one module a framework, imported only when it is asked for.
+
+A package of others adds an adapter by an entry point of the group ``gradaudit.adapters``: the framework's name, and
+``module`` or ``module:object`` with the members of `gradaudit.adapters.protocol.Adapter`.
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from gradaudit.adapters.protocol import Adapter
 
+GROUP = "gradaudit.adapters"
 #: Framework -> (its adapter's module, the package that it needs), in the order of the reports.
 FRAMEWORKS = {
     "numpy": ("gradaudit.adapters.numpy_reference", "numpy"),
@@ -26,12 +33,29 @@ FRAMEWORKS = {
 
 
 class FrameworkError(LookupError):
-    """A framework that is unknown or not installed."""
+    """A framework that is unknown, not installed, or there twice."""
+
+
+@lru_cache(maxsize=1)
+def _of_others() -> dict[str, EntryPoint]:
+    """The adapters of other packages, by the names of their frameworks."""
+    points: dict[str, EntryPoint] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        if point.name in FRAMEWORKS or point.name in points:
+            raise FrameworkError(f"{point.value} offers an adapter {point.name!r}, which is there; rename or remove it")
+        points[point.name] = point
+    return points
+
+
+def frameworks() -> dict[str, str]:
+    """Every framework and the package that it needs, those of other packages last."""
+    own = {name: package for name, (_, package) in FRAMEWORKS.items()}
+    return own | {name: point.module.partition(".")[0] for name, point in _of_others().items()}
 
 
 def installed() -> list[str]:
-    """The frameworks whose package is there, found without importing it."""
-    return [name for name, (_, package) in FRAMEWORKS.items() if importlib.util.find_spec(package)]
+    """The frameworks whose package is there, which is not imported for that."""
+    return [name for name, package in frameworks().items() if importlib.util.find_spec(package)]
 
 
 def adapter(name: str) -> Adapter:
@@ -42,11 +66,14 @@ def adapter(name: str) -> Adapter:
     FrameworkError
         If there is no such framework, or its package is not installed.
     """
-    if name not in FRAMEWORKS:
-        raise FrameworkError(f"there is no framework {name!r}; expected one of {', '.join(FRAMEWORKS)}")
-    module, package = FRAMEWORKS[name]
-    if not importlib.util.find_spec(package):
+    packages = frameworks()
+    if name not in packages:
+        raise FrameworkError(f"there is no framework {name!r}; expected one of {', '.join(packages)}")
+    if not importlib.util.find_spec(packages[name]):
+        package = packages[name]
         raise FrameworkError(
             f"{name} is not installed; expected the package {package}: install it, or leave {name} out"
         )
-    return cast(Adapter, importlib.import_module(module))
+    if name in FRAMEWORKS:
+        return cast(Adapter, importlib.import_module(FRAMEWORKS[name][0]))
+    return cast(Adapter, _of_others()[name].load())

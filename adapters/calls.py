@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,22 +69,32 @@ def hand_over(problem: Problem, layout: str = "C", labels: str = "int64", reg: f
     )
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Answer:
     """What came of one call.
 
     Attributes
     ----------
+    outcome : {"gradients", "raised", "crash", "timeout"}
+        What happened; the last two only where it was called in another process.
     gradients : Gradients or None
-        Copies of what it returned; None where it raised.
-    error : Exception, SystemExit or None
-        What it raised.
+        Copies of what it returned.
+    message : str
+        Why there are no gradients.
     changed : tuple of str
         The inputs that are no longer what was handed over, and EARLIER where a call before is affected.
+    warnings : tuple of str
+        What it warned of, where that was recorded.
+    error : Exception, SystemExit or None
+        What it raised, where it was called in this process.
     """
 
-    gradients: Gradients | None
-    error: BaseException | None
-    changed: tuple[str, ...]
+    outcome: Literal["gradients", "raised", "crash", "timeout"]
+    gradients: Gradients | None = None
+    message: str = ""
+    changed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: BaseException | None = None
 
 
 class Caller:
@@ -99,7 +110,7 @@ class Caller:
         self._function = function
         self._earlier: deque[tuple[Gradients, Gradients]] = deque(maxlen=WATCHED)
 
-    def __call__(self, problem: Problem, layout: str = "C", labels: str = "int64", reg: float | None = None) -> Outcome:
+    def __call__(self, problem: Problem, layout: str = "C", labels: str = "int64", reg: float | None = None) -> Answer:
         """Call it once on a problem; Ctrl-C alone is raised."""
         inputs = hand_over(problem, layout, labels, reg)
         gradients = error = None
@@ -113,10 +124,10 @@ class Caller:
             changed += (EARLIER,)
         self._earlier = deque(still, maxlen=WATCHED)
         if gradients is None:
-            return Outcome(None, error, changed)
+            return Answer("raised", message=in_words(error), changed=changed, error=error)
         copies = Gradients(**{name: np.array(getattr(gradients, name)) for name in TENSORS})
         self._earlier.append((gradients, copies))
-        return Outcome(copies, None, changed)
+        return Answer("gradients", copies, changed=changed)
 
 
 def _same(gradients: Gradients, copies: Gradients) -> bool:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
-from gradaudit.adapters.calls import Caller, Outcome, in_words
+from gradaudit.adapters.calls import Answer, Caller, in_words
 from gradaudit.adapters.candidate import CandidateError, call, load
 from gradaudit.adapters.messages import Call, Reply, receive, send
 from gradaudit.reference.problem import TENSORS, Problem
 
-#: What a candidate's process is given of the project, as paths from its root.
+#: What a candidate's process is given of the project, as paths in the package.
 PRIVATE = (
     *(f"adapters/{n}.py" for n in ("calling", "calls", "candidate", "messages", "networks", "protocol", "python2")),
     *(f"adapters/{n}.py" for n in ("serving", "stand_ins")),
@@ -50,36 +51,34 @@ def serve(target: str, hears: int, answers: int, memory: int, path: list[str]) -
     send(answers, Reply(), {})
     while True:
         try:
-            asked, arrays = receive(hears, Call, LONGEST)
+            request, arrays = receive(hears, Call, LONGEST)
         except EOFError:
             return
-        outcome, warned = _outcome(caller, asked, Problem(**arrays, reg=0.0))
-        reply = Reply(_message(outcome), list(outcome.changed), warned)
-        gradients = outcome.gradients
+        answer = _answer(caller, request, Problem(**arrays, reg=0.0))
+        reply = Reply(_message(answer), list(answer.changed), list(answer.warnings))
+        gradients = answer.gradients
         send(answers, reply, {} if gradients is None else {name: getattr(gradients, name) for name in TENSORS})
 
 
-def _outcome(caller: Caller, asked: Call, problem: Problem) -> tuple[Outcome, list[str]]:
+def _answer(caller: Caller, request: Call, problem: Problem) -> Answer:
     """Call the candidate once; what came of it, and what it warned of."""
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as records:
         warnings.simplefilter("always")
         try:
-            outcome = caller(problem, asked.layout, asked.labels, asked.reg)
+            answer = caller(problem, request.layout, request.labels, request.reg)
         except KeyboardInterrupt as error:  # the candidate's own: Ctrl-C is the audit's
-            outcome = Outcome(None, error, ())
-    texts = {" ".join(f"{w.category.__name__}: {w.message}".split()) for w in caught}
+            answer = Answer("raised", message=in_words(error), error=error)
+    texts = {" ".join(f"{w.category.__name__}: {w.message}".split()) for w in records}
     ours = sorted(text for text in texts if text.startswith("Adaptation: "))
-    others = sorted(texts - set(ours))
-    return outcome, [_text(text, 4000) for text in ours[:20]] + [_text(text, 200) for text in others[:5]]
+    rest = sorted(texts - set(ours))
+    return replace(answer, warnings=(*(_text(t, 4000) for t in ours[:20]), *(_text(t, 200) for t in rest[:5])))
 
 
-def _message(outcome: Outcome) -> str:
+def _message(answer: Answer) -> str:
     """Why there are no gradients; empty where there are."""
-    if outcome.gradients is not None:
-        return ""
-    if isinstance(outcome.error, MemoryError):
+    if isinstance(answer.error, MemoryError):
         return "MemoryError: it took more memory than it may"
-    return _text(in_words(outcome.error), 1000)
+    return _text(answer.message, 1000)
 
 
 def _text(text: str, longest: int) -> str:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from tests.browser import browser, open_page
 
 PICTURE = Path(__file__).parent / "page.png"

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from gradaudit.errors import GradientError, InputError, UndecidedError, UnsupportedError
     from gradaudit.judge import Finding, Report
 
+__version__ = "0.2.0"
+
 #: Name -> the module that it is from.
 _FROM = {
     **dict.fromkeys(("check", "gradient"), "checking"),

@@ -52,7 +52,7 @@ class Bound:
     kinks: NDArray[np.bool_]
 
     @property
-    def power(self) -> float:
+    def resolution(self) -> float:
         """The largest bound relative to its tensor's natural size: how small an error is certain to be seen."""
         return max(_relative(float(E.max()), self.sizes[name]) for name, E in self.tensors.items())
 

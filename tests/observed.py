@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from gradaudit.adapters.calls import Caller, in_words
+from gradaudit.adapters.calls import Caller
 from gradaudit.cases.catalogue import Case
 from gradaudit.mistakes.observation import Observation
 from gradaudit.reference.acceptance import Acceptance, accept
-from gradaudit.verdicts.judge import Finding, Subject, judge
+from gradaudit.verdicts.judge import Subject, judge_answer
 
 
 @lru_cache(maxsize=512)
@@ -22,11 +22,7 @@ def observed(caller: Caller, cases: Sequence[Case]) -> list[Observation]:
     observations = []
     for case in cases:
         acceptance, subject = _acceptance(case), Subject(case.id, case.family, "", "", case.dtype)
-        gradients, error, changed = caller(acceptance.problem, case.edge.layout, case.edge.labels)
-        finding = (
-            Finding(*subject, verdict="error", expected=False, message=in_words(error))
-            if gradients is None
-            else judge(subject, gradients, acceptance, changed)
-        )
-        observations.append(Observation(case, acceptance, gradients, changed, finding))
+        answer = caller(acceptance.problem, case.edge.layout, case.edge.labels)
+        finding = judge_answer(subject, answer, acceptance)
+        observations.append(Observation(case, acceptance, answer.gradients, answer.changed, finding))
     return observations

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.candidate import cage
 from gradaudit.candidate.cage import NOTES, Kind, best
 from gradaudit.candidate.isolation import Isolated

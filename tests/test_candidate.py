@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.adapters.calls import hand_over
 from gradaudit.adapters.candidate import CandidateError, call, load
 from gradaudit.candidate.audit import Report
@@ -40,12 +40,12 @@ def test_a_correct_implementation_passes_and_is_diagnosed_with_nothing(name: str
 def test_a_loss_that_is_no_number_is_not_taken_for_a_known_mistake() -> None:
     """Nor for one whose signature, fitting float32, a NaN has too."""
     diagnosis = audited("misbehaving", "loss_is_nan").diagnosis
-    assert (diagnosis.named, diagnosis.unknown) == ((), ("loss",))
+    assert (diagnosis.mistakes, diagnosis.unknown) == ((), ("loss",))
 
 
 def test_another_shape_is_called_so() -> None:
     diagnosis = audited("misbehaving", "column_biases", words=TOY).diagnosis
-    assert (diagnosis.named, diagnosis.unknown, diagnosis.misshapen) == ((), (), ("b1", "b2"))
+    assert (diagnosis.mistakes, diagnosis.unknown, diagnosis.misshapen) == ((), (), ("b1", "b2"))
     assert diagnosis.brief == "another shape than expected: b1, b2"
 
 

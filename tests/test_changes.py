@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.records.consistency import counts, finding_of
 from gradaudit.records.versions import MAKERS
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.records import record
 from gradaudit.records.versions import made_by
 from gradaudit.reference import network
@@ -226,7 +226,7 @@ def test_frameworks_are_listed_with_their_versions(capsys: pytest.CaptureFixture
 def test_a_framework_that_is_not_installed_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import gradaudit.adapters
+    from gradaudit import adapters
 
     monkeypatch.setitem(adapters.FRAMEWORKS, "absent", ("adapters.absent", "absent_package"))
     assert command_line.main(["frameworks"]) == 0

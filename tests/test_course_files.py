@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.adapters.candidate import CandidateError, load
 from gradaudit.adapters.python2 import python2
 from gradaudit.adapters.stand_ins import OLD_NAMES, PACKAGES, Bar, StandIns
@@ -95,7 +95,7 @@ def test_a_network_of_the_canonical_regulariser_is_wrong_in_another_convention()
 
 def test_a_mistake_beside_the_decay_of_the_biases_is_named() -> None:
     report = audited("courses_functions:biases_too_without_mean", bias_decay=True)
-    assert [one.mistake for one in report.diagnosis.named] == ["mean_missing"]
+    assert [one.mistake for one in report.diagnosis.mistakes] == ["mean_missing"]
 
 
 WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {

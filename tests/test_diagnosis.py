@@ -56,7 +56,7 @@ def test_every_known_mistake_is_named_on_problems_it_was_not_tuned_on(name: str)
     if name == "x_for_h":
         chosen = tuple(c for c in posed("standard") if c.edge.name == "random" and c.dtype == "float64")
     result = diagnose(observed(MISTAKES[name].caller(), chosen))
-    assert [one.mistake for one in result.named] == [name]
+    assert [one.mistake for one in result.mistakes] == [name]
     assert MISTAKES[name].sentence in result.text
     assert MISTAKES[name].instead in result.text
 
@@ -85,12 +85,12 @@ def together(*names: str) -> Diagnosis:
 @pytest.mark.parametrize("names", PAIRS, ids="+".join)
 def test_of_two_mistakes_both_are_named_and_no_third(names: tuple[str, str]) -> None:
     result = together(*names)
-    assert {one.mistake for one in result.named} == set(names)
+    assert {one.mistake for one in result.mistakes} == set(names)
     assert result.unknown == ()
 
 
 def test_two_mistakes_are_named_with_their_tensors() -> None:
-    named = together("mask_missing_in_b1", "l2_halved_in_loss").named
+    named = together("mask_missing_in_b1", "l2_halved_in_loss").mistakes
     assert {(one.mistake, one.tensors) for one in named} == {
         ("mask_missing_in_b1", ("b1",)),
         ("l2_halved_in_loss", ("loss",)),
@@ -103,7 +103,7 @@ def test_what_equals_no_known_mistake_is_called_unknown() -> None:
         return Gradients(np.asarray(loss), **{**grads, "W2": 3 * grads["W2"]})
 
     result = diagnose(observed(Caller(tripled), posed("quick")))
-    assert (result.named, result.unknown) == ((), ("W2",))
+    assert (result.mistakes, result.unknown) == ((), ("W2",))
     assert "W2 equal no known mistake's" in result.text
 
 
@@ -116,12 +116,12 @@ def test_every_mistake_of_a_course_file_is_named_and_no_other(file: str, name: s
     result = diagnosis(file, name)
     names = COURSES[file, name]
     if names == {"bias_regularised"}:  # a convention, which is said instead, and alone
-        assert result.named == ()
+        assert result.mistakes == ()
         assert "accept it with --bias-decay" in result.text
         return
     # where nothing is shifted, log p and log-softmax overflow on the same cases: one name says it all
     unseen: set[str] = {"log_of_softmax"} if "no_shift" in names else set()
-    assert {one.mistake for one in result.named} == names - unseen
+    assert {one.mistake for one in result.mistakes} == names - unseen
     assert result.unknown == ()
 
 
@@ -129,7 +129,7 @@ def test_every_mistake_of_a_course_file_is_named_and_no_other(file: str, name: s
 def test_every_mistake_of_a_notebook_is_named_and_no_other(name: str) -> None:
     """The softmax over samples in its two forms; float32 inside, which is NaN on the largest numbers; biases' decay."""
     result = of(getattr(outsiders, name))
-    assert {one.mistake for one in result.named} == outsiders.MISTAKEN[name]
+    assert {one.mistake for one in result.mistakes} == outsiders.MISTAKEN[name]
     assert result.unknown == ()
 
 
@@ -149,13 +149,13 @@ def test_float32_inside_overflows_on_the_largest_numbers() -> None:
 )
 def test_of_regularised_biases_diagnosis_and_note_agree(name: str, note: str) -> None:
     report = audit_implementation(f"{FILES / 'outsiders.py'}:{name}", cases="quick", seed=ANOTHER_SEED)
-    assert {one.mistake for one in report.diagnosis.named} == outsiders.MISTAKEN[name]
+    assert {one.mistake for one in report.diagnosis.mistakes} == outsiders.MISTAKEN[name]
     assert [text.startswith(note) for text in report.notes if "its own loss" in text] == [True]
 
 
 def test_biases_regularised_in_loss_and_gradient_alone_are_a_convention_and_no_mistake() -> None:
     report = audit_implementation(f"{FILES / 'outsiders.py'}:bias_in_both", cases="quick", seed=ANOTHER_SEED)
-    assert report.diagnosis.named == ()
+    assert report.diagnosis.mistakes == ()
     assert "accept it with --bias-decay" in report.notes[0]
     assert not any("its own loss" in note for note in report.notes)
 
@@ -163,12 +163,12 @@ def test_biases_regularised_in_loss_and_gradient_alone_are_a_convention_and_no_m
 @pytest.mark.parametrize("name", NOTHING)
 def test_a_near_miss_has_no_name(name: str) -> None:
     result = diagnosis("near_misses", name)
-    assert result.named == ()
+    assert result.mistakes == ()
     assert result.text
 
 
 def test_gradients_that_are_all_zero_are_called_so() -> None:
-    assert [one.mistake for one in diagnosis("near_misses", "zeros").named] == ["gradients_zero"]
+    assert [one.mistake for one in diagnosis("near_misses", "zeros").mistakes] == ["gradients_zero"]
 
 
 def test_two_gradients_that_are_zero_are_not_called_all() -> None:
@@ -178,13 +178,13 @@ def test_two_gradients_that_are_zero_are_not_called_all() -> None:
         loss, g = evaluate({}, **dict(zip(Inputs._fields, arrays, strict=True)))
         return loss, {"W1": 0 * g["W1"], "b1": 3 * g["b1"], "W2": 0 * g["W2"], "b2": 3 * g["b2"]}
 
-    assert of(partly_zero).named == ()
+    assert of(partly_zero).mistakes == ()
 
 
 def test_another_shape_hides_no_other_mistake() -> None:
     result = diagnosis("near_misses", "columns_without_mean")
     assert result.misshapen == ("b1", "b2")
-    assert [one.mistake for one in result.named] == ["mean_missing"]
+    assert [one.mistake for one in result.mistakes] == ["mean_missing"]
 
 
 def test_a_result_that_hangs_on_the_first_call_is_noticed() -> None:
@@ -214,7 +214,7 @@ def of(implementation: Implementation, selection: str = "quick") -> Diagnosis:
 )
 def test_fewer_bits_in_float32_alone_are_told_by_their_errors(name: str, bits: int, formats: str) -> None:
     result = of(getattr(narrow, name))
-    assert (result.named, result.unknown) == ((), ())
+    assert (result.mistakes, result.unknown) == ((), ())
     assert result.text.startswith("float64 is right on ")
     assert f", as if products had {bits} bits ({formats})" in result.remark
 
@@ -223,17 +223,17 @@ def test_fewer_bits_in_float32_alone_are_told_by_their_errors(name: str, bits: i
 def test_a_loss_scale_that_overflows_is_counted_and_has_no_name(name: str) -> None:
     """Most gradients are infinite there, or most are right: nothing is said of bits."""
     result = of(getattr(narrow, name))
-    assert (result.named, result.unknown) == ((), ())
+    assert (result.mistakes, result.unknown) == ((), ())
     assert re.fullmatch(r"float64 is right on (\d+) of \1; float32 is wrong on \d+ of \d+", result.remark)
 
 
 def test_inputs_changed_in_place_are_named_first() -> None:
-    names = [one.mistake for one in diagnosis("near_misses", "centred_in_place").named]
+    names = [one.mistake for one in diagnosis("near_misses", "centred_in_place").mistakes]
     assert names[:1] == ["inputs_changed"]
 
 
 def test_the_note_of_another_convention_comes_first_alone() -> None:
     report = audit_implementation(f"{FILES / 'misbehaving.py'}:half_l2", cases="quick")
-    assert report.diagnosis.named == ()
+    assert report.diagnosis.mistakes == ()
     assert "accept it with --l2 half" in report.notes[0]
     assert not any("its own loss" in note for note in report.notes)

@@ -10,7 +10,8 @@ import pytest
 from gradaudit.cases.catalogue import case_of
 from gradaudit.mistakes import MISTAKES, Mistake
 from gradaudit.mistakes.composition import equal
-from gradaudit.mistakes.diagnosis import Observation, diagnose
+from gradaudit.mistakes.diagnosis import diagnose
+from gradaudit.mistakes.observation import Observation
 from gradaudit.verdicts.judge import Subject, judge
 from tests.answers import acceptance_of
 from tests.observed import observed
@@ -23,7 +24,8 @@ RIGHT = Mistake("none", "", "", "")
 def test_what_differs_from_a_mistake_by_more_than_twice_the_bound_is_not_it(bounds: float, known: bool) -> None:
     case = case_of("5x4x10x3-reg_0-random-float64-s0")
     accepted = acceptance_of(case)
-    mistaken, _, changed = MISTAKES["mask_forgotten"].caller()(accepted.problem, "C", "int64")
+    answer = MISTAKES["mask_forgotten"].caller()(accepted.problem, "C", "int64")
+    mistaken, changed = answer.gradients, answer.changed
     assert mistaken is not None
     assert abs(mistaken.b1).max() <= accepted.bound.sizes["b1"]  # so that nothing is scaled up
     moved = replace(mistaken, b1=mistaken.b1 + bounds * accepted.bound.tensors["b1"])

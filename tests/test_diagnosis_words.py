@@ -14,7 +14,7 @@ from gradaudit.adapters.calls import Caller
 from gradaudit.adapters.protocol import Inputs
 from gradaudit.candidate.audit import Report
 from gradaudit.cases.catalogue import case_of, cases
-from gradaudit.commands import diagnosis_tables
+from gradaudit.commands.candidate import tables
 from gradaudit.mistakes import MISTAKES, evaluate
 from gradaudit.mistakes.diagnosis import diagnose
 from gradaudit.reference.problem import Gradients
@@ -80,7 +80,7 @@ def test_an_entry_that_should_be_0_is_shown_where_no_other_is_wrong() -> None:
 
 
 def rows_of(report: Report) -> list[list[str]]:
-    rows: list[list[str]] = diagnosis_tables(report)["diagnosis"]["rows"]
+    rows: list[list[str]] = tables(report)["diagnosis"]["rows"]
     return rows
 
 

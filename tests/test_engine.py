@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gradaudit.engines import base as engines
-from gradaudit.engines.base import Engine, EngineError, Here, Lost, Name, Names, Results, ordered
+from gradaudit.engines.base import Engine, EngineError, Here, Lost, Name, Names, Results, in_order
 from gradaudit.engines.local import Workers
 
 BATCHES: list[Names] = [tuple((str(n), "") for n in range(k, k + 4)) for k in range(0, 40, 4)]
@@ -75,7 +75,7 @@ def workers() -> Iterator[Engine]:
 
 
 def results(engine: Engine, work: engines.Work, batches: list[Names]) -> list[str]:
-    settled = [(names, list(found)) for names, found in ordered(engine, work, batches, given_up)]
+    settled = [(names, list(found)) for names, found in in_order(engine, work, batches, given_up)]
     assert [names for names, _ in settled] == batches
     return [result for _, of_batch in settled for result in of_batch]
 
@@ -96,7 +96,7 @@ def test_no_more_batches_are_under_way_than_the_engine_wants(workers: Engine) ->
             taken.append(number)
             yield names
 
-    for done, (_, found) in enumerate(ordered(workers, echo, counted(), given_up)):
+    for done, (_, found) in enumerate(in_order(workers, echo, counted(), given_up)):
         assert len(list(found)) == 4
         assert len(taken) - done <= workers.ahead
 
@@ -145,4 +145,4 @@ def test_results_that_are_not_those_of_the_names_are_refused(work: engines.Work)
 @pytest.mark.parametrize("name", ["remote", "http://localhost:1", "tcp://localhost", "tcp://a b:1", "localhost:8786"])
 def test_what_is_no_engine_is_refused(name: str) -> None:
     with pytest.raises(EngineError, match="expected local or tcp://HOST:PORT"):
-        engines.engine(name, 1)
+        engines.engine_of(name, 1)

@@ -7,30 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.adapters import FRAMEWORKS, adapter, installed
 from gradaudit.cases.edge_cases import EDGE_CASES
 from gradaudit.verdicts.expected import (
     FILE,
     REPRODUCTIONS,
+    Expectation,
     ExpectedError,
-    Judged,
-    Known,
-    explained,
-    known,
+    Scope,
+    entries_of,
+    expectations,
+    explain,
     reproduced,
     stale,
 )
 from gradaudit.verdicts.judge import Finding
 
-ENTRIES = [*known(), *known(kind="aside")]
-ENTRY = Known("torch", "because", variants=("relu_clip",), families=("kinks",), dtypes=("float64",))
-JUDGED = Judged("torch", "relu_clip", "kinks", "float64")
+ENTRIES = [*entries_of(), *entries_of(kind="aside")]
+ENTRY = Expectation("torch", "because", variants=("relu_clip",), families=("kinks",), dtypes=("float64",))
+JUDGED = Scope("torch", "relu_clip", "kinks", "float64")
 WRONG = Finding("case", "kinks", "torch", "relu_clip", "float64", "wrong", expected=False, tensor="W1")
 
 
 def test_a_known_finding_is_expected_and_says_why() -> None:
-    assert explained(WRONG, [ENTRY]) == replace(WRONG, expected=True, diagnosis="because")
+    assert explain(WRONG, [ENTRY]) == replace(WRONG, expected=True, diagnosis="because")
 
 
 @pytest.mark.parametrize(
@@ -40,19 +41,19 @@ def test_a_known_finding_is_expected_and_says_why() -> None:
 )
 def test_any_other_finding_is_not_expected(change: dict[str, str]) -> None:
     other = replace(WRONG, **change)  # type: ignore[arg-type]
-    assert explained(other, [ENTRY]) == other
+    assert explain(other, [ENTRY]) == other
 
 
 def test_an_entry_may_name_the_tensor_of_the_worst_entry() -> None:
-    assert explained(WRONG, [replace(ENTRY, tensors=("W1",))]).expected
-    assert not explained(WRONG, [replace(ENTRY, tensors=("loss",))]).expected
+    assert explain(WRONG, [replace(ENTRY, tensors=("W1",))]).expected
+    assert not explain(WRONG, [replace(ENTRY, tensors=("loss",))]).expected
 
 
 def test_an_entry_may_say_how_the_message_begins() -> None:
     lost = replace(WRONG, message="digits lost to a common offset of the logits")
     entry = replace(ENTRY, message="digits lost")
-    assert explained(lost, [entry]).expected
-    assert not explained(WRONG, [entry]).expected
+    assert explain(lost, [entry]).expected
+    assert not explain(WRONG, [entry]).expected
 
 
 def test_an_entry_whose_cases_all_pass_is_stale() -> None:
@@ -75,19 +76,17 @@ def test_each_variant_and_family_of_an_entry_can_be_stale() -> None:
     assert stale(planned, [WRONG, other], [entry]) == [(entry, "relu_where", "kinks")]
 
 
-def test_a_stale_entry_fails_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    entries = (Known("numpy", "not so", families=("kinks",)),)
-    monkeypatch.setattr("gradaudit.verdicts.expected.known", lambda: entries)
-    options = ["run", "--frameworks", "numpy", "--cases", "quick", "--out", str(tmp_path)]
+def test_a_stale_entry_of_a_file_of_ones_own_fails_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[[expected]]\nframework = "numpy"\nreason = "not so"\nfamilies = ["kinks"]\n')
+    options = ["run", "--frameworks", "numpy", "--cases", "quick", "--out", str(tmp_path), "--expected", str(file)]
     assert command_line.main(options) == 1
     assert "1 expected that no longer show" in capsys.readouterr().out
     assert command_line.main([*options, "-k", "kinks"]) == 0
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.framework}: {entry.reason[:40]}")
-def test_an_entry_speaks_of_what_there_is(entry: Known) -> None:
+def test_an_entry_speaks_of_what_there_is(entry: Expectation) -> None:
     assert entry.framework in FRAMEWORKS
     assert set(entry.families) <= {edge.family for edge in EDGE_CASES.values()}
     assert not entry.link or entry.link.startswith("https://github.com/")
@@ -104,7 +103,7 @@ REPRODUCED = list({e.reproduction: e for e in ENTRIES if e.reproduction and e.fr
 
 
 @pytest.mark.parametrize("entry", REPRODUCED, ids=lambda entry: entry.reproduction)
-def test_a_fault_of_an_installed_framework_is_reproduced_on_its_own(entry: Known) -> None:
+def test_a_fault_of_an_installed_framework_is_reproduced_on_its_own(entry: Expectation) -> None:
     assert reproduced(entry).startswith("reproduced: ")
 
 
@@ -116,4 +115,4 @@ def test_a_file_of_expected_findings_that_cannot_be_read_says_so(tmp_path: Path)
     damaged = tmp_path / "expected.toml"
     damaged.write_text(FILE.read_text() + "\n[[expected]]\nframework = 'numpy'\nreasons = 'none'\n")
     with pytest.raises(ExpectedError, match="cannot be read"):
-        known(damaged)
+        expectations([str(damaged)])

@@ -10,8 +10,9 @@ import pytest
 from gradaudit.adapters import adapter
 from gradaudit.cases.catalogue import Case, case_of, cases
 from gradaudit.cases.edge_cases import SQUARE, TOY
+from gradaudit.cases.plan import Item
 from gradaudit.reference.problem import TENSORS
-from gradaudit.runs.run import Item, finding
+from gradaudit.runs.run import judge_item
 from gradaudit.verdicts.judge import describe
 from tests.answers import CANONICAL, FRAMEWORKS, acceptance_of, answer
 
@@ -30,7 +31,7 @@ EACH_PAIR = [
 
 @pytest.mark.parametrize(("case", "framework"), EACH_FRAMEWORK)
 def test_gradient_is_within_the_bound_of_the_certified_values(case: Case, framework: str) -> None:
-    found = finding(Item(case, framework, CANONICAL[framework]), acceptance_of(case))
+    found = judge_item(Item(case, framework, CANONICAL[framework]), acceptance_of(case))
     assert found.verdict == "pass", describe(found)
 
 
@@ -52,7 +53,7 @@ def test_frameworks_agree_within_twice_the_bound(case: Case, one: str, other: st
 @pytest.mark.parametrize("shape", [TOY, SQUARE], ids=str)
 def test_jax_gradient_that_is_not_compiled_is_right_too(shape: object, dtype: str) -> None:
     case = case_of(f"{shape}-reg_0.1-random-{dtype}-s0")
-    found = finding(Item(case, "jax", "eager"), acceptance_of(case))
+    found = judge_item(Item(case, "jax", "eager"), acceptance_of(case))
     assert found.verdict == "pass", describe(found)
 
 

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.cases.catalogue import CaseError, case_of
 from gradaudit.cases.random_problems import BATCH, Sweep
 from gradaudit.engines.base import Here
@@ -27,7 +27,7 @@ from gradaudit.records.progress import Progress, digest
 from gradaudit.records.record import RecordError, read
 from gradaudit.reference.problem import Problem, ProblemError
 from gradaudit.runs.shrink import load, save
-from gradaudit.runs.sweep import swept
+from gradaudit.runs.sweep import judge_rest
 
 ROOT = Path(__file__).parent.parent
 HOSTILE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -50,7 +50,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sweep")
-    running = swept(Progress.begun(out, Sweep(3 * BATCH, 0, (("numpy", "reference"),))), Here())
+    running = judge_rest(Progress.begun(out, Sweep(3 * BATCH, 0, (("numpy", "reference"),))), Here())
     assert next(running) == 1
     return out
 

@@ -250,7 +250,7 @@ def overflowing() -> Acceptance:
 def test_where_a_correct_program_may_overflow_nothing_passes() -> None:
     accepted = overflowing()
     found = judge(SUBJECT, exact(accepted), accepted)
-    assert (found.verdict, found.power) == ("undecided", np.inf)
+    assert (found.verdict, found.resolution) == ("undecided", np.inf)
 
 
 def test_an_infinite_bound_of_an_infinite_size_is_no_power() -> None:
@@ -258,7 +258,7 @@ def test_an_infinite_bound_of_an_infinite_size_is_no_power() -> None:
     numbers = {"X": [[1e200]], "W1": [[1e-200]], "b1": [0], "W2": [[1e150, -1e150]], "b2": [0, 0]}
     accepted = accept(Problem(**{k: np.array(v, "float64") for k, v in numbers.items()}, y=np.array([0]), reg=0.0))
     found = judge(SUBJECT, replace(exact(accepted), W1=np.full((1, 1), 12345.0)), accepted)
-    assert (found.verdict, found.power) == ("undecided", np.inf)
+    assert (found.verdict, found.resolution) == ("undecided", np.inf)
 
 
 def test_a_bound_without_power_does_not_pass_and_still_convicts() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.reference import ledger as ledger_module
 from gradaudit.reference.ledger import Formula, as_printed, ledger
 from gradaudit.reference.problem import Shape

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.adapters.candidate import CandidateError
 from gradaudit.candidate.audit import INTERRUPTED, Report, audit_implementation
 from gradaudit.candidate.conventions import Convention, Posed
 from gradaudit.cases.catalogue import cases
-from gradaudit.commands import many
-from gradaudit.commands.many import NOT_JUDGED, Row, as_csv, as_page, files, is_many, rows, status
+from gradaudit.commands import table
+from gradaudit.commands.table import NOT_JUDGED, Row, as_csv, as_page, files, is_many, rows, status
 from gradaudit.reference.acceptance import Acceptance
 from gradaudit.reference.problem import Problem
 
@@ -111,7 +111,7 @@ def test_exact_values_are_found_once_for_all_files(students: Path, monkeypatch: 
         return accept(convention, problem)
 
     monkeypatch.setattr(Convention, "accept", counted)
-    posed = Posed(Convention(), kept=True)
+    posed = Posed(Convention(), keep=True)
     for _ in range(3):
         audit_implementation(f"{students}/anna.py:network", cases="quick", words="random", posed=posed)
     assert len(found) == len([case for case in cases("quick") if case.step is None and "random" in case.id])
@@ -208,7 +208,7 @@ def test_ctrl_c_leaves_a_table_of_what_was_judged(students: Path) -> None:
 def test_a_spreadsheet_takes_nothing_for_a_formula() -> None:
     text = as_csv([row("error", "=cmd|' /C calc'!A0", "@sum.py"), row("wrong", "-1; +2")])
     for cells in csv.reader(text.splitlines()):
-        assert not any(cell.startswith(many.FORMULA) for cell in cells)
+        assert not any(cell.startswith(table.FORMULA) for cell in cells)
 
 
 def test_a_page_shows_a_name_and_runs_nothing() -> None:

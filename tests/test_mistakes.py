@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.adapters.calls import hand_over
 from gradaudit.cases.catalogue import Case, case_of, cases
 from gradaudit.mistakes import MISTAKES, Mistake, evaluate
-from gradaudit.mistakes.detection import gradcheck, matrix, uncaught, verdict_on
+from gradaudit.mistakes.detection import detection, gradcheck, uncaught, verdict_on
 from gradaudit.reference import network
 from gradaudit.reference.problem import Problem
 from tests.answers import acceptance_of
@@ -27,8 +27,8 @@ def inputs(problem: Problem) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, Any]:
-    """The matrix of the quick cases."""
-    return matrix(tuple(QUICK))
+    """The detection of the quick cases."""
+    return detection(tuple(QUICK))
 
 
 @pytest.mark.parametrize("case", QUICK, ids=lambda case: case.id)
@@ -78,7 +78,7 @@ def test_a_mistake_that_nothing_catches_fails_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(MISTAKES, "harmless", Mistake("harmless", "nothing is wrong", "nowhere", "nothing"))
-    matrix.cache_clear()
+    detection.cache_clear()
     assert command_line.main(["mistakes", "-k", "5x4x10x3-reg_0.1-random"]) == 1
     printed = capsys.readouterr().out
     assert "not harmless" in printed
@@ -86,11 +86,11 @@ def test_a_mistake_that_nothing_catches_fails_the_command(
 
 
 def test_a_case_that_catches_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    matrix.cache_clear()
+    detection.cache_clear()
     for name in set(MISTAKES) - {"relu_derivative_1_at_0"}:
         monkeypatch.delitem(MISTAKES, name)
-    found = matrix(tuple(case_of(f"5x4x10x3-reg_0.1-{edge}-float64-s0") for edge in ("random", "exact_kinks")))
-    matrix.cache_clear()
+    found = detection(tuple(case_of(f"5x4x10x3-reg_0.1-{edge}-float64-s0") for edge in ("random", "exact_kinks")))
+    detection.cache_clear()
     assert "Caught nothing: random." in found["note"]
 
 

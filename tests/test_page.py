@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from tests.browser import CHROMIUM, DRIVER, browser, open_page, requests
 from tests.copies import file as implementation
 

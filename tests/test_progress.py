@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.report import terminal
 
 RUN = ["run", "--cases", "quick", "-k", "random", "--frameworks", "numpy", "--format", "junit"]

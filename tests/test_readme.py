@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

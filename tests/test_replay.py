@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.cases.catalogue import case_of
+from gradaudit.cases.plan import Item
 from gradaudit.reference import network
 from gradaudit.reference.problem import Gradients
 from gradaudit.runs.replay import replay
-from gradaudit.runs.run import Item
 
 KINKS = "5x4x10x3-reg_0.1-exact_kinks-float64-s0"
 

@@ -14,7 +14,7 @@ import pytest
 from junitparser import JUnitXml
 from rich.console import Console
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.records import record
 from gradaudit.report import FORMATS, rendered
 from gradaudit.report.console import show

@@ -95,7 +95,7 @@ def test_the_evaluation_in_float64_only_enlarges_the_bound_and_little(name: str)
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_the_power_is_what_the_text_says(name: str) -> None:
-    mine, again = accept(PROBLEMS[name]).bound.power, bound_again(PROBLEMS[name]).power
+    mine, again = accept(PROBLEMS[name]).bound.resolution, bound_again(PROBLEMS[name]).power
     assert abs(apart(mine, again)) <= CLOSE
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.cases.catalogue import cases
 from gradaudit.cases.shards import belongs, parse
 from gradaudit.records.consistency import counts, finding_of

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradaudit import __main__ as command_line
+from gradaudit import command_line
 from gradaudit.cases.catalogue import case_of
 from gradaudit.cases.random_problems import BATCH, KINDS, SHAPES, Sweep, posed
 from gradaudit.records.progress import Progress
 from gradaudit.records.tally import BINS, QUANTILES, Tally
 from gradaudit.reference.problem import Problem, ProblemError
 from gradaudit.runs import sweep as sweeping
-from gradaudit.runs.shrink import load, save, shrunk
+from gradaudit.runs.shrink import load, save, shrink
 from gradaudit.verdicts.judge import Finding
 from tests.copies import file as implementation
 
@@ -92,7 +92,7 @@ def test_sweeps_are_not_merged(whole: Path, tmp_path: Path, capsys: pytest.Captu
 def interrupted(out: Path, batches: int) -> Path:
     """A sweep that was left after so many batches."""
     kept = Progress.begun(out, Sweep(COUNT, 0, (("numpy", "reference"),)))
-    running = sweeping.swept(kept, sweeping_engine())
+    running = sweeping.judge_rest(kept, sweeping_engine())
     for _ in range(batches):
         next(running)
     return out
@@ -311,7 +311,7 @@ def failing(problem: Problem) -> bool:
 
 def test_a_failing_problem_is_shrunk_to_what_fails() -> None:
     problem = case_of("17x13x11x5-reg_0.1-random-float64-s0").problem()
-    small = shrunk(problem, failing)
+    small = shrink(problem, failing)
     assert failing(small)
     assert small.shape == (1, 1, 1, 2)
     assert small.reg == 0

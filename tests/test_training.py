@@ -1,4 +1,4 @@
-"""A real training: every step's gradient judged at the framework's own parameters, and where it led."""
+"""A real training: every step's gradient judge_items at the framework's own parameters, and where it led."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 
 from gradaudit.adapters import adapter
 from gradaudit.cases.catalogue import STEPS, Case, CaseError, case_of, cases
+from gradaudit.cases.plan import Item
 from gradaudit.cases.training import trajectory
-from gradaudit.runs.run import Item, judged, tables
+from gradaudit.runs.run import judge_items
+from gradaudit.runs.tables import tables
 from gradaudit.verdicts.judge import describe
 from tests.answers import FRAMEWORKS
 
@@ -27,7 +29,7 @@ def item(case: Case, framework: str) -> Item:
 @pytest.mark.parametrize("case", TEN_STEPS, ids=lambda case: case.id)
 def test_ten_steps_of_a_training_are_right(case: Case, framework: str) -> None:
     steps = [replace(case, step=(case.step or 0) + n) for n in range(10)]
-    found = [f for f in judged([item(step, framework) for step in steps]) if f.verdict != "pass"]
+    found = [f for f in judge_items([item(step, framework) for step in steps]) if f.verdict != "pass"]
     assert [describe(f) for f in found] == []
 
 

@@ -9,15 +9,17 @@ from gradaudit.adapters import adapter
 from gradaudit.adapters.calls import hand_over
 from gradaudit.adapters.idioms import LOSSES, RELUS, spellings
 from gradaudit.cases.catalogue import case_of, cases
-from gradaudit.runs.run import Item, Settings, chosen_variants, finding, plan
-from gradaudit.verdicts.expected import known
+from gradaudit.cases.plan import Item, Settings, plan
+from gradaudit.runs.entrants import choose_variants
+from gradaudit.runs.run import judge_item
+from gradaudit.verdicts.expected import expectations
 from gradaudit.verdicts.judge import describe
 from tests.answers import acceptance_of
 
 #: Every variant of the frameworks that the tests install.
 VARIANTS = [(name, variant) for name in ("torch", "jax") for variant in adapter(name).variants]
 QUICK = [case for case in cases("quick") if case.edge.name in ("random", "exact_kinks", "logits_1e8")]
-KNOWN = {(e.framework, variant, family) for e in known() for variant in e.variants for family in e.families}
+KNOWN = {(e.framework, variant, family) for e in expectations() for variant in e.variants for family in e.families}
 
 
 def test_there_are_at_least_twelve_variants() -> None:
@@ -30,7 +32,7 @@ def test_variant_is_right_where_nothing_is_known_against_it(framework: str, vari
     posed = [case for case in QUICK if (framework, variant, case.family) not in KNOWN]
     assert any(case.family == "random" for case in posed)
     for case in posed:
-        found = finding(Item(case, framework, variant), acceptance_of(case))
+        found = judge_item(Item(case, framework, variant), acceptance_of(case))
         assert found.verdict == "pass", describe(found)
 
 
@@ -76,8 +78,8 @@ def test_a_variant_changes_one_thing() -> None:
 
 
 def test_variants_that_are_not_canonical_are_judged_on_the_quick_cases() -> None:
-    who = chosen_variants(("torch",), ("all",))
-    planned = plan(Settings(who=who, others="quick"))
+    who = choose_variants(("torch",), ("all",))
+    planned = plan(Settings(who=who, noncanonical="quick"))
     quick, standard = {case.id for case in cases("quick")}, {case.id for case in cases("standard")}
     of_variant = {variant: {item.case.id for item in planned if item.variant == variant} for _, variant in who}
     assert of_variant.pop("autograd") == standard

@@ -9,21 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gradaudit.adapters.calls import Caller, in_words
+from gradaudit.adapters.calls import Answer, Caller
 from gradaudit.adapters.candidate import Adaptation, CandidateError, Implementation, call
 from gradaudit.adapters.networks import CallError
 from gradaudit.candidate import notes as noticed
 from gradaudit.candidate.conventions import Convention, Posed
-from gradaudit.candidate.isolation import Answer, Isolated
+from gradaudit.candidate.isolation import CANDIDATE, Isolated
 from gradaudit.cases.catalogue import Case
 from gradaudit.cases.catalogue import cases as catalogue_cases
+from gradaudit.cases.plan import Settings, plan
 from gradaudit.cases.shards import belongs
 from gradaudit.engines.base import Patience, skipped
-from gradaudit.mistakes.diagnosis import Diagnosis, Observation, diagnose, is_right
+from gradaudit.mistakes.diagnosis import Diagnosis, diagnose, is_right
+from gradaudit.mistakes.observation import Observation
 from gradaudit.reference.acceptance import accept
 from gradaudit.reference.problem import DTYPES, TENSORS, Problem
-from gradaudit.runs.run import CANDIDATE, Settings, plan
-from gradaudit.verdicts.judge import Finding, Subject, describe, judge
+from gradaudit.verdicts.judge import Finding, Subject, describe, judge_answer
 
 #: What is said of the cases that were left when Ctrl-C ended an audit.
 INTERRUPTED = "interrupted before its turn"
@@ -85,10 +86,8 @@ def check(function: Callable[..., Any], problem: Problem) -> Finding:
     implementation = Implementation(function)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Adaptation)
-        outcome = Caller(lambda inputs: call(implementation, inputs))(problem)
-    if outcome.gradients is None:
-        return Finding(*subject, verdict="error", expected=False, message=in_words(outcome.error))
-    return judge(subject, outcome.gradients, accept(problem), outcome.changed)
+        answer = Caller(lambda inputs: call(implementation, inputs))(problem)
+    return judge_answer(subject, answer, accept(problem))
 
 
 def audit_implementation(
@@ -183,7 +182,7 @@ def parametrize_with_cases(
 
 def settings_for(target: str, **options: Any) -> Settings:
     """The settings of a run that judges one implementation."""
-    return Settings(who=((CANDIDATE, target.rpartition(":")[2]),), **options)
+    return Settings(who=((CANDIDATE, target.rpartition(":")[2]),), training=False, **options)
 
 
 def named_target(target: str | Callable[..., Any]) -> str:
@@ -240,8 +239,8 @@ def _judged(
         found.append(finding)
         observations.append(Observation(case, acceptance, gradients, answer.changed, finding))
         notes += _adaptations(answer)
-        others = tuple(warning for warning in answer.warned if not warning.startswith(_ADAPTED))
-        notes += noticed.on_answer(replace(answer, warned=others), case.dtype)
+        others = tuple(warning for warning in answer.warnings if not warning.startswith(_ADAPTED))
+        notes += noticed.on_answer(replace(answer, warnings=others), case.dtype)
     for finding in found[-1:]:
         keep(finding)
     return observations, found, notes
@@ -249,7 +248,7 @@ def _judged(
 
 def _adaptations(answer: Answer) -> list[str]:
     """What was done so that the implementation could be judged as it is."""
-    return [warning.removeprefix(_ADAPTED) for warning in answer.warned if warning.startswith(_ADAPTED)]
+    return [warning.removeprefix(_ADAPTED) for warning in answer.warnings if warning.startswith(_ADAPTED)]
 
 
 def _canonical(o: Observation, convention: Convention) -> Observation:

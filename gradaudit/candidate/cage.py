@@ -26,9 +26,14 @@ from typing import Any, Literal
 
 from gradaudit.adapters.serving import PRIVATE
 
-ROOT = Path(__file__).resolve().parents[1]
-#: What of the project holds answers, where it lies in a checkout.
-ANSWERS = tuple(ROOT / name for name in ("adapters", "audit", "gradaudit", "reference", "tests", ".git"))
+PACKAGE = Path(__file__).resolve().parents[1]
+#: What belongs to the project where it lies in a checkout, of which two rooms of the package are links to folders.
+ROOT = PACKAGE.parent if (PACKAGE / "reference").is_symlink() else None
+#: What of the project holds answers.
+ANSWERS = (
+    *(() if ROOT is None else (ROOT / name for name in ("adapters", "reference", "tests", ".git"))),
+    PACKAGE,
+)
 #: Where a process in bubblewrap may write; what it writes goes with it.
 SCRATCH = "/dev/shm"
 #: The first of the users that processes run as, one each, where only root can keep them apart.
@@ -88,7 +93,9 @@ def cage(visible: Sequence[Path], number: int) -> Cage:
         Tells this process from others of the same audit.
     """
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    outside = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and Path(p).resolve() != ROOT]
+    outside = [
+        p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and Path(p).resolve() != PACKAGE.parent
+    ]
     environment["PYTHONPATH"] = os.pathsep.join([str(private()), *outside])
     kind = best()
     if kind == "bubblewrap":
@@ -155,10 +162,11 @@ def private() -> Path:
     place = Path(folder.name)
     place.chmod(0o755)
     for name in PRIVATE:
-        copy = place / name
-        copy.parent.mkdir(exist_ok=True)
-        (copy.parent / "__init__.py").touch()
-        shutil.copyfile(ROOT / name, copy)
+        copy = place / PACKAGE.name / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        for package in (copy.parent, copy.parent.parent):
+            (package / "__init__.py").touch()
+        shutil.copyfile(PACKAGE / name, copy)
     return place
 
 

@@ -14,7 +14,7 @@ from itertools import product
 
 import numpy as np
 
-from gradaudit.candidate.isolation import Answer
+from gradaudit.adapters.calls import Answer
 from gradaudit.cases.catalogue import Case
 from gradaudit.reference.acceptance import Acceptance, accept
 from gradaudit.reference.problem import PARAMETERS, TENSORS, WEIGHTS, Gradients, Problem
@@ -104,13 +104,13 @@ class Posed:
     ----------
     convention : Convention
         The convention.
-    kept : bool
+    keep : bool
         Whether problems and exact values are kept, for those who judge many implementations.
     """
 
-    def __init__(self, convention: Convention, kept: bool = False) -> None:
+    def __init__(self, convention: Convention, keep: bool = False) -> None:
         self.convention = convention
-        if kept:
+        if keep:
             self.problem = cache(self.problem)  # type: ignore[method-assign]
             self.acceptance = cache(self.acceptance)  # type: ignore[method-assign]
 

@@ -13,48 +13,25 @@ import sys
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from gradaudit.adapters.calls import ARRAYS, EARLIER
+from gradaudit.adapters.calls import ARRAYS, EARLIER, Answer
 from gradaudit.adapters.candidate import CandidateError
 from gradaudit.adapters.messages import Call, MessageError, Reply, receive, send
 from gradaudit.candidate.cage import NOTES, Cage, cage, private
-from gradaudit.reference.problem import TENSORS, Gradients, Problem
-from gradaudit.report.terminal import in_a_line
+from gradaudit.reference.problem import DTYPES, TENSORS, Gradients, Problem
+from gradaudit.verdicts.words import in_a_line
 
+#: The framework that a user's own implementation is called in the findings.
+CANDIDATE = "candidate"
 #: How long the candidate's file may take to be imported, beyond the limit of a call, in seconds.
 IMPORT_SECONDS = 10.0
 #: An answer may be larger than the inputs by this factor, and by so many bytes.
 FACTOR, BEYOND = 4, 1 << 24
 #: Tells the processes of one audit apart.
 _numbers = count()
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What came of one call.
-
-    Attributes
-    ----------
-    outcome : {"gradients", "raised", "crash", "timeout"}
-        What happened.
-    gradients : Gradients or None
-        What it returned.
-    message : str
-        Why there are no gradients.
-    changed : tuple of str
-        The inputs that it changed.
-    warned : tuple of str
-        The warnings that it raised.
-    """
-
-    outcome: Literal["gradients", "raised", "crash", "timeout"]
-    gradients: Gradients | None = None
-    message: str = ""
-    changed: tuple[str, ...] = ()
-    warned: tuple[str, ...] = ()
 
 
 @dataclass
@@ -77,6 +54,7 @@ class Isolated:
     timeout: float = 10.0
     memory: int = 4096
     path: tuple[str, ...] = ()
+    dtypes: ClassVar[tuple[str, ...]] = DTYPES
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _cage: Cage | None = field(default=None, init=False)
     _ask: int = field(default=-1, init=False)
@@ -176,6 +154,10 @@ class Isolated:
         except (MessageError, TypeError) as error:
             self.stop()
             return Answer("crash", message=f"the answer cannot be read: {in_a_line(str(error))}")
+
+    def answer(self, problem: Problem, layout: str = "C", labels: str = "int64") -> Answer:
+        """Its gradients of a problem, as the adapters give theirs."""
+        return self.call(problem, problem.reg, layout, labels)
 
     def stop(self) -> None:
         """End the process and whatever it started."""

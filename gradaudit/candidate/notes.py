@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from gradaudit.adapters.calls import Answer
 from gradaudit.candidate.conventions import CONVENTIONS, Convention
-from gradaudit.candidate.isolation import Answer, Isolated
+from gradaudit.candidate.isolation import Isolated
 from gradaudit.cases.catalogue import Case
-from gradaudit.mistakes.diagnosis import Observation
+from gradaudit.mistakes.observation import Observation
 from gradaudit.reference.problem import TENSORS
 from gradaudit.verdicts.judge import Subject
 
@@ -25,7 +26,7 @@ NOBODY = Subject("", "", "", "", "")
 
 def on_answer(answer: Answer, dtype: str) -> list[str]:
     """What is noticed about an answer."""
-    notes = [f"raises {warning}" for warning in answer.warned]
+    notes = [f"raises {warning}" for warning in answer.warnings]
     if answer.gradients is not None:
         dtypes = {str(getattr(answer.gradients, name).dtype) for name in TENSORS[1:]} - {dtype}
         notes += [f"returns {other} where it is given {dtype}" for other in sorted(dtypes)]

@@ -13,7 +13,6 @@ import numpy as np
 from gradaudit.cases.catalogue import REGS, Case
 from gradaudit.cases.edge_cases import EDGE_CASES
 from gradaudit.cases.shards import belongs
-from gradaudit.engines.base import Names
 from gradaudit.reference.problem import DTYPES, PARAMETERS, Shape
 
 #: The fixed set of shapes: what is compiled for one of them serves all its problems.
@@ -61,6 +60,8 @@ class Sweep:
         Which part of the problems, by a hash of their ids.
     strict : bool
         Whether `undecided` fails too.
+    expected : tuple of str
+        Files of expectations, beside those that come with gradaudit.
     catalogue : str
         A digest of what its problems are drawn from.
     """
@@ -71,6 +72,7 @@ class Sweep:
     dtypes: tuple[str, ...] = DTYPES
     shard: tuple[int, int] = (1, 1)
     strict: bool = False
+    expected: tuple[str, ...] = ()
     catalogue: str = field(default_factory=kinds)
 
     @property
@@ -90,8 +92,8 @@ def posed(number: int, seed: int, dtypes: Sequence[str]) -> list[Case]:
     return [Case(shape, reg, edge, dtype, (seed << 32) + number) for dtype in dtypes if dtype in edge.dtypes]
 
 
-def batches(sweep: Sweep, first: int = 0) -> Iterator[Names]:
-    """The items of a sweep in batches, from the batch of number `first` on."""
+def batches(sweep: Sweep, first: int = 0) -> Iterator[tuple[tuple[str, ...], ...]]:
+    """The names of a sweep's items in batches, from the batch of number `first` on."""
     for start in range(first * BATCH, sweep.count, BATCH):
         numbers = range(start, min(start + BATCH, sweep.count))
         chosen = [case for n in numbers for case in posed(n, sweep.seed, sweep.dtypes) if belongs(case.id, sweep.shard)]

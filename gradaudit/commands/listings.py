@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from gradaudit.adapters import FRAMEWORKS, adapter, installed
+from gradaudit.adapters import adapter, installed
+from gradaudit.adapters import frameworks as all_frameworks
 from gradaudit.cases.catalogue import cases as catalogue_cases
 from gradaudit.mistakes import MISTAKES
-from gradaudit.mistakes.detection import matrix, uncaught
+from gradaudit.mistakes.detection import detection, uncaught
 from gradaudit.reference.ledger import ledger as source_ledger
 from gradaudit.report import console, terminal
-from gradaudit.verdicts.expected import known, reproduced
+from gradaudit.verdicts.expected import entries_of, reproduced
 
 
 class NothingSelected(Exception):
@@ -61,16 +62,17 @@ def ledger(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command t
 def findings(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
     """Print what is known of the frameworks; run the reproductions of those that are installed."""
     there = installed()
-    for one in (*known(), *known(kind="aside")):
-        print(f"{one.framework}: {one.reason}")
-        if one in known():
-            where = ", ".join(one.variants) or "every variant"
-            print(f"    in {where}: {', '.join(one.families) or 'every family'}; {', '.join(one.dtypes)}")
-        if one.link:
-            print(f"    {one.link}")
-        if one.reproduction:
-            said = reproduced(one) if one.framework in there else "not installed"
-            print(f"    python adapters/reproductions/{one.reproduction}: {said}")
+    expected = entries_of()
+    for entry in (*expected, *entries_of(kind="aside")):
+        print(f"{entry.framework}: {entry.reason}")
+        if entry in expected:
+            where = ", ".join(entry.variants) or "every variant"
+            print(f"    in {where}: {', '.join(entry.families) or 'every family'}; {', '.join(entry.dtypes)}")
+        if entry.link:
+            print(f"    {entry.link}")
+        if entry.reproduction:
+            outcome = reproduced(entry) if entry.framework in there else "not installed"
+            print(f"    python adapters/reproductions/{entry.reproduction}: {outcome}")
     return 0
 
 
@@ -79,7 +81,7 @@ def mistakes(options: argparse.Namespace) -> int:
     chosen = [case for case in catalogue_cases(options.cases, options.dtypes, options.seed) if options.words in case.id]
     if not chosen:
         raise NothingSelected(f"no case's id contains {options.words!r}")
-    table = matrix(tuple(chosen))
+    table = detection(tuple(chosen))
     printer = terminal.console()
     console.show_table(printer, table)
     for mistake in MISTAKES.values():
@@ -95,7 +97,7 @@ def mistakes(options: argparse.Namespace) -> int:
 def frameworks(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command takes the options)
     """Print what could be judged, and what is installed."""
     there = installed()
-    for name, (_, package) in FRAMEWORKS.items():
+    for name, package in all_frameworks().items():
         if name not in there:
             print(f"{name}: not installed (needs {package})")
             continue

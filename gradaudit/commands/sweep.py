@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 
 from gradaudit.adapters import installed
-from gradaudit.candidate.isolation import Isolated
+from gradaudit.candidate.isolation import CANDIDATE, Isolated
 from gradaudit.cases.random_problems import BATCH, Sweep
-from gradaudit.engines import base as engine
+from gradaudit.commands.records import status
+from gradaudit.engines.base import Engine, EngineError, engine_of
 from gradaudit.engines.local import without_interrupts
 from gradaudit.records.progress import Progress
 from gradaudit.records.under_way import INTERRUPTED
 from gradaudit.records.versions import made_by
 from gradaudit.reference.problem import DTYPES
 from gradaudit.report import console, rendered, terminal
-from gradaudit.runs import run as running
 from gradaudit.runs import sweep as sweeping
-from gradaudit.runs.run import CANDIDATE, SettingsError, chosen_variants
+from gradaudit.runs.entrants import SettingsError, choose_variants, leave, offers
+from gradaudit.verdicts.expected import expectations
 
 #: At most so many findings of a sweep are shown; all of them are in findings.jsonl.
 SHOWN_OF_SWEEP = 200
@@ -37,64 +38,63 @@ OF_A_NEW_SWEEP: dict[str, Any] = {
     "seed": 0,
     "shard": (1, 1),
     "strict": False,
+    "expected": (),
     "out": Path("audit-sweep"),
 }
 
 
 def sweep(options: argparse.Namespace) -> int:
     """Judge random problems, a great many, or go on with a sweep that was interrupted."""
-    named = [f"--{name}" for name in OF_A_NEW_SWEEP if getattr(options, name) is not None]
-    if options.resume and named:
-        said = f"a sweep that goes on cannot be asked for something else: {', '.join(named)}"
-        raise SettingsError(f"{said}; leave that out, or begin another sweep without --resume")
-    with contextlib.closing(engine.engine(options.engine, options.workers)) as at_work:
+    changes = [f"--{name}" for name in OF_A_NEW_SWEEP if getattr(options, name) is not None]
+    if options.resume and changes:
+        reason = f"a sweep that goes on cannot be asked for something else: {', '.join(changes)}"
+        raise SettingsError(f"{reason}; leave that out, or begin another sweep without --resume")
+    with contextlib.closing(engine_of(options.engine, options.workers)) as engine:
         try:
-            return _swept(options, at_work)
+            return _sweep(options, engine)
         finally:
-            sweeping.leave()
+            leave()
 
 
-def _swept(options: argparse.Namespace, at_work: engine.Engine) -> int:
+def _sweep(options: argparse.Namespace, engine: Engine) -> int:
     """What `sweep` does, with an engine."""
     began = time.perf_counter()
-    kept = Progress.resumed(options.resume) if options.resume else _begun(options, at_work)
-    asked = kept.sweep
-    limits = (str(options.timeout), str(options.memory)) if asked.who[0][0] == CANDIDATE else ()
+    progress = Progress.resumed(options.resume) if options.resume else _begun(options, engine)
+    sweep = progress.sweep
+    names = list(dict.fromkeys(name for name, _ in sweep.who if name != CANDIDATE))
+    limits = () if names else (str(options.timeout), str(options.memory))
     if limits and options.engine != "local":
-        raise engine.EngineError("a candidate is judged on this machine alone; leave --engine out")
+        raise EngineError("a candidate is judged on this machine alone; leave --engine out")
     try:
-        with terminal.progress(asked.count, options.quiet) as show:
-            for done in sweeping.swept(kept, at_work, limits):
-                show(min(done * BATCH, asked.count), sum(kept.tally.counts()["verdicts"].values()))
-        names = list(dict.fromkeys(name for name, _ in asked.who if name != CANDIDATE))
-        offers = running.offers(names, at_work)
-        versions = {k: v for name in names for k, v in offers[name].versions.items()} or {"numpy": np.__version__}
-        content = sweeping.result(kept, began) | {"versions": made_by() | versions}
-        found = kept.findings(SHOWN_OF_SWEEP)
-        if not limits:
-            sweeping.shrink_failing(kept.out, found, at_work)
+        with terminal.progress(sweep.count, options.quiet) as show:
+            for done in sweeping.judge_rest(progress, engine, limits):
+                show(min(done * BATCH, sweep.count), sum(progress.tally.counts()["verdicts"].values()))
+        its_offers = offers(names, engine)
+        versions = {k: v for name in names for k, v in its_offers[name].versions.items()} or {"numpy": np.__version__}
+        run = sweeping.result(progress, began) | {"versions": made_by() | versions}
+        findings = progress.findings(SHOWN_OF_SWEEP)
+        sweeping.shrink_failing(progress.out, findings, sweep.who, limits, engine)
     except KeyboardInterrupt:
-        said = f"{min(kept.done * BATCH, asked.count)} of {asked.count} problems are judged and kept"
-        print(f"audit: interrupted; {said}; go on with --resume {kept.out}", file=sys.stderr)
+        state = f"{min(progress.done * BATCH, sweep.count)} of {sweep.count} problems are judged and on disk"
+        print(f"gradaudit: interrupted; {state}; go on with --resume {progress.out}", file=sys.stderr)
         return INTERRUPTED
     with without_interrupts():
-        kept.finished(content, rendered(("html",), content, found))
-        console.show(terminal.console(), content, found)
-        print(f"The record is in {kept.out}: run.json, findings.jsonl (what did not pass), index.html.")
-    if content["partial"] or any(content["counts"]["verdicts"][v] for v in ("crash", "timeout")):
-        return 3
-    return 0 if content["ok"] else 1
+        progress.finished(run, rendered(("html",), run, findings))
+        console.show(terminal.console(), run, findings)
+        print(f"The record is in {progress.out}: run.json, findings.jsonl (what did not pass), index.html.")
+    return status(run)
 
 
-def _begun(options: argparse.Namespace, at_work: engine.Engine) -> Progress:
+def _begun(options: argparse.Namespace, engine: Engine) -> Progress:
     """A new sweep, as the options ask for it."""
-    asked = OF_A_NEW_SWEEP | {name: value for name in OF_A_NEW_SWEEP if (value := getattr(options, name)) is not None}
-    if asked["candidate"]:
-        with Isolated(asked["candidate"], options.timeout, options.memory) as process:
-            process.start()  # what cannot be imported is refused before the work begins
-        who: tuple[tuple[str, str], ...] = ((CANDIDATE, asked["candidate"]),)
+    wish = OF_A_NEW_SWEEP | {name: value for name in OF_A_NEW_SWEEP if (value := getattr(options, name)) is not None}
+    expectations(wish["expected"])  # what cannot be read is refused before the work begins, as is a candidate
+    if wish["candidate"]:
+        with Isolated(wish["candidate"], options.timeout, options.memory) as process:
+            process.start()
+        who: tuple[tuple[str, str], ...] = ((CANDIDATE, wish["candidate"]),)
     else:
-        names = asked["frameworks"] or tuple(installed())
-        who = chosen_variants(names, asked["variants"], running.offers(names, at_work))
-    own = {name: asked[name] for name in ("count", "seed", "dtypes", "shard", "strict")}
-    return Progress.begun(asked["out"], Sweep(who=who, **own))
+        names = wish["frameworks"] or tuple(installed())
+        who = choose_variants(names, wish["variants"], offers(names, engine))
+    own = {name: wish[name] for name in ("count", "seed", "dtypes", "shard", "strict", "expected")}
+    return Progress.begun(wish["out"], Sweep(who=who, **own))

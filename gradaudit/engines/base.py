@@ -97,11 +97,11 @@ class Engine(Protocol):
         """End whatever is under way."""
 
 
-def ordered(
+def in_order(
     engine: Engine,
     work: Work,
     batches: Iterable[Names],
-    given_up: Callable[[Name, Lost], Any],
+    give_up: Callable[[Name, Lost], Any],
     patience: Patience | None = None,
 ) -> Iterator[tuple[Names, Iterator[Any]]]:
     """Work on batches; the results in the order of the batches, no more of them under way than the engine wants.
@@ -114,7 +114,7 @@ def ordered(
         Names -> pairs of a name and its result.
     batches : iterable of names
         What; read as results are taken. All of a name but its first part says whose it is.
-    given_up : callable
+    give_up : callable
         (name, loss) -> the result of a name that is lost for good, or skipped.
     patience : Patience
         What was lost before.
@@ -129,7 +129,7 @@ def ordered(
     EngineError
         If results came back that are not those of the names that were sent.
     """
-    desk = _Desk(engine, work, given_up, patience or Patience())
+    desk = _Desk(engine, work, give_up, patience or Patience())
     under_way: deque[tuple[Names, Names, Task]] = deque()
     waiting = iter(batches)
     while True:
@@ -147,7 +147,7 @@ class _Desk(NamedTuple):
 
     engine: Engine
     work: Work
-    given_up: Callable[[Name, Lost], Any]
+    give_up: Callable[[Name, Lost], Any]
     patience: Patience
 
     def settled(self, names: Names, sent: Names, task: Task) -> Iterator[Any]:
@@ -164,7 +164,7 @@ class _Desk(NamedTuple):
         for name in names:
             result = next(results) if results and name in tried else None
             if self.patience.spent(name[1:]):
-                yield self.given_up(name, skipped())
+                yield self.give_up(name, skipped())
             else:
                 yield self._alone(name) if results is None else result
         if results:
@@ -181,7 +181,7 @@ class _Desk(NamedTuple):
             else:
                 return result
         self.patience.count(name[1:], lost.outcome)
-        return self.given_up(name, lost)
+        return self.give_up(name, lost)
 
 
 def _checked(names: Names, results: Results) -> Iterator[Any]:
@@ -222,7 +222,7 @@ class Here:
         """Nothing is under way."""
 
 
-def engine(name: str, workers: int) -> Engine:
+def engine_of(name: str, workers: int) -> Engine:
     """The engine of a name: "local", in so many processes (0: in this one), or the address of a cluster.
 
     Raises

@@ -14,9 +14,8 @@ from gradaudit.engines.base import AHEAD, EngineError, Lost, Names, Results, Tas
 
 #: How long a scheduler that has gone away is waited for, in seconds.
 AWAY_SECONDS = 120.0
-#: The rooms of the checkout that workers elsewhere need.
-SHIPPED = ("reference", "adapters", "audit", "gradaudit")
-ROOT = Path(__file__).parents[1]
+#: The package, which workers elsewhere need.
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class _OfCluster:
@@ -51,7 +50,7 @@ class _OfCluster:
 
 
 class Cluster:
-    """A Dask cluster, at the address that the user gave and nowhere else; the checkout is shipped to its workers.
+    """A Dask cluster, at the address that the user gave and nowhere else; the package is shipped to its workers.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ class Cluster:
             from distributed.client import FutureCancelledError
             from distributed.comm import CommClosedError
         except ImportError as error:
-            raise EngineError("dask.distributed is not installed; install the group cluster, or use local") from error
+            raise EngineError("dask.distributed is not installed; install gradaudit[cluster], or use local") from error
         from concurrent.futures import CancelledError
 
         self.gone = (CommClosedError, FutureCancelledError, CancelledError, TimeoutError, OSError)
@@ -85,7 +84,7 @@ class Cluster:
         self.ahead = AHEAD * max(1, self._processes())
 
     def connect(self, wait: float = AWAY_SECONDS) -> None:
-        """Connect to the scheduler, again if it was gone, and ship the checkout."""
+        """Connect to the scheduler, again if it was gone, and ship the package."""
         from distributed import Client
 
         self._disconnect()
@@ -109,7 +108,7 @@ class Cluster:
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def alive(self) -> bool:
-        """Whether the scheduler is still the one that was given the checkout; a new one has to be given it again."""
+        """Whether the scheduler is still the one that was given the package; a new one has to be given it again."""
         try:
             return bool(self._client.sync(self._client.scheduler.identity)["id"] == self._scheduler)
         except self.gone:
@@ -140,10 +139,10 @@ class Cluster:
 
 
 def _packed(file: Path) -> Path:
-    """The checkout's rooms as a zip file, which a worker imports from."""
+    """The package as a zip file, which a worker imports from."""
     with zipfile.ZipFile(file, "w") as packed:
-        for room in SHIPPED:
-            for path in sorted((ROOT / room).rglob("*")):
+        for room in (PACKAGE, *(link for link in sorted(PACKAGE.iterdir()) if link.is_symlink())):
+            for path in sorted(room.rglob("*")):
                 if path.is_file() and path.suffix != ".pyc":
-                    packed.write(path, path.relative_to(ROOT))
+                    packed.write(path, path.relative_to(PACKAGE.parent))
     return file

@@ -9,28 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from gradaudit.adapters.calls import Caller, in_words
+from gradaudit.adapters.calls import Caller
 from gradaudit.cases.catalogue import Case
 from gradaudit.mistakes import MISTAKES, Implementation
 from gradaudit.reference.acceptance import Acceptance, accept
 from gradaudit.reference.problem import Problem
-from gradaudit.verdicts.judge import Finding, Subject, judge
+from gradaudit.verdicts.judge import Finding, Subject, judge_answer
 
 #: The problem on which the common checker is asked.
-ASKED = "5x4x10x3-reg_0.1-random-float64-s0"
+CHECKED = "5x4x10x3-reg_0.1-random-float64-s0"
 
 
 def verdict_on(caller: Caller, case: Case, acceptance: Acceptance, name: str = "") -> Finding:
     """The finding on a known mistake, called in this process."""
     subject = Subject(case.id, case.family, "mistake", name, case.dtype)
-    outcome = caller(acceptance.problem, case.edge.layout, case.edge.labels)
-    if outcome.gradients is None:  # a mistake may well raise, which is how it is caught then
-        return Finding(*subject, verdict="error", expected=False, message=in_words(outcome.error))
-    return judge(subject, outcome.gradients, acceptance, outcome.changed)
+    return judge_answer(subject, caller(acceptance.problem, case.edge.layout, case.edge.labels), acceptance)
 
 
 @lru_cache(maxsize=4)
-def matrix(cases: tuple[Case, ...]) -> dict[str, Any]:
+def detection(cases: tuple[Case, ...]) -> dict[str, Any]:
     """How many cases of each family catch each mistake.
 
     Parameters
@@ -61,7 +58,7 @@ def matrix(cases: tuple[Case, ...]) -> dict[str, Any]:
     return {
         "title": f"known mistakes caught, in how many of the {len(posed)} cases",
         "columns": ["mistake", *(f"{family} ({total[family]})" for family in families), "gradcheck"],
-        "note": f"gradcheck: what torch.autograd.gradcheck says of the same function on {ASKED}.{idle}",
+        "note": f"gradcheck: what torch.autograd.gradcheck says of the same function on {CHECKED}.{idle}",
         "rows": [[name, *caught[name].values(), said[name]] for name in MISTAKES],
     }
 
@@ -85,7 +82,7 @@ def gradcheck(name: str) -> str:
 
     from gradaudit.cases.catalogue import case_of
 
-    problem = case_of(ASKED).problem()
+    problem = case_of(CHECKED).problem()
     function = _as_function(MISTAKES[name].implementation(), problem)
     leaves = [torch.tensor(getattr(problem, p), requires_grad=True) for p in ("W1", "b1", "W2", "b2")]
     with warnings.catch_warnings():

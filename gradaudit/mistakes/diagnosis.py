@@ -33,7 +33,7 @@ _SPEAKS_OF = {name: frozenset({"loss"}) for name in MISTAKES if name.startswith(
 
 
 @dataclass(frozen=True)
-class Named:
+class Explanation:
     """A known mistake that was recognised.
 
     Attributes
@@ -57,7 +57,7 @@ class Diagnosis:
 
     Attributes
     ----------
-    named : tuple of Named
+    mistakes : tuple of Explanation
         The known mistakes; empty if nothing is wrong, or it is none of them.
     unknown : tuple of str
         The wrong tensors that equal no known mistake's.
@@ -69,7 +69,7 @@ class Diagnosis:
         What is known without a name: another convention, fewer bits in float32; empty if nothing.
     """
 
-    named: tuple[Named, ...] = ()
+    mistakes: tuple[Explanation, ...] = ()
     unknown: tuple[str, ...] = ()
     misshapen: tuple[str, ...] = ()
     text: str = ""
@@ -78,7 +78,7 @@ class Diagnosis:
     @property
     def brief(self) -> str:
         """The diagnosis without its evidence, which depends on the cases; empty where nothing is wrong."""
-        known = [f"{one.mistake}: {MISTAKES[one.mistake].sentence}" for one in self.named]
+        known = [f"{one.mistake}: {MISTAKES[one.mistake].sentence}" for one in self.mistakes]
         known += [f"another shape than expected: {', '.join(self.misshapen)}"] if self.misshapen else []
         known += [self.remark] if self.remark else []
         return "; ".join(known + ["unknown"] * bool(self.unknown or not known)) if self.text else ""
@@ -101,7 +101,7 @@ def diagnose(observations: Sequence[Observation], convention: str = "", stateful
         return Diagnosis()
     if convention:
         return Diagnosis(text=f"{convention}. {_instance(observations)}", remark=convention)
-    used = [o for o in observations if o.case.dtype == "float64" and o.acceptance.bound.power <= SHARP_ENOUGH]
+    used = [o for o in observations if o.case.dtype == "float64" and o.acceptance.bound.resolution <= SHARP_ENOUGH]
     posed = [o for o in used if o.gradients is not None]
     misshapen = tuple(name for name in TENSORS if any(_is_misshapen(o, name) for o in posed))
     wrong = tuple(t for t in TENSORS if t not in misshapen and any(_is_wrong(o, t) for o in posed))
@@ -162,7 +162,8 @@ def _is_wrapped(name: str, observations: Sequence[Observation], used: Sequence[O
         return False
     caller, members, telling = mistake.caller(), {id(o) for o in used}, False
     for o in observations:
-        mistaken, _, changed = caller(o.acceptance.problem, o.case.edge.layout, o.case.edge.labels)
+        answer = caller(o.acceptance.problem, o.case.edge.layout, o.case.edge.labels)
+        mistaken, changed = answer.gradients, answer.changed
         if id(o) not in members:
             continue
         if changed != o.changed or (mistaken is None) != (o.gradients is None):
@@ -191,14 +192,14 @@ def _is_misshapen(o: Observation, tensor: str) -> bool:
     return o.gradients is not None and getattr(o.gradients, tensor).shape != o.acceptance.exact.tensors[tensor].hi.shape
 
 
-def _change(used: Sequence[Observation]) -> Named:
+def _change(used: Sequence[Observation]) -> Explanation:
     """That inputs are changed in place, with the evidence."""
     changing = [o for o in used if set(o.changed) - {EARLIER}]
     names = ", ".join(dict.fromkeys(name for o in changing for name in o.changed if name != EARLIER))
-    return Named("inputs_changed", (), f"{names} changed in place on {len(changing)} of {len(used)} cases")
+    return Explanation("inputs_changed", (), f"{names} changed in place on {len(changing)} of {len(used)} cases")
 
 
-def _named(name: str, tensors: tuple[str, ...], used: Sequence[Observation]) -> Named:
+def _named(name: str, tensors: tuple[str, ...], used: Sequence[Observation]) -> Explanation:
     """A mistake with its evidence."""
     what = ", ".join("the loss" if t == "loss" else f"d{t}" for t in tensors) or "every call"
     verb = "is" if len(tensors) < 2 else "are"
@@ -206,7 +207,7 @@ def _named(name: str, tensors: tuple[str, ...], used: Sequence[Observation]) -> 
     if name in ("log_of_softmax", "onehot_times_log_p"):
         lost = sum(not np.isfinite(np.asarray(o.gradients.loss)) for o in used if o.gradients is not None)
         evidence += f" (the loss is no number on {lost} of {len(used)})"
-    return Named(name, tensors, evidence)
+    return Explanation(name, tensors, evidence)
 
 
 def _narrower(observations: Sequence[Observation], wrong: tuple[str, ...]) -> str:
@@ -262,7 +263,7 @@ def _telling_entry(o: Observation) -> Finding:
 
 
 def _in_words(
-    named: list[Named],
+    named: list[Explanation],
     unknown: tuple[str, ...],
     misshapen: tuple[str, ...],
     observations: Sequence[Observation],

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gradaudit.cases.catalogue import SELECTIONS
+from gradaudit.cases.plan import Settings
 from gradaudit.cases.random_problems import Sweep
 from gradaudit.records import schema
 from gradaudit.reference.problem import DTYPES, TENSORS
-from gradaudit.runs.run import CANDIDATE, Settings
 from gradaudit.verdicts.judge import LOST, VERDICTS, Finding
 
 
@@ -21,21 +21,21 @@ def counts(findings: Iterable[Finding]) -> dict[str, Any]:
     """
     findings = list(findings)
     by_family: dict[str, Counter[str]] = {}
-    known: Counter[str] = Counter()
+    expected: Counter[str] = Counter()
     for finding in findings:
         by_family.setdefault(finding.family, Counter())[finding.verdict] += 1
-        known[finding.verdict] += finding.expected and finding.verdict in ("wrong", "error")
+        expected[finding.verdict] += finding.expected and finding.verdict in ("wrong", "error")
     ordered = {family: {v: count[v] for v in VERDICTS if count[v]} for family, count in by_family.items()}
     total = sum(by_family.values(), Counter())
     return {
         "verdicts": {v: total[v] for v in VERDICTS},
         "families": ordered,
-        "known": {v: known[v] for v in VERDICTS if known[v]},
+        "expected": {v: expected[v] for v in VERDICTS if expected[v]},
         "offset": sum(f.verdict == "undecided" and f.message == LOST for f in findings),
     }
 
 
-def check_run(run: Mapping[str, Any], found: Sequence[Finding]) -> None:
+def check_run(run: Mapping[str, Any], findings: Sequence[Finding]) -> None:
     """Make sure that run.json is of its form, and says of the findings what they are.
 
     Raises
@@ -48,16 +48,14 @@ def check_run(run: Mapping[str, Any], found: Sequence[Finding]) -> None:
         if any(len(row) != len(table["columns"]) for row in table["rows"]):
             raise ValueError(f"the table {name!r} has a row of another length than its columns")
         schema.check(table["rows"], list[list[schema.Cell]])
-    _check_settings(run, found)
-    swept = run["settings"].get("cases") == "sweep"
-    told, counted = run["counts"], counts(found)
-    if swept:  # whose passes are counted and not kept
-        told, counted = _without_passes(told), _without_passes(counted)
-        counted["known"] = told["known"] if told["known"] == counted["known"] else counted["known"]
-    if told != counted:
+    _check_settings(run, findings)
+    written, counted = run["counts"], counts(findings)
+    if run["kind"] == "sweep":  # its passes are counted and not written down
+        written, counted = _without_passes(written), _without_passes(counted)
+    if written != counted:
         raise ValueError("its counts are not those of the findings")
     tolerated = () if run["settings"]["strict"] else ("undecided",)
-    failed = any(not f.expected and f.verdict not in tolerated for f in found)
+    failed = any(not f.expected and f.verdict not in tolerated for f in findings)
     if run["ok"] and (run["partial"] or failed):
         raise ValueError("it is called ok, and is not")
 
@@ -70,17 +68,18 @@ def settings_of(run: Mapping[str, Any]) -> Settings | Sweep:
     ValueError
         If its settings are none.
     """
-    asked = dict(run["settings"])
-    swept = asked.get("cases") == "sweep" and asked.pop("cases")
-    settings: Settings | Sweep = schema.valid(asked, Sweep if swept else Settings)
+    kind = Sweep if run["kind"] == "sweep" else Settings
+    settings: Settings | Sweep = schema.valid(run["settings"], kind)
     if not settings.who or not settings.dtypes or not set(settings.dtypes) <= set(DTYPES):
         raise ValueError("its settings ask for nothing that can be judged")
-    if isinstance(settings, Settings) and not {settings.cases, settings.others or settings.cases} <= set(SELECTIONS):
+    if isinstance(settings, Settings) and not {settings.cases, settings.noncanonical or settings.cases} <= set(
+        SELECTIONS
+    ):
         raise ValueError(f"its settings name a selection of cases other than {', '.join(SELECTIONS)}")
     return settings
 
 
-def _check_settings(run: Mapping[str, Any], found: Sequence[Finding]) -> None:
+def _check_settings(run: Mapping[str, Any], findings: Sequence[Finding]) -> None:
     """Make sure that the findings are of what was asked for.
 
     Raises
@@ -89,12 +88,11 @@ def _check_settings(run: Mapping[str, Any], found: Sequence[Finding]) -> None:
         If they are not.
     """
     settings = settings_of(run)
-    # a sweep is asked for a candidate by its file and its name, of which its findings have the name
-    who = {(name, variant.rpartition(":")[2] if name == CANDIDATE else variant) for name, variant in settings.who}
-    for finding in found:
+    # a candidate is given to a sweep by its file and its name, of which the findings have the name
+    who = {(framework, variant.rpartition(":")[2]) for framework, variant in settings.who}
+    for finding in findings:
         if (finding.framework, finding.variant) not in who or finding.dtype not in settings.dtypes:
-            name = f"{finding.framework}.{finding.variant}-{finding.case}"
-            raise ValueError(f"{name} was found, and its settings do not ask for it")
+            raise ValueError(f"there is a finding {finding.id}, for which its settings do not ask")
 
 
 def _without_passes(counted: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +101,7 @@ def _without_passes(counted: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "verdicts": {v: n for v, n in counted["verdicts"].items() if v != "pass"},
         "families": {name: of for name, of in families.items() if of},
-        "known": counted["known"],
+        "expected": counted["expected"],
         "offset": counted["offset"],
     }
 
@@ -116,7 +114,11 @@ def finding_of(content: Any) -> Finding:
     ValueError
         If it is none.
     """
-    finding: Finding = schema.valid(content, Finding)
+    if not isinstance(content, dict) or not isinstance(content.get("id"), str):
+        raise ValueError("it has no id")
+    finding: Finding = schema.valid({key: value for key, value in content.items() if key != "id"}, Finding)
+    if content["id"] != finding.id:
+        raise ValueError("its id is not that of its framework, variant and case")
     entry = (finding.tensor, finding.index, finding.got, finding.exact, finding.error, finding.bound, finding.ratio)
     if any(part is None for part in entry) != all(part is None for part in entry):
         raise ValueError("a part of its worst entry is missing")

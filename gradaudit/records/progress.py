@@ -22,22 +22,22 @@ from gradaudit.reference.problem import DTYPES
 from gradaudit.verdicts.judge import Finding
 
 #: The files of a sweep that is under way.
-PROGRESS, FOUND = "progress.json", "sweep.jsonl"
+PROGRESS, FINDINGS = "progress.json", "sweep.jsonl"
 #: The largest progress.json that is read, in bytes.
 LARGEST = 4 * MIB
 
 
 @dataclass(frozen=True)
-class Kept:
+class State:
     """The content of progress.json: what was asked for, how far it is, and which gradaudit is at it.
 
-    The counts are those of Progress; `lost` says how many crashes and timeouts there were of whom.
+    The counts are those of Progress; `losses` says how many crashes and timeouts there were of whom.
     """
 
     sweep: Sweep
     done: int
     size: int
-    lost: int
+    losses: int
     tally: Tally
     made_by: dict[str, str]
 
@@ -56,7 +56,7 @@ class Progress:
         How many batches are done.
     size : int
         How long the file of findings is with them, in bytes; what is behind was not counted, and is cut off.
-    lost : int
+    losses : int
         How many crashes and timeouts there were.
     tally : Tally
         The counts.
@@ -66,16 +66,16 @@ class Progress:
     sweep: Sweep
     done: int = 0
     size: int = 0
-    lost: int = 0
+    losses: int = 0
     tally: Tally = field(default_factory=Tally)
 
     @classmethod
     def begun(cls, out: Path, sweep: Sweep) -> Progress:
         """A new record in a folder that may hold an old one, which stays until the new one is complete."""
         record.check(out)
-        (out / FOUND).write_bytes(b"")
+        (out / FINDINGS).write_bytes(b"")
         begun = cls(out, sweep)
-        begun._keep()
+        begun._write()
         return begun
 
     @classmethod
@@ -88,20 +88,20 @@ class Progress:
             If there is none.
         """
         try:
-            kept = _read(out / PROGRESS)
-            resumed = cls(out, kept.sweep, kept.done, kept.size, kept.lost, kept.tally)
-            with opened(out / FOUND, writable=True) as findings:
+            state = _read(out / PROGRESS)
+            resumed = cls(out, state.sweep, state.done, state.size, state.losses, state.tally)
+            with opened(out / FINDINGS, writable=True) as findings:
                 if findings.seek(0, os.SEEK_END) < resumed.size:
-                    raise ValueError(f"{FOUND} is shorter than {resumed.size} bytes")
+                    raise ValueError(f"{FINDINGS} is shorter than {resumed.size} bytes")
                 findings.truncate(resumed.size)
             resumed._check()
         except (OSError, ValueError) as error:
-            said = f"{out} holds no sweep that can be resumed ({error})"
-            raise record.RecordError(f"{said}; name the folder of one that was interrupted") from error
+            reason = f"{out} holds no sweep that can be resumed ({error})"
+            raise record.RecordError(f"{reason}; name the folder of one that was interrupted") from error
         return resumed
 
     def _check(self) -> None:
-        """Make sure that the counts are those of the findings that are kept.
+        """Make sure that the counts are those of the findings that are state.
 
         Raises
         ------
@@ -109,15 +109,15 @@ class Progress:
             If they are not.
         """
         counted = Tally()
-        lost = 0
+        losses = 0
         for finding in self.findings():
             counted.add(finding)
-            lost += finding.verdict in ("crash", "timeout")
-        told = {v: n for v, n in self.tally.counts()["verdicts"].items() if v != "pass"}
-        if told != {v: n for v, n in counted.counts()["verdicts"].items() if v != "pass"} or lost != self.lost:
-            raise ValueError(f"the counts of {PROGRESS} are not those of {FOUND}")
+            losses += finding.verdict in ("crash", "timeout")
+        written = {v: n for v, n in self.tally.counts()["verdicts"].items() if v != "pass"}
+        if written != {v: n for v, n in counted.counts()["verdicts"].items() if v != "pass"} or losses != self.losses:
+            raise ValueError(f"the counts of {PROGRESS} are not those of {FINDINGS}")
 
-    def add(self, found: Sequence[Finding]) -> None:
+    def add(self, findings: Sequence[Finding]) -> None:
         """Keep the findings of the next batch: first in the file of findings, then counted.
 
         Raises
@@ -125,38 +125,38 @@ class Progress:
         RecordError
             If the disk does not hold them; what was counted before is safe.
         """
-        lines = "".join(record.line(finding) + "\n" for finding in found if finding.verdict != "pass").encode()
+        lines = "".join(record.line(finding) + "\n" for finding in findings if finding.verdict != "pass").encode()
         try:
             if lines:
-                with open(self.out / FOUND, "rb+") as findings:
-                    findings.seek(self.size)
-                    findings.write(lines)
-                    findings.truncate()
-                    synced(findings)
-            for finding in found:
+                with open(self.out / FINDINGS, "rb+") as file:
+                    file.seek(self.size)
+                    file.write(lines)
+                    file.truncate()
+                    synced(file)
+            for finding in findings:
                 self.tally.add(finding)
-            self.lost += sum(finding.verdict in ("crash", "timeout") for finding in found)
+            self.losses += sum(finding.verdict in ("crash", "timeout") for finding in findings)
             self.size += len(lines)
             self.done += 1
-            self._keep()
+            self._write()
         except OSError as error:
             raise self._full(error) from error
 
     def _full(self, error: OSError) -> record.RecordError:
-        said = f"{self.out} cannot hold more of the record ({error.strerror or error})"
-        return record.RecordError(f"{said}; make room, then go on with --resume {self.out}")
+        reason = f"{self.out} cannot hold more of the record ({error.strerror or error})"
+        return record.RecordError(f"{reason}; make room, then go on with --resume {self.out}")
 
-    def _keep(self) -> None:
+    def _write(self) -> None:
         """Write down how far the sweep is, to the side, then renamed."""
-        kept = Kept(self.sweep, self.done, self.size, self.lost, self.tally, made_by())
-        content = json.dumps(asdict(kept), sort_keys=True)
+        state = State(self.sweep, self.done, self.size, self.losses, self.tally, made_by())
+        content = json.dumps(asdict(state), sort_keys=True)
         new = self.out / f".{PROGRESS}.new"
         new.write_text(f'{{"digest": "{digest(content)}", "content": {content}}}', encoding="utf-8")
         renamed(new, self.out / PROGRESS)
 
     def findings(self, at_most: int | None = None) -> list[Finding]:
         """The findings that are kept, or the first of them."""
-        with opened(self.out / FOUND) as lines:
+        with opened(self.out / FINDINGS) as lines:
             return [finding_of(document(line)) for line in islice(lines, at_most)]
 
     def finished(self, run: Mapping[str, Any], beside: Mapping[str, str]) -> None:
@@ -168,7 +168,7 @@ class Progress:
             If the disk does not hold it; the sweep can be resumed then, with nothing left to judge.
         """
         try:
-            record.complete(self.out, run, self.out / FOUND, beside)
+            record.complete(self.out, run, self.out / FINDINGS, beside)
         except record.RecordError as error:
             raise self._full(error) from error
         with contextlib.suppress(FileNotFoundError):
@@ -180,7 +180,7 @@ def digest(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _read(file: Path) -> Kept:
+def _read(file: Path) -> State:
     """The content of a progress.json that is whole, and was written for a sweep of this catalogue by this gradaudit.
 
     Raises
@@ -194,21 +194,21 @@ def _read(file: Path) -> Kept:
         raise ValueError(f"{file.name} is of another form")
     if read["digest"] != digest(json.dumps(read["content"], sort_keys=True)):
         raise ValueError(f"{file.name} is damaged: its digest is not that of its content")
-    kept: Kept = schema.valid(read["content"], Kept)
-    sweep = kept.sweep
-    if kept.made_by != made_by():
-        raise ValueError(f"it was begun with {_in_words(kept.made_by)}; this is {_in_words(made_by())}")
+    state: State = schema.valid(read["content"], State)
+    sweep = state.sweep
+    if state.made_by != made_by():
+        raise ValueError(f"it was begun with {_in_words(state.made_by)}; this is {_in_words(made_by())}")
     if sweep.catalogue != kinds():
         raise ValueError("it was begun with another catalogue of cases")
     number, of = sweep.shard
     if not sweep.who or not sweep.dtypes or not set(sweep.dtypes) <= set(DTYPES) or not 1 <= number <= of:
         raise ValueError(f"{file.name} asks for nothing that can be judged")
-    verdicts = kept.tally.counts()["verdicts"]
-    if kept.done > len(range(0, sweep.count, BATCH)):
-        raise ValueError(f"{kept.done} batches are done of {len(range(0, sweep.count, BATCH))}")
-    if sum(verdicts.values()) > kept.done * BATCH * len(sweep.who) * len(sweep.dtypes):
+    verdicts = state.tally.counts()["verdicts"]
+    if state.done > len(range(0, sweep.count, BATCH)):
+        raise ValueError(f"{state.done} batches are done of {len(range(0, sweep.count, BATCH))}")
+    if sum(verdicts.values()) > state.done * BATCH * len(sweep.who) * len(sweep.dtypes):
         raise ValueError("more is counted than was asked for")
-    return kept
+    return state
 
 
 def _in_words(versions: Mapping[str, str]) -> str:

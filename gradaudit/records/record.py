@@ -18,17 +18,31 @@ from typing import Any, BinaryIO, NamedTuple
 from gradaudit.records import schema
 from gradaudit.records.consistency import check_run, counts, finding_of
 from gradaudit.records.files import MIB, document, opened, renamed
-from gradaudit.verdicts.expected import Known
+from gradaudit.records.schema import Kind
+from gradaudit.verdicts.expected import Stale
 from gradaudit.verdicts.judge import Finding
 
 #: The version of the record's form; it changes when a key changes its meaning or goes.
-SCHEMA = 2
+SCHEMA = 3
 
 
 #: The largest files that are read, and the longest line, in bytes.
 LARGEST_RUN, LARGEST_FINDINGS, LONGEST_LINE = 8 * MIB, 128 * MIB, MIB
 #: What run.json holds (the contract).
-KEYS = {"schema", "ok", "partial", "counts", "versions", "machine", "settings", "plan", "shard", "timings", "tables"}
+KEYS = {
+    "schema",
+    "kind",
+    "ok",
+    "partial",
+    "counts",
+    "versions",
+    "machine",
+    "settings",
+    "plan",
+    "shard",
+    "timings",
+    "tables",
+}
 
 
 class RecordError(OSError):
@@ -44,22 +58,24 @@ class Record(NamedTuple):
 
 
 def run_of(
-    findings: Sequence[Finding], strict: bool, partial: bool, gone: Sequence[tuple[Known, str, str]] = ()
+    kind: Kind, findings: Sequence[Finding], strict: bool, partial: bool, missing: Sequence[Stale] = ()
 ) -> dict[str, Any]:
     """What run.json says of the findings: whether all are there and as expected, and how many of each verdict.
 
     Parameters
     ----------
+    kind : {"run", "candidate", "sweep"}
+        What was done.
     findings : sequence of Finding
         The findings.
     strict, partial : bool
         Whether `undecided` fails too, and whether some findings are missing.
-    gone : sequence of (Known, str, str)
+    missing : sequence of Stale
         What was expected and no longer shows.
     """
     tolerated = () if strict else ("undecided",)
-    ok = not partial and not gone and all(f.expected or f.verdict in tolerated for f in findings)
-    return {"schema": SCHEMA, "ok": ok, "partial": partial, "counts": counts(findings)}
+    ok = not partial and not missing and all(f.expected or f.verdict in tolerated for f in findings)
+    return {"schema": SCHEMA, "kind": kind, "ok": ok, "partial": partial, "counts": counts(findings)}
 
 
 def machine() -> dict[str, Any]:
@@ -73,9 +89,9 @@ def machine() -> dict[str, Any]:
 
 
 def line(finding: Finding) -> str:
-    """One line of findings.jsonl: the finding's fields in their order, non-finite numbers as strings."""
+    """One line of findings.jsonl: the finding's id, then its fields in their order, non-finite numbers as strings."""
     fields = {k: v[: schema.LONGEST] if isinstance(v, str) else v for k, v in asdict(finding).items()}
-    return json.dumps(_portable(fields), allow_nan=False, ensure_ascii=True)
+    return json.dumps({"id": finding.id} | _portable(fields), allow_nan=False, ensure_ascii=True)
 
 
 def check(out: Path) -> None:
@@ -129,9 +145,9 @@ def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding], beside
         out = out / "partial"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        found = out / ".findings.jsonl.new"
-        found.write_text("".join(line(finding) + "\n" for finding in findings), encoding="utf-8")
-        complete(out, run, found, beside)
+        new = out / ".findings.jsonl.new"
+        new.write_text("".join(line(finding) + "\n" for finding in findings), encoding="utf-8")
+        complete(out, run, new, beside)
     except OSError as error:
         with contextlib.suppress(OSError):
             (out / ".findings.jsonl.new").unlink()
@@ -139,7 +155,7 @@ def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding], beside
     return out
 
 
-def complete(out: Path, run: Mapping[str, Any], found: Path, beside: Mapping[str, str]) -> None:
+def complete(out: Path, run: Mapping[str, Any], findings: Path, beside: Mapping[str, str]) -> None:
     """Put a record together: all files are written to the side before the first of them is renamed.
 
     Parameters
@@ -148,7 +164,7 @@ def complete(out: Path, run: Mapping[str, Any], found: Path, beside: Mapping[str
         The folder.
     run : mapping
         What goes into run.json.
-    found : Path
+    findings : Path
         The file of findings, which becomes findings.jsonl.
     beside : mapping of str to str
         Other files' names and texts.
@@ -156,13 +172,13 @@ def complete(out: Path, run: Mapping[str, Any], found: Path, beside: Mapping[str
     Raises
     ------
     RecordError
-        If the folder cannot be written to; `found` stays where it is then.
+        If the folder cannot be written to; `findings` stays where it is then.
     """
     files = {**beside, "run.json": json.dumps(_portable(run), indent=2, allow_nan=False) + "\n"}
     try:
         for name, text in files.items():
             (out / f".{name}.new").write_text(text, encoding="utf-8", errors="replace")
-        renamed(found, out / "findings.jsonl")
+        renamed(findings, out / "findings.jsonl")
         for name in files:
             renamed(out / f".{name}.new", out / name)
     except OSError as error:
@@ -186,7 +202,7 @@ def read(folder: Path) -> Record:
         if not isinstance(run, dict) or run.get("schema") != SCHEMA or not run.keys() >= KEYS:
             raise RecordError(f"{folder}/run.json is not of form {SCHEMA}; run the audit again with this version")
         with opened(folder / "findings.jsonl", LARGEST_FINDINGS) as file:
-            found = list(_findings(file, f"{folder}/findings.jsonl"))
+            findings = list(_findings(file, f"{folder}/findings.jsonl"))
     except RecordError:
         raise
     except (OSError, ValueError) as error:
@@ -194,26 +210,25 @@ def read(folder: Path) -> Record:
             f"{folder} holds no record that can be read ({error}); expected what `run` wrote there"
         ) from error
     try:
-        check_run(run, found)
+        check_run(run, findings)
     except ValueError as error:
         raise RecordError(f"{folder}/run.json is damaged ({error}); run the audit again") from error
-    return Record(folder, run, found)
+    return Record(folder, run, findings)
 
 
 def _findings(file: BinaryIO, name: str) -> Iterator[Finding]:
     """The findings of a file, none of them twice."""
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[str] = set()
     for number, text in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
         try:
             if len(text) > LONGEST_LINE:
                 raise ValueError(f"it has more than {LONGEST_LINE} bytes")
             finding = finding_of(document(text))
-            key = (finding.framework, finding.variant, finding.case)
-            if key in seen:
-                raise ValueError(f"{finding.framework}.{finding.variant}-{finding.case} is there twice")
+            if finding.id in seen:
+                raise ValueError(f"{finding.id} is there twice")
         except ValueError as error:
             raise RecordError(f"{name}, line {number} is damaged; run that shard again ({error})") from error
-        seen.add(key)
+        seen.add(finding.id)
         yield finding
 
 

@@ -29,6 +29,10 @@ Number = float | Literal["NaN", "Infinity", "-Infinity"]
 Cell = Number | int | bool | Text | None
 
 
+#: What a record is of.
+Kind = Literal["run", "candidate", "sweep"]
+
+
 class Table(msgspec.Struct):
     """A table of run.json."""
 
@@ -43,7 +47,7 @@ class Counts(msgspec.Struct):
 
     verdicts: dict[Text, Count]
     families: dict[Text, dict[Text, Count]]
-    known: dict[Text, Count]
+    expected: dict[Text, Count]
     offset: Count
 
 
@@ -56,7 +60,8 @@ class Timings(msgspec.Struct):
 class Run(msgspec.Struct):
     """The content of run.json (the contract); what is beside it is left alone."""
 
-    schema: Literal[2]
+    schema: Literal[3]
+    kind: Kind
     ok: bool
     partial: bool
     counts: Counts

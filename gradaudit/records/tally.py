@@ -22,8 +22,8 @@ class Tally:
     ----------
     families : dict
         Family -> verdict -> how many.
-    known : dict
-        Verdict -> how many are known and explained.
+    expected : dict
+        Verdict -> how many failures are known and explained.
     offset : int
         How many are undecided for digits lost to an offset.
     worst : dict
@@ -33,7 +33,7 @@ class Tally:
     """
 
     families: dict[str, dict[str, int]] = field(default_factory=dict)
-    known: dict[str, int] = field(default_factory=dict)
+    expected: dict[str, int] = field(default_factory=dict)
     offset: int = 0
     worst: dict[str, tuple[float, str]] = field(default_factory=dict)
     bins: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Tally:
         family = self.families.setdefault(finding.family, {})
         family[finding.verdict] = family.get(finding.verdict, 0) + 1
         if finding.expected and finding.verdict in ("wrong", "error"):
-            self.known[finding.verdict] = self.known.get(finding.verdict, 0) + 1
+            self.expected[finding.verdict] = self.expected.get(finding.verdict, 0) + 1
         self.offset += finding.verdict == "undecided" and finding.message == LOST
         if finding.verdict != "pass" or finding.ratio is None or finding.family == "undecidable kinks":
             return
@@ -57,7 +57,7 @@ class Tally:
         """As in run.json: how many of each verdict, in all and by family."""
         total = {v: sum(family.get(v, 0) for family in self.families.values()) for v in VERDICTS}
         ordered = {name: {v: of[v] for v in VERDICTS if v in of} for name, of in sorted(self.families.items())}
-        return {"verdicts": total, "families": ordered, "known": self.known, "offset": self.offset}
+        return {"verdicts": total, "families": ordered, "expected": self.expected, "offset": self.offset}
 
     def table(self) -> dict[str, Any]:
         """The ratios of what passed: quantiles, the worst, and its case."""

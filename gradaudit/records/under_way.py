@@ -10,10 +10,10 @@ from gradaudit.verdicts.judge import Finding
 #: The exit status of a run that Ctrl-C ended: 128 and the number of the signal.
 INTERRUPTED = 130
 #: The file of what is judged, as long as its record is not written.
-UNDER_WAY = "judged.jsonl"
+FILE = "judged.jsonl"
 
 
-class Judged:
+class UnderWay:
     """The findings of a run under way, in a file as they arrive.
 
     Parameters
@@ -24,11 +24,11 @@ class Judged:
 
     def __init__(self, out: Path) -> None:
         self.of_item: dict[int, Finding] = {}
-        self._path = out / UNDER_WAY
+        self._path = out / FILE
         self._path.write_bytes(b"")
 
     def add(self, number: int, finding: Finding) -> None:
-        """Keep the finding on an item."""
+        """Write down the finding on an item."""
         self.of_item[number] = finding
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(record.line(finding) + "\n")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import tomllib
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from gradaudit import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
 #: What made a record, whatever it judged.
 MAKERS = ("gradaudit", "python", "python-flint")
 
@@ -22,25 +23,17 @@ def made_by() -> dict[str, str]:
         flint = version("python-flint")
     except PackageNotFoundError:
         flint = "unknown"
-    return dict(zip(MAKERS, (f"{_version()}, commit {_commit()}", platform.python_version(), flint), strict=True))
-
-
-def _version() -> str:
-    try:
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        return str(project["version"])
-    except (OSError, ValueError, LookupError):
-        return "unknown"
+    return dict(zip(MAKERS, (f"{__version__}, commit {_commit()}", platform.python_version(), flint), strict=True))
 
 
 def _commit() -> str:
     """The checkout's commit, "-dirty" behind it if a file was changed since; "unknown" where nobody can tell."""
-    if not (ROOT / ".git").exists():
+    if not (ROOT / ".git").exists() or not (ROOT / "reference").is_dir():
         return "unknown"
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=own)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=own)
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return told.stdout.strip() or "unknown"
+    return done.stdout.strip() or "unknown"

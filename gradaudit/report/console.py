@@ -24,7 +24,6 @@ from gradaudit.report.summary import (
     who,
 )
 from gradaudit.runs.replay import Replay
-from gradaudit.runs.run import CANDIDATE
 from gradaudit.verdicts.judge import VERDICTS, Finding, describe
 
 #: At most so many findings are printed one by one; all of them are in findings.jsonl.
@@ -67,7 +66,7 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     console.print(verdict[0], style=verdict[1], highlight=False)
     if diagnosis:
         show_diagnosis(console, diagnosis)
-    swept = run["settings"]["cases"] == "sweep"  # whose passes are not kept
+    swept = run["kind"] == "sweep"  # of which the passes are not written down
     frameworks, variants = {finding.framework for finding in findings}, {who(finding) for finding in findings}
     if not swept and 1 < len(frameworks) < len(variants):
         console.print(_verdicts(findings, variants=False))
@@ -88,7 +87,7 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
         style = STYLE[finding.verdict]
         console.print(f"[{style}]{finding.verdict}[/] {escape(who(finding))} {escape(finding.case)}", highlight=False)
         console.print(f"    {escape(describe(finding))}", highlight=False)
-        if finding.framework != CANDIDATE:
+        if replay_command(finding):
             console.print(f"    {escape(replay_command(finding))}", highlight=False, soft_wrap=True)
     for reason, group in explained(findings):
         console.print(f"known, {len(group)} times: {escape(reason)}", highlight=False)
@@ -104,9 +103,9 @@ def show_replay(console: Console, replay: Replay) -> None:
     console.print(f"[{style}]{found.verdict}[/] {escape(who(found))} {escape(found.case)}", highlight=False)
     if found.message:
         console.print(escape(found.message), highlight=False)
-    if found.power is not None:
+    if found.resolution is not None:
         console.print(
-            f"power {found.power:.2g}: errors above this part of a tensor's natural size are certain to be seen"
+            f"resolution {found.resolution:.2g}: an error above this part of the natural size is certain to be seen"
         )
     if found.blind is not None:
         console.print(f"blind {found.blind:.2g}: this part of the entries not 0 is smaller than its bounds")

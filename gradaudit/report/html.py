@@ -22,7 +22,6 @@ from gradaudit.report.summary import (
     unexpected,
     who,
 )
-from gradaudit.runs.run import CANDIDATE
 from gradaudit.verdicts.judge import Finding, describe
 
 #: At most so many findings are on the page; all of them are in findings.jsonl.
@@ -98,7 +97,7 @@ def page(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
         worst=_listed(max(judged, key=lambda f: f.ratio or 0.0)) if judged else None,
         blindest=blindest(findings),
         blind_share=blind_share(findings),
-        letter=_letter(run, unexpected(findings)) if any(f.framework == CANDIDATE for f in findings) else None,
+        letter=_letter(run, unexpected(findings)) if run["kind"] == "candidate" else None,
     )
 
 
@@ -110,7 +109,7 @@ def _listed(finding: Finding) -> Listed:
         family=finding.family,
         said=describe(finding),
         diagnosis=finding.diagnosis,
-        command="" if finding.framework == CANDIDATE else replay_command(finding),
+        command=replay_command(finding),
         ratio=finding.ratio or 0.0,
         picture=_picture(finding),
     )

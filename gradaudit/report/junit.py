@@ -37,7 +37,11 @@ def junit(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
     counted = {"failure": 0, "error": 0, "skipped": 0}
     for finding in findings:
         case = ElementTree.SubElement(
-            suite, "testcase", classname=_printable(f"audit.{finding.family}"), name=_printable(name(finding)), time="0"
+            suite,
+            "testcase",
+            classname=_printable(f"gradaudit.{finding.family}"),
+            name=_printable(finding.id),
+            time="0",
         )
         element = _element(finding, strict=run["settings"]["strict"])
         if element:
@@ -51,11 +55,6 @@ def junit(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
     suites = ElementTree.Element("testsuites", dict(suite.attrib))
     suites.append(suite)
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def name(finding: Finding) -> str:
-    """What a finding is called: framework and variant, then the case."""
-    return f"{finding.framework}.{finding.variant}-{finding.case}"
 
 
 def _element(finding: Finding, strict: bool) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from gradaudit.adapters import frameworks
 from gradaudit.verdicts.judge import VERDICTS, Finding, Verdict
 
 Key = TypeVar("Key")
@@ -23,7 +24,7 @@ def sentence(run: Mapping[str, Any]) -> str:
     """The run in one sentence."""
     verdicts = run["counts"]["verdicts"]
     total = sum(verdicts.values())
-    part = {v: f" ({n} known)" for v, n in run["counts"]["known"].items()}
+    part = {v: f" ({n} known)" for v, n in run["counts"]["expected"].items()}
     if lost := run["counts"]["offset"]:
         part["undecided"] = f" ({lost} lost digits to a common offset)"
     said = ", ".join(f"{verdicts[v]} {v}{part.get(v, '')}" for v in VERDICTS if verdicts[v]) or "nothing judged"
@@ -93,12 +94,14 @@ def explained(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
 
 
 def replay_command(finding: Finding) -> str:
-    """The command that judges a framework's finding again."""
+    """The command that judges a finding again; empty for a candidate, whose file a finding does not name."""
+    if finding.framework not in frameworks():
+        return ""
     return f"python -m gradaudit replay {finding.case} --framework {finding.framework} --variant {finding.variant}"
 
 
-def caught(matrix: Mapping[str, Any]) -> str:
-    """The matrix of known mistakes in a sentence."""
-    missed = [row[0] for row in matrix["rows"] if not any(row[1:-1])]
-    number = f"{len(matrix['rows']) - len(missed)} of {len(matrix['rows'])}"
+def caught(detection: Mapping[str, Any]) -> str:
+    """The table of known mistakes in a sentence."""
+    missed = [row[0] for row in detection["rows"] if not any(row[1:-1])]
+    number = f"{len(detection['rows']) - len(missed)} of {len(detection['rows'])}"
     return f"{number} known mistakes are caught by these cases" + "".join(f"; not {name}" for name in missed)

@@ -8,21 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any, TextIO
 
+from gradaudit.verdicts.words import printable
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderResult
 
 #: Where there is no terminal, a line is printed each time that so many more verdicts are there.
 REPORTED = 1000
-
-
-def printable(text: str) -> str:
-    """The text with what no console can print replaced: control characters, escape sequences, marks of direction."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
-
-
-def in_a_line(text: str) -> str:
-    """The same on one line: a message or a name from elsewhere, whatever it holds."""
-    return printable(text).replace("\n", "\ufffd")
 
 
 class Printable(io.TextIOBase):

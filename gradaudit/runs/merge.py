@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gradaudit.cases.plan import Settings, plan, plan_hash
 from gradaudit.records import record
 from gradaudit.records.consistency import settings_of
 from gradaudit.records.record import Record, RecordError
 from gradaudit.records.versions import MAKERS
-from gradaudit.runs.run import Settings, gone_of, gone_table, plan, plan_hash
+from gradaudit.runs.tables import stale_of, stale_table
 from gradaudit.verdicts.judge import Finding
 
 
@@ -23,18 +24,18 @@ def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
         If a shard or a finding is missing, foreign, or there twice, or the runs were not asked for the same.
     """
     runs: dict[str, list[Record]] = {}
-    for one in records:
-        runs.setdefault(one.run["plan"], []).append(one)
+    for shard in records:
+        runs.setdefault(shard.run["plan"], []).append(shard)
     first = records[0].run["settings"]
-    for one in records:
-        _check_maker(one, records[0])
-        if one.run["settings"].get("cases") == "sweep":
+    for shard in records:
+        _check_maker(shard, records[0])
+        if shard.run["kind"] == "sweep":
             raise RecordError(
-                f"{one.folder} is a sweep's, which keeps no passes to merge; use its --workers or --engine"
+                f"{shard.folder} is a sweep's, which keeps no passes to merge; use its --workers or --engine"
             )
-        differing = [key for key in first if key != "who" and one.run["settings"][key] != first[key]]
+        differing = [key for key in first if key != "who" and shard.run["settings"][key] != first[key]]
         if differing:
-            folders = f"{one.folder} is of another run than {records[0].folder}"
+            folders = f"{shard.folder} is of another run than {records[0].folder}"
             raise RecordError(f"{folders}: its {differing[0]} is not the same; merge runs that were asked for the same")
     of_id: dict[str, Finding] = {}
     for parts in runs.values():
@@ -43,29 +44,29 @@ def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
                 raise RecordError(f"{name} was judged by two of these runs; give one of them")
             of_id[name] = finding
     who = [pair for parts in runs.values() for pair in parts[0].run["settings"]["who"]]
-    settings = {**first, "who": who}
-    asked = _settings({"settings": settings})
-    planned = plan(asked)
-    found = [of_id[item.id] for item in planned]
-    gone = gone_of(asked, found)
-    whole = {**records[0].run, **record.run_of(found, asked.strict, partial=False, gone=gone)}
+    kind = records[0].run["kind"]
+    settings = _settings({"kind": kind, "settings": {**first, "who": who}})
+    items = plan(settings)
+    findings = [of_id[item.id] for item in items]
+    missing = stale_of(settings, findings)
+    whole = {**records[0].run, **record.run_of(kind, findings, settings.strict, partial=False, missing=missing)}
     return whole | {
-        "settings": settings,
-        "plan": plan_hash(planned),
+        "settings": {**first, "who": who},
+        "plan": plan_hash(items),
         "versions": _united(parts[0].run["versions"] for parts in runs.values()),
         "shard": "1/1",
-        "timings": {"seconds": round(sum(one.run["timings"]["seconds"] for one in records), 3)},
-        "tables": _tables([parts[0].run["tables"] for parts in runs.values()]) | gone_table(gone),
-    }, found
+        "timings": {"seconds": round(sum(shard.run["timings"]["seconds"] for shard in records), 3)},
+        "tables": _tables([parts[0].run["tables"] for parts in runs.values()]) | stale_table(missing),
+    }, findings
 
 
-def _check_maker(one: Record, other: Record) -> None:
+def _check_maker(record: Record, first: Record) -> None:
     """Make sure that two records were made by the same gradaudit."""
     for name in MAKERS:
-        mine, its = (record.run["versions"].get(name, "unknown") for record in (one, other))
-        if mine != its:
-            said = f"{one.folder} was made with {name} {mine}, {other.folder} with {name} {its}"
-            raise RecordError(f"{said}; make both with the same one, or `compare` them")
+        its, mine = (r.run["versions"].get(name, "unknown") for r in (record, first))
+        if its != mine:
+            makers = f"{record.folder} was made with {name} {its}, {first.folder} with {name} {mine}"
+            raise RecordError(f"{makers}; make both with the same version, or `compare` them")
 
 
 def _whole(parts: Sequence[Record]) -> dict[str, Finding]:
@@ -75,21 +76,20 @@ def _whole(parts: Sequence[Record]) -> dict[str, Finding]:
         for key in ("settings", "versions"):
             if other.run[key] != first.run[key]:
                 raise RecordError(f"{other.folder} is of another run than {first.folder}: its {key} is not the same")
-    planned = [item.id for item in plan(_settings(first.run))]
+    names = [item.id for item in plan(_settings(first.run))]
     of_id: dict[str, Finding] = {}
     for part in parts:
         for finding in part.findings:
-            name = f"{finding.framework}.{finding.variant}-{finding.case}"
-            if name in of_id:
-                raise RecordError(f"{name} is there twice, the second time in {part.folder}; give each shard once")
-            of_id[name] = finding
-    foreign, missing = sorted(of_id.keys() - set(planned)), [name for name in planned if name not in of_id]
+            if finding.id in of_id:
+                raise RecordError(f"{finding.id} is in two shards, also in {part.folder}; give each shard once")
+            of_id[finding.id] = finding
+    foreign, missing = sorted(of_id.keys() - set(names)), [name for name in names if name not in of_id]
     if foreign:
         raise RecordError(f"{foreign[0]} does not belong to this run (nor do {len(foreign) - 1} others)")
     if missing:
         shards = ", ".join(part.run["shard"] for part in parts)
         raise RecordError(
-            f"{len(missing)} of {len(planned)} findings are missing, {missing[0]} among them; "
+            f"{len(missing)} of {len(names)} findings are missing, {missing[0]} among them; "
             f"there are the shards {shards}: expected every I of I/N"
         )
     return of_id

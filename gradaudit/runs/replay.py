@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from gradaudit.adapters import adapter
-from gradaudit.adapters.calls import hand_over
+from gradaudit.cases.edge_cases import EdgeCase
+from gradaudit.cases.plan import Item
 from gradaudit.reference.acceptance import Acceptance, accept
 from gradaudit.reference.problem import TENSORS, Gradients, Problem
-from gradaudit.runs.run import Item, finding, problem
-from gradaudit.verdicts.judge import Comparison, Finding, Subject, compare, judge
+from gradaudit.runs.entrants import Entrant, entrant
+from gradaudit.runs.run import problem
+from gradaudit.runs.shrink import load
+from gradaudit.verdicts.expected import expectations, explain
+from gradaudit.verdicts.judge import Comparison, Finding, Subject, compare, judge_answer
 
 
 @dataclass(frozen=True)
@@ -54,43 +58,48 @@ def replay(item: Item, number: int) -> Replay:
     Raises
     ------
     PrecisionExhausted
-        If the exact values were not found.
+        If the exact values are not sharp enough at the last precision.
     """
-    acceptance = accept(problem(item))
-    found = finding(item, acceptance)
-    if found.tensor is None:  # no gradients that could be compared
-        return Replay(found, 0, 0, ())
     edge = item.case.edge
-    gradients = adapter(item.framework).gradients(hand_over(acceptance.problem, edge.layout, edge.labels), item.variant)
-    return _looked_at(found, gradients, acceptance, number)
+    return _replay(item.subject, problem(item), entrant(item.framework, item.variant, item.limits), number, edge)
 
 
-def replay_problem(posed: Problem, name: str, framework: str, variant: str, number: int) -> Replay:
-    """Judge a variant of a framework on a problem that is no case, and look at its `number` worst entries.
+def replay_problem(file: Path, framework: str, variant: str, number: int, limits: tuple[str, ...] = ()) -> Replay:
+    """Judge an entrant on the problem of an .npz file, and look at its `number` worst entries.
 
     Raises
     ------
     PrecisionExhausted
-        If the exact values were not found.
+        If the exact values are not sharp enough at the last precision.
+    ProblemError
+        If the file holds no problem.
     """
-    acceptance = accept(posed)
-    gradients = adapter(framework).gradients(hand_over(posed), variant)
-    found = judge(Subject(name, "", framework, variant, posed.dtype.name), gradients, acceptance)
-    return Replay(found, 0, 0, ()) if found.tensor is None else _looked_at(found, gradients, acceptance, number)
+    loaded = load(file)
+    subject = Subject(str(file), "", framework, variant.rpartition(":")[2], loaded.dtype.name)
+    return _replay(subject, loaded, entrant(framework, variant, limits), number)
 
 
-def _looked_at(found: Finding, gradients: Gradients, acceptance: Acceptance, number: int) -> Replay:
+def _replay(subject: Subject, problem: Problem, whom: Entrant, number: int, edge: EdgeCase | None = None) -> Replay:
+    acceptance = accept(problem)
+    answer = whom.answer(problem, edge.layout, edge.labels) if edge else whom.answer(problem)
+    finding = explain(judge_answer(subject, answer, acceptance), expectations())
+    if finding.tensor is None or answer.gradients is None:  # nothing that could be compared
+        return Replay(finding, 0, 0, ())
+    return _worst(finding, answer.gradients, acceptance, number)
+
+
+def _worst(finding: Finding, gradients: Gradients, acceptance: Acceptance, number: int) -> Replay:
     """The worst entries of gradients."""
-    compared = {name: compare(getattr(gradients, name), acceptance, name) for name in TENSORS}
+    comparisons = {name: compare(getattr(gradients, name), acceptance, name) for name in TENSORS}
     ranked = sorted(
         (-float(ratio), order, index)
         for order, name in enumerate(TENSORS)
-        for index, ratio in np.ndenumerate(compared[name].ratio)
+        for index, ratio in np.ndenumerate(comparisons[name].ratio)
     )
     worst = tuple(
-        _entry(TENSORS[order], index, compared[TENSORS[order]], acceptance) for _, order, index in ranked[:number]
+        _entry(TENSORS[order], index, comparisons[TENSORS[order]], acceptance) for _, order, index in ranked[:number]
     )
-    return Replay(found, sum(ratio < -1 for ratio, _, _ in ranked), len(ranked), worst)
+    return Replay(finding, sum(ratio < -1 for ratio, _, _ in ranked), len(ranked), worst)
 
 
 def _entry(name: str, index: tuple[int, ...], compared: Comparison, acceptance: Acceptance) -> Entry:

@@ -23,7 +23,7 @@ LARGEST = 32 * MIB
 PLAIN = (1, 3, 8)
 
 
-def shrunk(problem: Problem, fails: Callable[[Problem], bool]) -> Problem:
+def shrink(problem: Problem, fails: Callable[[Problem], bool]) -> Problem:
     """The smallest problem that was found to fail as well: fewer samples, classes, units, features; plainer numbers.
 
     Parameters

@@ -5,26 +5,27 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib import resources
-from importlib.resources.abc import Traversable
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gradaudit.reference.problem import DTYPES
 from gradaudit.verdicts.judge import Finding
 
-FILE = resources.files("adapters") / "expected.toml"
-REPRODUCTIONS = Path(__file__).parents[1] / "adapters" / "reproductions"
+ADAPTERS = Path(__file__).parents[1] / "adapters"
+FILE = ADAPTERS / "expected.toml"
+REPRODUCTIONS = ADAPTERS / "reproductions"
 
 
 class ExpectedError(ValueError):
-    """An entry of expected.toml that says nothing, or something unknown."""
+    """A file of expectations that cannot be read."""
 
 
-class Judged(NamedTuple):
+class Scope(NamedTuple):
     """What an entry speaks of."""
 
     framework: str
@@ -34,7 +35,7 @@ class Judged(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Known:
+class Expectation:
     """One entry: what is known of a framework.
 
     Attributes
@@ -67,19 +68,38 @@ class Known:
     link: str = ""
     reproduction: str = ""
 
-    def covers(self, judged: Judged) -> bool:
+    def covers(self, scope: Scope) -> bool:
         """Whether the entry speaks of it."""
         return (
-            judged.framework == self.framework
-            and judged.variant in (self.variants or (judged.variant,))
-            and judged.family in (self.families or (judged.family,))
-            and judged.dtype in self.dtypes
+            scope.framework == self.framework
+            and scope.variant in (self.variants or (scope.variant,))
+            and scope.family in (self.families or (scope.family,))
+            and scope.dtype in self.dtypes
         )
 
 
-@lru_cache(maxsize=4)
-def known(file: Traversable = FILE, kind: str = "expected") -> tuple[Known, ...]:
-    """The entries of a kind: "expected", or "aside" of those that the tables show and no finding.
+class Stale(NamedTuple):
+    """What is expected and no longer shows: the entry, the variant and the family."""
+
+    entry: Expectation
+    variant: str
+    family: str
+
+
+def expectations(files: Sequence[str] = ()) -> tuple[Expectation, ...]:
+    """The entries that come with gradaudit, and those of files of others.
+
+    Raises
+    ------
+    ExpectedError
+        If a file cannot be read as such.
+    """
+    return (*entries_of(FILE), *(entry for file in files for entry in entries_of(Path(file))))
+
+
+@lru_cache(maxsize=8)
+def entries_of(file: Path = FILE, kind: str = "expected") -> tuple[Expectation, ...]:
+    """The entries of a file: of the kind "expected", or "aside", which the tables show and no finding.
 
     Raises
     ------
@@ -87,80 +107,74 @@ def known(file: Traversable = FILE, kind: str = "expected") -> tuple[Known, ...]
         If the file cannot be read as such.
     """
     try:
-        entries: list[dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8"))[kind]
-        return tuple(Known(**_read(entry)) for entry in entries)
-    except (OSError, ValueError, TypeError, LookupError) as error:
-        raise ExpectedError(f"{file} cannot be read ({error}); expected entries as its first lines say") from error
+        tables: list[dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8")).get(kind, [])
+        return tuple(_entry(table) for table in tables)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        expected = "[[expected]] tables with framework and reason, as in adapters/expected.toml"
+        raise ExpectedError(f"{file} cannot be read ({error}); expected {expected}") from error
 
 
-def _read(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry's keys, its lists as tuples."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+def _entry(table: dict[str, Any]) -> Expectation:
+    """The entry of a table, its lists as tuples."""
+    for key, value in table.items():
+        wanted = "a text" if Expectation.__annotations__.get(key) == "str" else "a list of texts"
+        texts = [value] if wanted == "a text" else value
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"{key} is {value!r}; expected {wanted}")
+    fields: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in table.items()}
+    return Expectation(**fields)
 
 
-def explained(finding: Finding, entries: Sequence[Known] | None = None) -> Finding:
+def explain(finding: Finding, entries: Sequence[Expectation]) -> Finding:
     """The finding, marked as expected if it is wrong or an error in a way that an entry knows."""
     if finding.verdict not in ("wrong", "error"):
         return finding
-    for entry in known() if entries is None else entries:
+    for entry in entries:
         in_tensor = finding.tensor in (entry.tensors or (finding.tensor,))
-        if entry.covers(_of(finding)) and in_tensor and finding.message.startswith(entry.message):
+        if entry.covers(_scope(finding)) and in_tensor and finding.message.startswith(entry.message):
             return replace(finding, expected=True, diagnosis=entry.reason)
     return finding
 
 
-def stale(planned: Sequence[Judged], found: Sequence[Finding], entries: Sequence[Known] | None = None) -> list[Any]:
+def stale(planned: Sequence[Scope], findings: Sequence[Finding], entries: Sequence[Expectation]) -> list[Stale]:
     """What entries speak of that was judged whole and no longer shows.
 
     Parameters
     ----------
-    planned : sequence of Judged
+    planned : sequence of Scope
         What was planned, a repetition an item.
-    found : sequence of Finding
-        What was found of it, perhaps in part.
-    entries : sequence of Known
-        By default those of the file.
+    findings : sequence of Finding
+        What came of it, perhaps in part.
+    entries : sequence of Expectation
+        The entries.
 
     Returns
     -------
-    list of (Known, str, str)
-        The entry, the variant and the family (an entry that names none is stale when nothing at all shows).
+    list of Stale
+        An entry that names no variant, or no family, is stale when nothing at all shows.
     """
-    count = _counted(planned)
-    judged = _counted([_of(finding) for finding in found])
-    shown = {_of(finding) for finding in found if finding.verdict in ("wrong", "error")}
-    gone = []
-    for entry in known() if entries is None else entries:
-        for variant in entry.variants or ("",):
-            for family in entry.families or ("",):
-                part = [
-                    key
-                    for key in count
-                    if entry.covers(key) and variant in ("", key.variant) and family in ("", key.family)
-                ]
-                complete = part and all(judged.get(key, 0) == count[key] for key in part)
-                if complete and not shown.intersection(part):
-                    gone.append((entry, variant or "any variant", family or "any family"))
-    return gone
+    plan, judged = Counter(planned), Counter(_scope(finding) for finding in findings)
+    failures = {_scope(finding) for finding in findings if finding.verdict in ("wrong", "error")}
+    missing = []
+    for entry in entries:
+        for variant, family in product(entry.variants or ("",), entry.families or ("",)):
+            part = [s for s in plan if entry.covers(s) and variant in ("", s.variant) and family in ("", s.family)]
+            complete = part and all(judged[scope] == plan[scope] for scope in part)
+            if complete and not failures.intersection(part):
+                missing.append(Stale(entry, variant or "any variant", family or "any family"))
+    return missing
 
 
-def reproduced(entry: Known) -> str:
+def reproduced(entry: Expectation) -> str:
     """What an entry's reproduction prints, run on its own; it ends with status 1 as long as the fault is there."""
     done = subprocess.run(
         [sys.executable, str(REPRODUCTIONS / entry.reproduction)], capture_output=True, text=True, check=False
     )
-    said = " ".join(done.stdout.split())
-    if done.returncode == 1 and said:
-        return f"reproduced: {said}"
-    return f"gone: {said}" if done.returncode == 0 else f"fails: {' '.join(done.stderr.split()[-20:])}"
+    output = " ".join(done.stdout.split())
+    if done.returncode == 1 and output:
+        return f"reproduced: {output}"
+    return f"gone: {output}" if done.returncode == 0 else f"fails: {' '.join(done.stderr.split()[-20:])}"
 
 
-def _of(finding: Finding) -> Judged:
-    return Judged(finding.framework, finding.variant, finding.family, finding.dtype)
-
-
-def _counted(keys: Sequence[Judged]) -> dict[Judged, int]:
-    count: dict[Judged, int] = {}
-    for key in keys:
-        count[key] = count.get(key, 0) + 1
-    return count
+def _scope(finding: Finding) -> Scope:
+    return Scope(finding.framework, finding.variant, finding.family, finding.dtype)

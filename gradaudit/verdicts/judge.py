@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.adapters.calls import EARLIER
+from gradaudit.adapters.calls import EARLIER, Answer
 from gradaudit.reference.acceptance import Acceptance
 from gradaudit.reference.problem import TENSORS, Gradients
 from gradaudit.reference.rounding import USEFUL
@@ -32,6 +32,11 @@ class Subject(NamedTuple):
     framework: str
     variant: str
     dtype: str
+
+
+def finding_id(of: Subject | Finding) -> str:
+    """What a finding is called: framework and variant, then the case."""
+    return f"{of.framework}.{of.variant}-{of.case}"
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Finding:
         ``|got - exact|``, how large it may be, and the one over the other.
     error_u : float or None
         The largest error relative to its tensor's largest exact entry, in units of the unit roundoff.
-    power : float or None
+    resolution : float or None
         How small an error is certain to be seen, relative to the tensor's natural size.
     blind : float or None
         The share of the entries not exactly 0, of all tensors together, whose bound exceeds their exact size: not even
@@ -82,10 +87,15 @@ class Finding:
     bound: float | None = None
     ratio: float | None = None
     error_u: float | None = None
-    power: float | None = None
+    resolution: float | None = None
     blind: float | None = None
     message: str = ""
     diagnosis: str = ""
+
+    @property
+    def id(self) -> str:
+        """What it is called: framework and variant, then the case."""
+        return finding_id(self)
 
 
 class Comparison(NamedTuple):
@@ -128,7 +138,9 @@ def judge(subject: Subject, gradients: Gradients, acceptance: Acceptance, change
     """
     misfit = _misfit(gradients, acceptance)
     if misfit:
-        return Finding(*subject, verdict="wrong", expected=False, power=acceptance.bound.power, message=misfit)
+        return Finding(
+            *subject, verdict="wrong", expected=False, resolution=acceptance.bound.resolution, message=misfit
+        )
     compared = {name: compare(getattr(gradients, name), acceptance, name) for name in TENSORS}
     name = max(TENSORS, key=lambda tensor: compared[tensor].ratio.max())
     worst = compared[name]
@@ -140,10 +152,18 @@ def judge(subject: Subject, gradients: Gradients, acceptance: Acceptance, change
         expected=verdict == "pass",
         **entry(worst, acceptance, name, tuple(int(i) for i in index)),
         error_u=_normwise(compared, acceptance),
-        power=acceptance.bound.power,
+        resolution=acceptance.bound.resolution,
         blind=_blind(compared, acceptance),
         message=message,
     )
+
+
+def judge_answer(subject: Subject, answer: Answer, acceptance: Acceptance) -> Finding:
+    """The finding on what came of a call, gradients or not."""
+    if answer.gradients is not None:
+        return judge(subject, answer.gradients, acceptance, answer.changed)
+    verdict: Verdict = answer.outcome if answer.outcome in ("crash", "timeout") else "error"
+    return Finding(*subject, verdict=verdict, expected=False, message=answer.message)
 
 
 def entry(c: Comparison, acceptance: Acceptance, tensor: str, index: tuple[int, ...]) -> dict[str, Any]:
@@ -195,11 +215,11 @@ def _verdict(
                 return "undecided", LOST
             return "wrong", LOST if digitless == ["loss"] else ""
         return "wrong", ""
-    power = acceptance.bound.power
-    if not np.isfinite(power):
+    resolution = acceptance.bound.resolution
+    if not np.isfinite(resolution):
         return "undecided", "the bound is infinite: a correct program may overflow here"
-    if power > USEFUL:
-        return "undecided", f"the bound has no power here: it allows {power:.2g} of the natural size"
+    if resolution > USEFUL:
+        return "undecided", f"the bound resolves nothing here: it allows {resolution:.2g} of the natural size"
     return "pass", ""
 
 

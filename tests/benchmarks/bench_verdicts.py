@@ -10,10 +10,10 @@ import pytest
 
 from gradaudit.cases.catalogue import case_of
 from gradaudit.cases.random_problems import Sweep, batches
-from gradaudit.engines.base import Here, Lost, Name, Names, ordered
+from gradaudit.engines.base import Here, Lost, Name, Names, in_order
 from gradaudit.engines.local import Workers
 from gradaudit.reference.acceptance import accept
-from gradaudit.runs.sweep import work
+from gradaudit.runs.run import judge_names
 from tests.benchmarks.commands import audit
 
 WHO = (("numpy", "reference"), ("torch", "autograd"), ("jax", "jit"))
@@ -58,7 +58,7 @@ def bench_verdicts_warm(benchmark: Any, workers: str) -> None:
     engine = Workers(2) if workers == "2" else Here()
 
     def judge_all() -> None:
-        for _ in ordered(engine, work, taken, fail):
+        for _ in in_order(engine, judge_names, taken, fail):
             pass
 
     try:

@@ -22,8 +22,8 @@ from gradaudit.candidate.audit import INTERRUPTED, Report
 from gradaudit.records.record import RecordError
 from gradaudit.reference.problem import TENSORS
 from gradaudit.report.console import STYLE
-from gradaudit.report.terminal import in_a_line
 from gradaudit.verdicts.judge import VERDICTS
+from gradaudit.verdicts.words import in_a_line
 
 #: The verdict on a file that cannot be imported or called, or whose turn did not come.
 NOT_JUDGED = "not judged"
@@ -127,7 +127,7 @@ def _row(name: str, report: Report, folder: str) -> Row:
     worst = min(failed, key=lambda finding: VERDICTS.index(finding.verdict), default=None)
     verdict = "pass" if report.ok or worst is None else str(worst.verdict)
     parts = [] if verdict == "pass" or worst is None else [worst.message if verdict != "wrong" else ""]
-    parts += [report.diagnosis.brief] if verdict == "wrong" or report.diagnosis.named else []
+    parts += [report.diagnosis.brief] if verdict == "wrong" or report.diagnosis.mistakes else []
     said = "; ".join(part for part in parts if part)
     return Row(name, verdict, tuple(report.right.values()), len(report.findings), said, "; ".join(report.notes), folder)
 
@@ -205,7 +205,7 @@ def as_csv(found: Sequence[Row]) -> str:
 
 def as_page(found: Sequence[Row], name: str, of_record: str = "index.html") -> str:
     """The table as a page of its own, with a link to a file of each record."""
-    folder = Path(__file__).parent / "report"
+    folder = Path(__file__).parents[1] / "report"
     environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
