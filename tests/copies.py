@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-ROOT = Path(__file__).resolve().parents[1]
-IMPLEMENTATIONS = ROOT / "tests" / "implementations"
+from tests.places import IMPLEMENTATIONS, ROOT
+
 #: The files of tests/implementations that import the mistakes.
 OF_MISTAKES = ("mistaken.py",)
 _folders: list[TemporaryDirectory[str]] = []

@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
+from tests.places import ROOT
+
 #: So many may survive, each with its explanation.
 AT_MOST = 3
 
@@ -31,19 +32,27 @@ class Mutant(NamedTuple):
 
 #: The tests that are run for a file, the quickest first.
 TESTS = {
-    "reference/rounding.py": ("test_rounding_again.py", "test_rounding.py", "test_judge.py"),
-    "gradaudit/rounding/softmax.py": ("test_rounding_again.py", "test_rounding.py", "test_judge.py"),
-    "gradaudit/rounding/arithmetic.py": ("test_rounding_again.py", "test_rounding.py"),
-    "reference/certified.py": ("test_enclosures.py", "test_certified.py", "test_products.py"),
-    "gradaudit/exact/enclosure.py": ("test_enclosures.py", "test_products.py"),
-    "gradaudit/exact/splitting.py": ("test_enclosures.py", "test_products.py"),
-    "reference/acceptance.py": ("test_certified.py", "test_products.py"),
-    "gradaudit/verdicts/judge.py": ("test_judge.py",),
-    "gradaudit/mistakes/diagnosis.py": ("test_diagnosis_words.py",),
-    "gradaudit/mistakes/composition.py": ("test_diagnosis_tolerance.py",),
-    "gradaudit/runs/sweep.py": ("test_sweep.py",),
-    "gradaudit/records/progress.py": ("test_sweep.py",),
-    "gradaudit/records/tally.py": ("test_sweep.py",),
+    "reference/rounding.py": ("reference/test_rounding_again.py", "reference/test_rounding.py", "suite/test_judge.py"),
+    "gradaudit/rounding/softmax.py": (
+        "reference/test_rounding_again.py",
+        "reference/test_rounding.py",
+        "suite/test_judge.py",
+    ),
+    "gradaudit/rounding/arithmetic.py": ("reference/test_rounding_again.py", "reference/test_rounding.py"),
+    "reference/certified.py": (
+        "reference/test_enclosures.py",
+        "reference/test_certified.py",
+        "reference/test_products.py",
+    ),
+    "gradaudit/exact/enclosure.py": ("reference/test_enclosures.py", "reference/test_products.py"),
+    "gradaudit/exact/splitting.py": ("reference/test_enclosures.py", "reference/test_products.py"),
+    "reference/acceptance.py": ("reference/test_certified.py", "reference/test_products.py"),
+    "gradaudit/verdicts/judge.py": ("suite/test_judge.py",),
+    "gradaudit/mistakes/diagnosis.py": ("suite/test_diagnosis_words.py",),
+    "gradaudit/mistakes/composition.py": ("suite/test_diagnosis_tolerance.py",),
+    "gradaudit/runs/sweep.py": ("suite/test_sweep.py",),
+    "gradaudit/records/progress.py": ("suite/test_sweep.py",),
+    "gradaudit/records/tally.py": ("suite/test_sweep.py",),
 }
 _OF = {
     "reference/rounding.py": """

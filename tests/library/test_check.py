@@ -12,8 +12,8 @@ import pytest
 
 import gradaudit
 from tests.library.functions import ALL, C, D, H, N
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DTYPES = ("float64", "float32")
 
 

@@ -19,8 +19,8 @@ from gradaudit.reference.problem import Problem
 from gradaudit.suite import WrongGradientError, audit_implementation, check, parametrize_with_cases
 from tests.copies import file as implementation
 from tests.implementations.correct import ALL, textbook
+from tests.places import IMPLEMENTATIONS
 
-FILES = Path(__file__).parent / "implementations"
 TOY = "5x4x10x3-reg_0.1-random-float64"
 ANOTHER_SEED = 7
 
@@ -50,7 +50,7 @@ def test_another_shape_is_called_so() -> None:
 
 
 def test_a_message_that_cannot_be_printed_does_no_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = f"{FILES / 'misbehaving.py'}:says_what_cannot_be_printed"
+    target = f"{IMPLEMENTATIONS / 'misbehaving.py'}:says_what_cannot_be_printed"
     assert command_line.main(["candidate", target, "-k", TOY, "--out", str(tmp_path)]) == 1
     said = capsys.readouterr().out
     assert "ValueError: \ufffd" in said
@@ -85,7 +85,7 @@ def test_whatever_an_implementation_does_there_is_a_verdict(name: str, outcome: 
 def test_after_three_timeouts_the_rest_is_skipped(tmp_path: Path) -> None:
     command = [
         "candidate",
-        f"{FILES / 'misbehaving.py'}:loops_for_ever",
+        f"{IMPLEMENTATIONS / 'misbehaving.py'}:loops_for_ever",
         "--timeout",
         "1",
         "--out",
@@ -174,7 +174,7 @@ def test_two_shards_of_a_candidate_merged_are_the_whole(tmp_path: Path) -> None:
 
 
 def test_the_command_passes_what_is_right(tmp_path: Path) -> None:
-    command = ["candidate", f"{FILES / 'correct.py'}:textbook", "--cases", "quick", "--out", str(tmp_path)]
+    command = ["candidate", f"{IMPLEMENTATIONS / 'correct.py'}:textbook", "--cases", "quick", "--out", str(tmp_path)]
     assert command_line.main(command) == 0
 
 
@@ -217,7 +217,7 @@ def test_what_cannot_be_imported_exits_2(
 @pytest.mark.parametrize("option", [["--timeout", "0"], ["--timeout", "soon"], ["--memory", "0"], ["--l2", "quarter"]])
 def test_an_option_that_makes_no_sense_exits_2(option: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        command_line.main(["candidate", f"{FILES / 'correct.py'}:textbook", *option])
+        command_line.main(["candidate", f"{IMPLEMENTATIONS / 'correct.py'}:textbook", *option])
     assert stopped.value.code == 2
 
 

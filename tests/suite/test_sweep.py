@@ -24,9 +24,8 @@ from gradaudit.runs import sweep as sweeping
 from gradaudit.runs.shrink import load, save, shrink
 from gradaudit.verdicts.judge import Finding
 from tests.copies import file as implementation
+from tests.places import IMPLEMENTATIONS, ROOT
 
-ROOT = Path(__file__).parent.parent
-FILES = Path(__file__).parent / "implementations"
 COUNT = 5 * BATCH + 7
 RUN = ["sweep", "--frameworks", "numpy", "--count", str(COUNT)]
 
@@ -246,7 +245,15 @@ runpy.run_module("gradaudit", run_name="__main__")
 
 
 def test_a_candidate_is_swept_in_a_process_of_its_own(tmp_path: Path) -> None:
-    command = ["sweep", "--candidate", f"{FILES / 'correct.py'}:textbook", "--count", "40", "--out", str(tmp_path)]
+    command = [
+        "sweep",
+        "--candidate",
+        f"{IMPLEMENTATIONS / 'correct.py'}:textbook",
+        "--count",
+        "40",
+        "--out",
+        str(tmp_path),
+    ]
     assert command_line.main(command) == 0
 
 
@@ -254,7 +261,7 @@ def test_a_candidate_is_swept_in_a_process_of_its_own(tmp_path: Path) -> None:
     ("name", "verdict", "limit"), [("segfaults", "crash", "60"), ("holds_the_interpreter", "timeout", "0.5")]
 )
 def test_a_candidate_that_ends_its_process_is_given_up(tmp_path: Path, name: str, verdict: str, limit: str) -> None:
-    target = f"{FILES / 'misbehaving.py'}:{name}"
+    target = f"{IMPLEMENTATIONS / 'misbehaving.py'}:{name}"
     command = ["sweep", "--candidate", target, "--count", str(2 * BATCH), "--timeout", limit, "--out", str(tmp_path)]
     assert command_line.main(command) == 3
     run = json.loads((tmp_path / "run.json").read_text())
@@ -262,7 +269,7 @@ def test_a_candidate_that_ends_its_process_is_given_up(tmp_path: Path, name: str
 
 
 def test_a_candidate_that_eats_memory_is_stopped(tmp_path: Path) -> None:
-    target = f"{FILES / 'misbehaving.py'}:eats_memory"
+    target = f"{IMPLEMENTATIONS / 'misbehaving.py'}:eats_memory"
     command = ["sweep", "--candidate", target, "--count", "3", "--memory", "128", "--out", str(tmp_path)]
     assert command_line.main(command) in (1, 3)
     verdicts = json.loads((tmp_path / "run.json").read_text())["counts"]["verdicts"]

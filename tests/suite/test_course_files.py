@@ -18,8 +18,8 @@ from gradaudit.candidate.audit import Report
 from gradaudit.cases.catalogue import case_of
 from gradaudit.suite import audit_implementation, check
 from tests.implementations.correct import textbook
+from tests.places import IMPLEMENTATIONS
 
-FILES = Path(__file__).parent / "implementations"
 TOY = "5x4x10x3-reg_0.1-random-float64"
 MAPPING = "called as f({}), params a mapping of W1, b1, W2, b2"
 LAYERS = "called as .loss(x, t) and .gradient(x, t), t as {}"
@@ -28,7 +28,7 @@ ROWS = "rows of zeros and a one"
 
 def audited(target: str, **options: Any) -> Report:
     file, _, name = target.rpartition(":")
-    return audit_implementation(f"{FILES / file}.py:{name}", **{"cases": "quick", **options})
+    return audit_implementation(f"{IMPLEMENTATIONS / file}.py:{name}", **{"cases": "quick", **options})
 
 
 CALLED: dict[str, tuple[dict[str, Any], str]] = {
@@ -142,7 +142,7 @@ def test_what_cannot_be_called_ends_the_run_with_one_line(
     target: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, _, name = target.rpartition(":")
-    assert command_line.main(["candidate", f"{FILES / file}.py:{name}", "--out", str(tmp_path)]) == 2
+    assert command_line.main(["candidate", f"{IMPLEMENTATIONS / file}.py:{name}", "--out", str(tmp_path)]) == 2
     printed = capsys.readouterr()
     assert message in printed.err
     assert (printed.err.count("\n"), printed.out) == (1, "")
@@ -159,7 +159,7 @@ def test_check_judges_other_ways_too_and_is_silent() -> None:
     assert check(rows, problem).verdict == "pass"
 
 
-NETWORK = (FILES / "correct.py").read_text()
+NETWORK = (IMPLEMENTATIONS / "correct.py").read_text()
 CALLS = "\ndef f(*arguments):\n    return textbook(*arguments)\n"
 
 

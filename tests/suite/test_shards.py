@@ -15,8 +15,8 @@ from gradaudit import command_line
 from gradaudit.cases.catalogue import cases
 from gradaudit.cases.shards import belongs, parse
 from gradaudit.records.consistency import counts, finding_of
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 RUN = ["run", "--cases", "quick", "--frameworks", "numpy,torch"]
 
 

@@ -19,8 +19,8 @@ from gradaudit.records.versions import made_by
 from gradaudit.reference import network
 from gradaudit.reference.problem import Gradients
 from gradaudit.verdicts.judge import Finding
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 RUN = ["run", "--cases", "quick", "--frameworks", "numpy"]
 
 

@@ -19,8 +19,8 @@ from gradaudit.mistakes.hidden import HIDDEN
 from gradaudit.reference import network
 from gradaudit.reference.acceptance import Acceptance, accept
 from gradaudit.reference.problem import Gradients, Problem
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 TOY = case_of("5x4x10x3-reg_0.1-random-float64-s0")
 
 #: Where each mistake is wrong: in these cases of `quick`, and in no other edge case of it.

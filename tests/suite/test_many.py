@@ -18,8 +18,9 @@ from gradaudit.commands import table
 from gradaudit.commands.table import NOT_JUDGED, Row, as_csv, as_page, files, is_many, rows, status
 from gradaudit.reference.acceptance import Acceptance
 from gradaudit.reference.problem import Problem
+from tests.places import IMPLEMENTATIONS
 
-RIGHT = (Path(__file__).parent / "implementations" / "correct.py").read_text().replace("textbook", "network")
+RIGHT = (IMPLEMENTATIONS / "correct.py").read_text().replace("textbook", "network")
 TOY = "5x4x10x3-reg_0.1-random-float64"
 STUDENTS = {
     "anna.py": RIGHT,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gradaudit.records import record
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 RUN = ["run", "--cases", "quick", "-k", "random", "--frameworks", "numpy", "--format", "junit"]
 PLANNED = 8
 CANDIDATE = ["candidate", f"{ROOT / 'tests/implementations/correct.py'}:textbook", "--cases", "quick", "-k", "random"]

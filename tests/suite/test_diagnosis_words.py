@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +19,8 @@ from gradaudit.mistakes.diagnosis import diagnose
 from gradaudit.reference.problem import Gradients
 from gradaudit.suite import audit_implementation
 from tests.observed import observed
+from tests.places import IMPLEMENTATIONS
 
-FILES = Path(__file__).parent / "implementations"
 #: One unit of this case is dead.
 DEAD_UNIT = "5x4x10x3-reg_0.1-first_label-float64-s0"
 ENTRY = re.compile(r"for instance on (\S+): (\w+)\[.*\]: got (\S+), exact (\S+), error \S+, bound (\S+), ratio (\S+)$")
@@ -92,17 +91,17 @@ def rows_of(report: Report) -> list[list[str]]:
     ],
 )
 def test_the_table_has_a_row_for_each_thing_and_says_it_once(name: str, kinds: list[str]) -> None:
-    rows = rows_of(audit_implementation(f"{FILES / 'near_misses'}.py:{name}", cases="quick"))
+    rows = rows_of(audit_implementation(f"{IMPLEMENTATIONS / 'near_misses'}.py:{name}", cases="quick"))
     assert [row[0] for row in rows] == kinds
     texts = [row[1] for row in rows]
     assert not [(one, other) for one in texts for other in texts if one is not other and one in other]
 
 
 def test_a_wrong_loss_alone_is_called_unknown_in_one_row() -> None:
-    report = audit_implementation(f"{FILES / 'misbehaving'}.py:loss_is_nan", cases="quick")
+    report = audit_implementation(f"{IMPLEMENTATIONS / 'misbehaving'}.py:loss_is_nan", cases="quick")
     assert rows_of(report) == [["unknown", "loss", ""]]
 
 
 def test_another_convention_is_one_row() -> None:
-    report = audit_implementation(f"{FILES / 'misbehaving'}.py:half_l2", cases="quick")
+    report = audit_implementation(f"{IMPLEMENTATIONS / 'misbehaving'}.py:half_l2", cases="quick")
     assert rows_of(report) == [["note", report.diagnosis.remark, ""]]

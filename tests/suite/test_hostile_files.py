@@ -28,8 +28,8 @@ from gradaudit.records.record import RecordError, read
 from gradaudit.reference.problem import Problem, ProblemError
 from gradaudit.runs.shrink import load, save
 from gradaudit.runs.sweep import judge_rest
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 HOSTILE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

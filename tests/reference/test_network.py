@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,9 @@ import pytest
 
 from gradaudit.reference import network
 from gradaudit.reference.problem import TENSORS, Problem
+from tests.places import ROOT
 
-PUBLISHED = json.loads((Path(__file__).parent / "published.json").read_text())
+PUBLISHED = json.loads((ROOT / "tests" / "published.json").read_text())
 
 
 def small(dtype: str = "float64") -> Problem:

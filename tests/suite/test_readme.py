@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from gradaudit import command_line
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 #: How a command is made small: an option and its value, by what is there; a word that is absent is added.
 SMALLER = {"--count": "48", "--workers": "1"}
