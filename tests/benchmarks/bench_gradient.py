@@ -26,7 +26,7 @@ from gradaudit.reference import network
 from gradaudit.reference.acceptance import accept
 from gradaudit.reference.problem import Gradients, Problem
 from gradaudit.verdicts.judge import Subject, judge
-from tests.benchmarks.commands import ROOT
+from tests.places import ROOT
 
 SHAPES = ("64x32x48x10", "256x784x256x10")
 ROUNDS = 100

@@ -17,7 +17,7 @@ from gradaudit.candidate.cage import NOTES, Kind, best
 from gradaudit.candidate.isolation import Isolated
 from gradaudit.cases.catalogue import case_of
 from gradaudit.suite import audit_implementation
-from tests.copies import IMPLEMENTATIONS, ROOT
+from tests.places import IMPLEMENTATIONS, ROOT
 
 CHEATS = IMPLEMENTATIONS / "cheats.py"
 TOY = "5x4x10x3-reg_0.1-random-float64"

@@ -17,6 +17,7 @@ from gradaudit.mistakes.diagnosis import Diagnosis, diagnose
 from gradaudit.reference.problem import Gradients
 from gradaudit.suite import audit_implementation
 from tests.copies import IMPLEMENTATIONS as FILES
+from tests.places import 
 from tests.implementations import course_loops, course_net_class, narrow, outsiders
 from tests.observed import observed
 
