@@ -15,8 +15,8 @@ from gradaudit.reference.problem import TENSORS, Problem, Shape
 from gradaudit.reference.rounding import bound
 from gradaudit.rounding.softmax import Offset
 from tests.problems import random_problem
+from tests.reference.test_rounding import ATTACKS, problem
 from tests.rounding_again import bound_again
-from tests.test_rounding import ATTACKS, problem
 
 #: More than float64 loses in sums of this length, and far less than any term of the bound.
 CLOSE = 1e-12

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_sweep import ROOT, paused, same
+from tests.suite.test_sweep import ROOT, paused, same
 
 COUNT = 1500
 RUN = ["sweep", "--frameworks", "numpy", "--count", str(COUNT)]

@@ -16,10 +16,9 @@ from gradaudit.mistakes import MISTAKES, Implementation, Mistake, evaluate
 from gradaudit.mistakes.diagnosis import Diagnosis, diagnose
 from gradaudit.reference.problem import Gradients
 from gradaudit.suite import audit_implementation
-from tests.copies import IMPLEMENTATIONS as FILES
-from tests.places import 
 from tests.implementations import course_loops, course_net_class, narrow, outsiders
 from tests.observed import observed
+from tests.places import IMPLEMENTATIONS as FILES
 
 ANOTHER_SEED = 11
 #: The functions of near_misses.py that no name is true of.
