@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.suite.test_sweep import ROOT, paused, same
+from tests.places import ROOT
+from tests.suite.test_sweep import paused, same
 
 COUNT = 1500
 RUN = ["sweep", "--frameworks", "numpy", "--count", str(COUNT)]
