@@ -18,7 +18,11 @@ def program() -> int:
     signal.signal(signal.SIGINT, _interrupted)
     from gradaudit.command_line import main
 
-    return main()
+    try:
+        return main()
+    except BrokenPipeError:  # whoever reads what is printed has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 if __name__ == "__main__":

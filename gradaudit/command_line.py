@@ -20,6 +20,8 @@ pin()
 USAGE, NOTHING_SELECTED = 2, 5
 
 _DTYPES = ("float64", "float32")
+#: Options that belong to no command; any other before the first command belongs to `run`.
+_OF_NO_COMMAND = ("-h", "--help", "--version", "--print-completion")
 _FORMATS = ("html", "junit", "github", "gradescope")
 _SELECTIONS = ("quick", "standard", "full")
 
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str], workers: int) -> int:
-    if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help", "--version")):
+    if not given or (given[0].startswith("-") and given[0] not in _OF_NO_COMMAND):
         given.insert(0, "run")
     options = _parser().parse_args(given)
     if getattr(options, "workers", workers) is None:
