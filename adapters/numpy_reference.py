@@ -20,4 +20,6 @@ def versions() -> dict[str, str]:
 
 def gradients(inputs: Inputs, variant: str) -> Gradients:
     """The loss and its gradients by the formulas of reference/network.py."""
+    if variant not in variants:
+        raise KeyError(variant)
     return network.gradients(Problem(*normalised(inputs)))

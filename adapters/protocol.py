@@ -51,7 +51,13 @@ class Adapter(Protocol):
         """The packages that take part, and their versions."""
 
     def gradients(self, inputs: Inputs, variant: str) -> Gradients:
-        """The loss and its gradients in the dtype of the inputs, as NumPy arrays of their own."""
+        """The loss and its gradients in the dtype of the inputs, as NumPy arrays of their own.
+
+        Raises
+        ------
+        LookupError
+            If there is no such variant.
+        """
 
 
 class Spelled(Adapter, Protocol):

@@ -34,9 +34,13 @@ def gradients(inputs: Inputs, variant: str) -> Gradients:
 
     Raises
     ------
+    KeyError
+        If there is no such variant.
     RuntimeError
         If this version of scikit-learn has another `_backprop`.
     """
+    if variant not in variants:
+        raise KeyError(variant)
     takes = tuple(inspect.signature(MLPClassifier._backprop).parameters)[1:]
     if takes != TAKES:
         raise RuntimeError(f"MLPClassifier._backprop of scikit-learn {sklearn.__version__} takes {', '.join(takes)}")
