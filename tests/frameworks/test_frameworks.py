@@ -7,21 +7,24 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from gradaudit.adapters import adapter
+from gradaudit.adapters import adapter, installed
 from gradaudit.cases.catalogue import Case, case_of, cases
 from gradaudit.cases.edge_cases import SQUARE, TOY
 from gradaudit.cases.plan import Item
 from gradaudit.reference.problem import TENSORS
 from gradaudit.runs.run import judge_item
+from gradaudit.verdicts.expected import expectations, explain
 from gradaudit.verdicts.judge import describe
 from tests.answers import CANONICAL, FRAMEWORKS, acceptance_of, answer
 
 STANDARD = [case for case in cases("standard") if case.step is None]
+INSTALLED = {name: adapter(name).variants[0] for name in installed()}
 EACH_FRAMEWORK = [
     pytest.param(case, name, id=Item(case, name, variant).id)
     for case in STANDARD
-    for name, variant in CANONICAL.items()
+    for name, variant in INSTALLED.items()
 ]
+KNOWN = expectations()
 EACH_PAIR = [
     pytest.param(case, *pair, id=f"{'~'.join(pair)}-{case.id}")
     for case in STANDARD
@@ -31,8 +34,9 @@ EACH_PAIR = [
 
 @pytest.mark.parametrize(("case", "framework"), EACH_FRAMEWORK)
 def test_gradient_is_within_the_bound_of_the_certified_values(case: Case, framework: str) -> None:
-    found = judge_item(Item(case, framework, CANONICAL[framework]), acceptance_of(case))
-    assert found.verdict == "pass", describe(found)
+    """Or outside it in a way that is known; of NumPy, PyTorch and JAX nothing is."""
+    finding = explain(judge_item(Item(case, framework, INSTALLED[framework]), acceptance_of(case)), KNOWN)
+    assert finding.verdict == "pass" or (finding.expected and framework not in CANONICAL), describe(finding)
 
 
 @pytest.mark.parametrize(("framework", "variant"), CANONICAL.items())
@@ -40,10 +44,10 @@ def test_the_canonical_variant_is_the_first(framework: str, variant: str) -> Non
     assert adapter(framework).variants[0] == variant
 
 
-@pytest.mark.parametrize(("case", "one", "other"), EACH_PAIR)
-def test_frameworks_agree_within_twice_the_bound(case: Case, one: str, other: str) -> None:
+@pytest.mark.parametrize(("case", "first", "second"), EACH_PAIR)
+def test_frameworks_agree_within_twice_the_bound(case: Case, first: str, second: str) -> None:
     bounds = acceptance_of(case).bound.tensors
-    left, right = answer(one, case), answer(other, case)
+    left, right = answer(first, case), answer(second, case)
     apart = {name: np.abs(getattr(left, name).astype(float) - getattr(right, name).astype(float)) for name in TENSORS}
     too_far = [name for name in TENSORS if (apart[name] > 2 * bounds[name]).any()]
     assert too_far == []
@@ -53,8 +57,8 @@ def test_frameworks_agree_within_twice_the_bound(case: Case, one: str, other: st
 @pytest.mark.parametrize("shape", [TOY, SQUARE], ids=str)
 def test_jax_gradient_that_is_not_compiled_is_right_too(shape: object, dtype: str) -> None:
     case = case_of(f"{shape}-reg_0.1-random-{dtype}-s0")
-    found = judge_item(Item(case, "jax", "eager"), acceptance_of(case))
-    assert found.verdict == "pass", describe(found)
+    finding = judge_item(Item(case, "jax", "eager"), acceptance_of(case))
+    assert finding.verdict == "pass", describe(finding)
 
 
 def test_jax_in_float64_leaves_its_default_precision_alone() -> None:
