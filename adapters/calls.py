@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.adapters.protocol import Inputs
-from gradaudit.reference.problem import PARAMETERS, TENSORS, Gradients, Problem
+from gradaudit.reference.problem import ARRAYS, TENSORS, Gradients, Problem
 
-#: The arrays that are handed over.
-ARRAYS = ("X", "y", *PARAMETERS)
 #: How the gradients that earlier calls had returned are named among what a call changed.
 EARLIER = "the gradients that it had returned before"
 #: The gradients of so many calls are watched: buffers for each dtype, or two in turn, are not filled again at once.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.enclosure import UP, Enclosure, U
 from gradaudit.exact.splitting import MORE, product, times
-from gradaudit.reference.problem import WEIGHTS, Problem
+from gradaudit.reference.problem import FLOATS, WEIGHTS, Problem
 
 #: The precision of exponentials and logarithms between products of float64, in bits.
 SPLITTING_BITS = 106
@@ -170,7 +170,7 @@ def certify_by_splitting(problem: Problem, decayed: tuple[str, ...] = WEIGHTS) -
 
 def _certify_by_splitting(problem: Problem, decayed: tuple[str, ...]) -> CertifiedValues | None:
     N, _, _, C = problem.shape
-    X, W1, b1, W2, b2 = (Enclosure.exactly(getattr(problem, name)) for name in ("X", "W1", "b1", "W2", "b2"))
+    X, W1, b1, W2, b2 = (Enclosure.exactly(getattr(problem, name)) for name in FLOATS)
     a = product(X, W1, MORE) + b1
     sign = np.where(np.abs(a.hi) > (np.abs(a.lo) + a.radius) * UP, np.sign(a.hi), 0).astype(np.int8)
     if ((sign == 0) & ((a.hi != 0) | (a.lo != 0) | (a.radius != 0))).any():

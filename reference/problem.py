@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 TENSORS = ("loss", "W1", "b1", "W2", "b2")
 #: The parameters that the loss is differentiated by.
 PARAMETERS = TENSORS[1:]
+#: The arrays that a problem is posed with, in their order, and those of floats.
+ARRAYS = ("X", "y", *PARAMETERS)
+FLOATS = ("X", *PARAMETERS)
 #: The parameters that the regulariser covers, where nothing else is said.
 WEIGHTS = ("W1", "W2")
 #: The dtypes in which a problem can be posed.

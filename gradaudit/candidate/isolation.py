@@ -17,11 +17,11 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from gradaudit.adapters.calls import ARRAYS, EARLIER, Answer
+from gradaudit.adapters.calls import EARLIER, Answer
 from gradaudit.adapters.candidate import CandidateError
 from gradaudit.adapters.messages import Call, MessageError, Reply, receive, send
 from gradaudit.candidate.cage import NOTES, Cage, cage, private
-from gradaudit.reference.problem import DTYPES, TENSORS, Gradients, Problem
+from gradaudit.reference.problem import ARRAYS, DTYPES, TENSORS, Gradients, Problem
 from gradaudit.verdicts.words import in_a_line
 
 #: The framework that a user's own implementation is called in the findings.

@@ -28,7 +28,7 @@ from gradaudit.cases.makers import (
     wide_columns,
     zero_first_sample,
 )
-from gradaudit.reference.problem import Shape
+from gradaudit.reference.problem import PARAMETERS, Shape
 
 #: The shapes of the suite: the smallest ones, no two sizes equal, square factors, many classes, many samples.
 SHAPES = tuple(
@@ -143,7 +143,7 @@ def _subnormal() -> list[EdgeCase]:
             make=then(normal, partial(shrunk, names, float(scale))),
             dtypes=(dtype,),
         )
-        for kind, names in (("input", ("X",)), ("parameters", ("W1", "b1", "W2", "b2")))
+        for kind, names in (("input", ("X",)), ("parameters", PARAMETERS))
         for scale, dtype in (("1e-310", "float64"), ("1e-40", "float32"))
     ]
 
@@ -262,7 +262,7 @@ _ALL = [
              then(normal, lambda a: {"X": np.zeros_like(a["X"])})),
     EdgeCase("zero_parameters", "zeros", "all parameters 0: every unit at the kink, every class alike",
              "a ReLU derivative at 0 other than 0; a division by a norm",
-             then(normal, lambda a: {name: np.zeros_like(a[name]) for name in ("W1", "b1", "W2", "b2")})),
+             then(normal, lambda a: {name: np.zeros_like(a[name]) for name in PARAMETERS})),
     EdgeCase("exact_kinks", "kinks", "integers whose first sample cancels to pre-activations of exactly 0",
              "a ReLU derivative of 1 or 1/2 at 0", then(integers, zero_first_sample)),
     EdgeCase("negative_zeros", "kinks", "inputs and biases of -0.0: pre-activations of either zero",

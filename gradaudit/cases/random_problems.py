@@ -13,7 +13,7 @@ import numpy as np
 from gradaudit.cases.catalogue import REGS, Case
 from gradaudit.cases.edge_cases import EDGE_CASES
 from gradaudit.cases.shards import belongs
-from gradaudit.reference.problem import DTYPES, PARAMETERS, Shape
+from gradaudit.reference.problem import ARRAYS, DTYPES, Shape
 
 #: The fixed set of shapes: what is compiled for one of them serves all its problems.
 SHAPES = tuple(
@@ -37,7 +37,7 @@ def kinds() -> str:
     for kind in ("random", *KINDS):
         problem = Case(SHAPES[4], 0.1, EDGE_CASES[kind], EDGE_CASES[kind].dtypes[0], 0).problem()
         digest.update(repr((kind, EDGE_CASES[kind].dtypes, EDGE_CASES[kind].family)).encode())
-        for name in ("X", "y", *PARAMETERS):
+        for name in ARRAYS:
             digest.update(getattr(problem, name).tobytes())
     return digest.hexdigest()
 

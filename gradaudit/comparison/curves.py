@@ -14,7 +14,7 @@ from gradaudit.adapters import adapter
 from gradaudit.adapters.calls import hand_over
 from gradaudit.cases.catalogue import case_of
 from gradaudit.reference.acceptance import Acceptance, PrecisionExhausted, accept
-from gradaudit.reference.problem import DTYPES, TENSORS, Gradients, Problem, Shape
+from gradaudit.reference.problem import ARRAYS, DTYPES, FLOATS, TENSORS, Gradients, Problem, Shape
 from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.verdicts.judge import Subject, judge
 
@@ -147,7 +147,7 @@ def _accepted_once(*content: Any) -> Acceptance:
 
 def _accepted(problem: Problem) -> Acceptance:
     """The exact values of a problem, found once for all variants."""
-    arrays = ((n, getattr(problem, n)) for n in ("X", "y", "W1", "b1", "W2", "b2"))
+    arrays = ((n, getattr(problem, n)) for n in ARRAYS)
     return _accepted_once(problem.reg, *((n, a.tobytes(), a.dtype.name, a.shape) for n, a in arrays))
 
 
@@ -197,7 +197,7 @@ def _narrow_cell(framework: str, variant: str, shape: str, dtype: str) -> str:
     """The verdict and the error of one variant in a narrow dtype, on inputs that the dtype holds exactly."""
     info: Any = ml_dtypes.finfo(dtype)
     problem = case_of(f"{shape}-reg_0.125-random-float32-s0").problem()
-    floats = {n: getattr(problem, n).astype(dtype).astype(np.float32) for n in ("X", "W1", "b1", "W2", "b2")}
+    floats = {n: getattr(problem, n).astype(dtype).astype(np.float32) for n in FLOATS}
     held = Problem(**floats, y=problem.y, reg=problem.reg)
     try:
         acceptance = accept(held, arithmetic=Arithmetic.described(info))

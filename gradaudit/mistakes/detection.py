@@ -13,7 +13,7 @@ from gradaudit.adapters.calls import Caller
 from gradaudit.cases.catalogue import Case
 from gradaudit.mistakes import MISTAKES, Implementation
 from gradaudit.reference.acceptance import Acceptance, accept
-from gradaudit.reference.problem import Problem
+from gradaudit.reference.problem import PARAMETERS, Problem
 from gradaudit.verdicts.judge import Finding, Subject, judge_answer
 
 #: The problem on which the common checker is asked.
@@ -84,7 +84,7 @@ def gradcheck(name: str) -> str:
 
     problem = case_of(CHECKED).problem()
     function = _as_function(MISTAKES[name].implementation(), problem)
-    leaves = [torch.tensor(getattr(problem, p), requires_grad=True) for p in ("W1", "b1", "W2", "b2")]
+    leaves = [torch.tensor(getattr(problem, p), requires_grad=True) for p in PARAMETERS]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

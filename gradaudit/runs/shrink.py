@@ -14,9 +14,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from gradaudit.records.files import MIB, opened
-from gradaudit.reference.problem import PARAMETERS, Problem, ProblemError
+from gradaudit.reference.problem import ARRAYS, PARAMETERS, Problem, ProblemError
 
-ARRAYS = ("X", "y", *PARAMETERS)
 #: The largest file, and the largest array in it, in bytes.
 LARGEST = 32 * MIB
 #: Numbers are tried with so many significant bits.
