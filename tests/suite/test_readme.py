@@ -37,8 +37,8 @@ def blocks() -> list[str]:
 
 def commands() -> list[str]:
     """The README's commands in their order, those in the text among them, without what is said beside them."""
-    lines = [line for block in blocks() for line in block.splitlines() if line.startswith("python -m ")]
-    inline = re.findall(r"`(python -m [^`]+)`", README.replace("\n", " "))
+    lines = [line for block in blocks() for line in block.splitlines() if re.match(r"python -m |gradaudit ", line)]
+    inline = re.findall(r"`(python -m [^`]+|gradaudit [^`]+)`", README.replace("\n", " "))
     parts = [part for line in lines + inline for part in re.split(r" && ", re.split(r"\s{2,}", line)[0])]
     return list(dict.fromkeys(parts))
 
@@ -57,8 +57,11 @@ def environments() -> set[str]:
 
 def arguments(command: str) -> list[str] | None:
     """What a command gives to the audit; None for another one."""
-    words = shlex.split(command)[2:]
-    if words[0] == "audit":
+    words = shlex.split(command)
+    if words[0] == "gradaudit":
+        return words[1:]
+    words = words[2:]
+    if words[0] == "gradaudit":
         return words[1:]
     if words[:3] == ["tox", "-e", "audit"]:
         return words[4:]
@@ -111,8 +114,8 @@ def test_every_command_of_the_readme_runs(
     if instead is None:
         pytest.skip("tried in full by another test")
     monkeypatch.chdir(folder)
-    for module in ("commands", "listings", "sweep_command"):
-        monkeypatch.setattr(f"audit.{module}.installed", lambda: ["numpy", "torch"])
+    for module in ("run", "listings", "sweep"):
+        monkeypatch.setattr(f"gradaudit.commands.{module}.installed", lambda: ["numpy", "torch"])
     expected = next((status for start, status in STATUS.items() if words.startswith(start)), 0)
     try:
         status = command_line.main(smaller(shlex.split(instead)))
@@ -153,7 +156,7 @@ def test_the_example_with_its_mistake_mended_passes(folder: Path, monkeypatch: p
 
 
 def test_the_tests_of_the_readme_run_in_a_suite_of_the_reader(folder: Path) -> None:
-    suite = example("from audit import").replace(
+    suite = example("from gradaudit.suite import").replace(
         "audit_implementation(network)", "audit_implementation(network, cases='quick')"
     )
     source = (folder / "mine.py").read_text().replace("-= 1\n", "-= 1\n    p /= N\n")
@@ -175,7 +178,7 @@ def test_the_library_says_what_the_readme_says(capsys: pytest.CaptureFixture[str
     assert [line.split()[:4] for line in printed] == [line.split()[:4] for line in promised]
 
 
-def test_the_groups_of_the_readme_are_there() -> None:
-    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    for name in re.findall(r"dependency group `([\w-]+)`", README):
-        assert name in groups
+def test_the_extras_of_the_readme_are_all_that_there_are() -> None:
+    extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    listed = README[README.index("The extras are") : README.index("Without an extra")]
+    assert set(re.findall(r"`([a-z]+)`", listed)) == extras
