@@ -108,7 +108,7 @@ def _judge(
 def tables(report: Report) -> dict[str, Any]:
     """The diagnosis and the notes, if there is something to say, and the tensors, as tables of run.json."""
     diagnosis = report.diagnosis
-    rows = [[m.mistake, m.evidence, MISTAKES[m.mistake].instead] for m in diagnosis.mistakes]
+    rows = [[m.mistake, m.evidence, MISTAKES[m.mistake].formula] for m in diagnosis.mistakes]
     if diagnosis.misshapen:
         rows.append(["shape", f"{', '.join(diagnosis.misshapen)}: another shape than expected", ""])
     if diagnosis.unknown:

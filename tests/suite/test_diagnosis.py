@@ -104,7 +104,7 @@ def test_what_equals_no_known_mistake_is_called_unknown() -> None:
 
     result = diagnose(observed(Caller(tripled), posed("quick")))
     assert (result.mistakes, result.unknown) == ((), ("W2",))
-    assert "W2 equal no known mistake's" in result.text
+    assert "W2: explained by no known mistake" in result.text
 
 
 def test_the_set_has_thirty() -> None:
