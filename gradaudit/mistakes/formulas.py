@@ -153,7 +153,7 @@ FORMULAS = [
     Mistake("w1_regularised_twice", "W1 is regularised twice and W2 never", _COURSE, _L,
             {"penalty": lambda v: v.reg * 2 * (v.W1**2).sum(),
              "rW1": lambda v: 4 * v.reg * v.W1, "rW2": lambda v: 0 * v.W2}),
-    Mistake("norm_not_squared_in_loss", "the norms are not squared in the loss", "np.linalg.norm(W) without a square", _L,
+    Mistake("norm_not_squared_in_loss", "the norms are not squared in the loss", "np.linalg.norm(W), not squared", _L,
             {"penalty": lambda v: v.reg * (_norm(v.W1) + _norm(v.W2))}),
     Mistake("norm_not_squared", "the norms are not squared", "the formula read as a sum of norms", _L,
             {"penalty": lambda v: v.reg * (_norm(v.W1) + _norm(v.W2)),
