@@ -1,6 +1,6 @@
-"""Those who are judged: one module a framework, imported only when it is asked for.
+"""The frameworks that are judged: one module for each framework, imported only when it is needed.
 
-A package of others adds an adapter by an entry point of the group ``gradaudit.adapters``: the framework's name, and
+Another package can add an adapter by an entry point in the group ``gradaudit.adapters``: the name of the framework, and
 ``module`` or ``module:object`` with the members of `gradaudit.adapters.protocol.Adapter`.
 """
 
@@ -15,7 +15,7 @@ from typing import cast
 from gradaudit.adapters.protocol import Adapter
 
 GROUP = "gradaudit.adapters"
-#: Framework -> (its adapter's module, the package that it needs), in the order of the reports.
+#: Framework -> (the module of its adapter, the package that it needs), in the order of the reports.
 FRAMEWORKS = {
     "numpy": ("gradaudit.adapters.numpy_reference", "numpy"),
     "torch": ("gradaudit.adapters.torch_autograd", "torch"),
@@ -33,28 +33,30 @@ FRAMEWORKS = {
 
 
 class FrameworkError(LookupError):
-    """A framework that is unknown, not installed, or there twice."""
+    """A framework that is unknown, not installed, or defined twice."""
 
 
 @lru_cache(maxsize=1)
-def _of_others() -> dict[str, EntryPoint]:
+def _plugins() -> dict[str, EntryPoint]:
     """The adapters of other packages, by the names of their frameworks."""
     points: dict[str, EntryPoint] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         if point.name in FRAMEWORKS or point.name in points:
-            raise FrameworkError(f"{point.value} offers an adapter {point.name!r}, which is there; rename or remove it")
+            raise FrameworkError(
+                f"{point.value} offers an adapter {point.name!r}, which exists already; rename or remove it"
+            )
         points[point.name] = point
     return points
 
 
 def frameworks() -> dict[str, str]:
-    """Every framework and the package that it needs, those of other packages last."""
+    """Every framework and the package that it needs. The adapters of other packages are last."""
     own = {name: package for name, (_, package) in FRAMEWORKS.items()}
-    return own | {name: point.module.partition(".")[0] for name, point in _of_others().items()}
+    return own | {name: point.module.partition(".")[0] for name, point in _plugins().items()}
 
 
 def installed() -> list[str]:
-    """The frameworks whose package is there, which is not imported for that."""
+    """The frameworks whose package is installed. The packages are not imported."""
     return [name for name, package in frameworks().items() if importlib.util.find_spec(package)]
 
 
@@ -76,4 +78,4 @@ def adapter(name: str) -> Adapter:
         )
     if name in FRAMEWORKS:
         return cast(Adapter, importlib.import_module(FRAMEWORKS[name][0]))
-    return cast(Adapter, _of_others()[name].load())
+    return cast(Adapter, _plugins()[name].load())

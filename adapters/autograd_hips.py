@@ -1,4 +1,4 @@
-"""HIPS autograd: NumPy code, traced. It answers in float64 whatever it is given."""
+"""HIPS autograd: traced NumPy code. It answers in float64 for every dtype of the inputs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A call: a case's arrays are handed over, fresh and in its layout; what came of it, and which arrays it changed.
+"""A call of an implementation: fresh arrays in the layout of the case, the answer, and the arrays that were changed.
 
-Whoever calls an implementation, a framework or a mistake, does so through here, so that all are treated alike.
+All calls of implementations, frameworks and mistakes use this module, so that all are treated in the same way.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from gradaudit.adapters.protocol import Inputs
 from gradaudit.reference.problem import ARRAYS, TENSORS, Gradients, Problem
 
-#: How the gradients that earlier calls had returned are named among what a call changed.
+#: The name of the gradients of earlier calls, among the arrays that a call changed.
 EARLIER = "the gradients that it had returned before"
-#: The gradients of so many calls are watched: buffers for each dtype, or two in turn, are not filled again at once.
+#: The number of earlier calls whose gradients are watched. Some implementations use several buffers in turn.
 WATCHED = 4
 
 
@@ -40,7 +40,7 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     return copy
 
 
-#: How the same values can lie in memory.
+#: The memory layouts of an array.
 LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "C": lambda array: np.array(array, order="C"),
     "fortran": lambda array: np.array(array, order="F"),
@@ -51,9 +51,9 @@ LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 
 def hand_over(problem: Problem, layout: str = "C", labels: str = "int64", reg: float | None = None) -> Inputs:
-    """Fresh copies of a problem's arrays for one call: in a layout of LAYOUTS, the labels in the dtype `labels`.
+    """Fresh copies of the arrays of a problem for one call: in a layout of LAYOUTS, with labels of the dtype `labels`.
 
-    Where `reg` is given, it stands in place of the problem's.
+    If `reg` is not None, it replaces the `reg` of the problem.
     """
     lay = LAYOUTS[layout]
     return Inputs(
@@ -69,22 +69,22 @@ def hand_over(problem: Problem, layout: str = "C", labels: str = "int64", reg: f
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What came of one call.
+    """The result of one call.
 
     Attributes
     ----------
     outcome : {"gradients", "raised", "crash", "timeout"}
-        What happened; the last two only where it was called in another process.
+        What happened. The last two occur only for a call in another process.
     gradients : Gradients or None
-        Copies of what it returned.
+        Copies of the returned arrays.
     message : str
         Why there are no gradients.
     changed : tuple of str
-        The inputs that are no longer what was handed over, and EARLIER where a call before is affected.
+        The inputs that the call changed, and EARLIER if it changed the gradients of an earlier call.
     warnings : tuple of str
-        What it warned of, where that was recorded.
+        The warnings of the call, if they were recorded.
     error : Exception, SystemExit or None
-        What it raised, where it was called in this process.
+        The exception of the call, if it was in this process.
     """
 
     outcome: Literal["gradients", "raised", "crash", "timeout"]
@@ -96,12 +96,12 @@ class Answer:
 
 
 class Caller:
-    """An implementation that is called again and again; what it returned in the last calls is watched.
+    """An implementation that is called many times. The gradients of its last calls are watched.
 
     Parameters
     ----------
     function : callable
-        Inputs -> Gradients, whose arrays may be the implementation's own.
+        Inputs -> Gradients. The arrays may belong to the implementation.
     """
 
     def __init__(self, function: Callable[[Inputs], Gradients]) -> None:
@@ -109,18 +109,18 @@ class Caller:
         self._earlier: deque[tuple[Gradients, Gradients]] = deque(maxlen=WATCHED)
 
     def __call__(self, problem: Problem, layout: str = "C", labels: str = "int64", reg: float | None = None) -> Answer:
-        """Call it once on a problem; Ctrl-C alone is raised."""
+        """Call the implementation once on a problem. No exception is raised except Ctrl-C."""
         inputs = hand_over(problem, layout, labels, reg)
         gradients = error = None
         try:
             gradients = self._function(inputs)
-        except (Exception, SystemExit) as raised:  # whatever it raises is what there is to report
-            error = raised
+        except (Exception, SystemExit) as exception:  # every exception is part of the answer
+            error = exception
         changed = tuple(n for n in ARRAYS if not np.array_equal(getattr(inputs, n), getattr(problem, n)))
-        still = [pair for pair in self._earlier if _same(*pair)]
-        if len(still) < len(self._earlier):
+        pairs = [pair for pair in self._earlier if _same(*pair)]
+        if len(pairs) < len(self._earlier):
             changed += (EARLIER,)
-        self._earlier = deque(still, maxlen=WATCHED)
+        self._earlier = deque(pairs, maxlen=WATCHED)
         if gradients is None:
             return Answer("raised", message=in_words(error), changed=changed, error=error)
         copies = Gradients(**{name: np.array(getattr(gradients, name)) for name in TENSORS})
@@ -129,7 +129,7 @@ class Caller:
 
 
 def _same(gradients: Gradients, copies: Gradients) -> bool:
-    """Whether gradients still are what they were when they were copied."""
+    """Whether gradients are still equal to their copies."""
     return all(np.array_equal(getattr(gradients, name), getattr(copies, name), equal_nan=True) for name in TENSORS)
 
 

@@ -1,4 +1,4 @@
-"""CasADi: the network as a symbolic expression, differentiated by source transformation; in float64 alone."""
+"""CasADi: the network as a symbolic expression, differentiated by source transformation; in float64 only."""
 
 from __future__ import annotations
 
@@ -40,15 +40,17 @@ def gradients(inputs: Inputs, variant: str) -> Gradients:
     (N, D), (H, C) = X.shape, parameters[2].shape
     onehot = np.zeros((N, C))
     onehot[np.arange(N), y] = 1
-    found = _function(variant, N, D, H, C)(X, onehot, *(p.reshape(-1, p.shape[-1]) for p in parameters), reg)
+    tensors = _function(variant, N, D, H, C)(X, onehot, *(p.reshape(-1, p.shape[-1]) for p in parameters), reg)
     shapes = [(), *(p.shape for p in parameters)]
-    return Gradients(*(np.array(t.full()).reshape(shape) for t, shape in zip(found, shapes, strict=True)))
+    return Gradients(*(np.array(t.full()).reshape(shape) for t, shape in zip(tensors, shapes, strict=True)))
 
 
 def slopes(x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
     """The derivative of every ReLU at each entry of x."""
-    at = ca.MX.sym("x", len(x))
-    functions = {idiom: ca.Function("slope", [at], [ca.gradient(ca.sum1(f(at)), at)]) for idiom, f in RELUS.items()}
+    point = ca.MX.sym("x", len(x))
+    functions = {
+        idiom: ca.Function("slope", [point], [ca.gradient(ca.sum1(f(point)), point)]) for idiom, f in RELUS.items()
+    }
     return {idiom: function(x.astype(float)).full().ravel() for idiom, function in functions.items()}
 
 

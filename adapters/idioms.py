@@ -1,7 +1,7 @@
-"""How people write the two functions that leave a choice, the ReLU and the cross-entropy; and how variants are named.
+"""The idioms of the ReLU and the cross-entropy, and the names of variants.
 
-A variant is a way of asking for the gradient (``autograd``, ``jit``), or the canonical way with the ReLU or the
-cross-entropy written otherwise (``relu_where``, ``loss_logsumexp``). An adapter maps these names to its functions.
+A variant is a way to compute the gradient (``autograd``, ``jit``), or the canonical way with another idiom of the ReLU
+or the cross-entropy (``relu_where``, ``loss_logsumexp``). An adapter maps these names to its functions.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-#: The ReLU, first as the framework names it.
+#: The idioms of the ReLU. The first is the function of the framework.
 RELUS = {
     "relu": "relu(x)",
     "maximum_x_0": "maximum(x, 0)",
@@ -19,7 +19,7 @@ RELUS = {
     "absolute": "(x + |x|) / 2",
     "product": "x * (x > 0)",
 }
-#: The cross-entropy of logits s and labels y, first as the framework's tutorial writes it.
+#: The idioms of the cross-entropy of logits s and labels y. The first is that of the framework's tutorial.
 LOSSES = {
     "fused": "one function of logits and labels",
     "log_softmax": "-log_softmax(s)[y]",
@@ -30,7 +30,7 @@ LOSSES = {
 
 
 class Spelling(NamedTuple):
-    """How a variant asks for the gradient, and how it writes the ReLU and the cross-entropy."""
+    """A variant: its way to compute the gradient, and its idioms of the ReLU and the cross-entropy."""
 
     way: str
     relu: str
@@ -38,8 +38,8 @@ class Spelling(NamedTuple):
 
 
 def spellings(ways: Iterable[str], relus: Iterable[str], losses: Iterable[str]) -> dict[str, Spelling]:
-    """Variant -> what its name says: every way with the first idioms, then the first way with each other idiom."""
+    """Variant -> its spelling: every way with the first idioms, then the first way with each other idiom."""
     ways, relus, losses = list(ways), list(relus), list(losses)
-    found = {way: Spelling(way, relus[0], losses[0]) for way in ways}
-    found |= {f"relu_{relu}": Spelling(ways[0], relu, losses[0]) for relu in relus[1:]}
-    return found | {f"loss_{loss}": Spelling(ways[0], relus[0], loss) for loss in losses[1:]}
+    variants = {way: Spelling(way, relus[0], losses[0]) for way in ways}
+    variants |= {f"relu_{relu}": Spelling(ways[0], relu, losses[0]) for relu in relus[1:]}
+    return variants | {f"loss_{loss}": Spelling(ways[0], relus[0], loss) for loss in losses[1:]}

@@ -1,4 +1,4 @@
-"""JAX: the forward pass as its tutorials write it, differentiated in each of the ways that JAX has."""
+"""JAX: the forward pass as in its tutorials, differentiated in each way of JAX."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def versions() -> dict[str, str]:
 
 
 def gradients(inputs: Inputs, variant: str) -> Gradients:
-    """The loss and its gradients, in the way and with the idioms that the variant names."""
+    """The loss and its gradients, in the way and with the idioms of the variant."""
     X, y, *parameters, reg = normalised(inputs)
     with jax.enable_x64(X.dtype == np.float64):
         loss, grads = jax.block_until_ready(_DIFFERENTIATED[variant](parameters, X, y, X.dtype.type(reg)))
@@ -85,16 +85,16 @@ def intermediates(inputs: Inputs) -> dict[str, NDArray[Any]]:
     with jax.enable_x64(X.dtype == np.float64):
         a = jnp.asarray(X) @ W1 + b1
         h = jax.nn.relu(a)
-        found = {
+        derivatives = {
             "ds": jax.grad(lambda s: cross_entropy(s, y))(h @ W2 + b2),
             "dh": jax.grad(lambda h: cross_entropy(h @ W2 + b2, y))(h),
             "da": jax.grad(lambda a: cross_entropy(jax.nn.relu(a) @ W2 + b2, y))(a),
         }
-        return {name: np.array(jax.block_until_ready(found[name])) for name in found}
+        return {name: np.array(jax.block_until_ready(derivatives[name])) for name in derivatives}
 
 
 def _array(result: Array) -> NDArray[Any]:
-    """A copy of NumPy's own; bfloat16, which it does not have, as float32."""
+    """A copy as a NumPy array. bfloat16 becomes float32, because NumPy has no bfloat16."""
     return np.array(result.astype(np.float32) if result.dtype.name == "bfloat16" else result)
 
 
@@ -110,19 +110,19 @@ def _loss(spelling: Spelling) -> Callable[..., Array]:
 
 
 def _per_sample(parameters: list[Array], X: Array, y: Array, reg: Array) -> tuple[Array, list[Array]]:
-    """The mean of every sample's own gradient, and the regularisation beside it."""
+    """The mean of the gradients of the samples, with the regularisation added."""
 
-    def of_one(parameters: list[Array], x: Array, label: Array) -> Array:
+    def sample_loss(parameters: list[Array], x: Array, label: Array) -> Array:
         W1, b1, W2, b2 = parameters
         return -jax.nn.log_softmax(jax.nn.relu(x @ W1 + b1) @ W2 + b2)[label]
 
-    losses, grads = jax.vmap(jax.value_and_grad(of_one), in_axes=(None, 0, 0))(parameters, X, y)
+    losses, grads = jax.vmap(jax.value_and_grad(sample_loss), in_axes=(None, 0, 0))(parameters, X, y)
     W1, _, W2, _ = parameters
     dW1, db1, dW2, db2 = (g.mean(axis=0) for g in grads)
     return losses.mean() + reg * ((W1**2).sum() + (W2**2).sum()), [dW1 + 2 * reg * W1, db1, dW2 + 2 * reg * W2, db2]
 
 
-def _differentiated(spelling: Spelling) -> Callable[..., tuple[Array, list[Array]]]:
+def _differentiate(spelling: Spelling) -> Callable[..., tuple[Array, list[Array]]]:
     """Loss and gradients as a function of parameters, X, y and reg."""
     loss = _loss(spelling)
     if spelling.way == "eager":
@@ -134,4 +134,4 @@ def _differentiated(spelling: Spelling) -> Callable[..., tuple[Array, list[Array
     return jax.jit(jax.value_and_grad(jax.checkpoint(loss) if spelling.way == "checkpoint" else loss))
 
 
-_DIFFERENTIATED = {variant: _differentiated(spelling) for variant, spelling in SPELLINGS.items()}
+_DIFFERENTIATED = {variant: _differentiate(spelling) for variant, spelling in SPELLINGS.items()}

@@ -1,4 +1,4 @@
-"""Keras 3 on TensorFlow: its own operations and its own loss, recorded by a GradientTape."""
+"""Keras 3 on TensorFlow: the operations and the loss of Keras, recorded by a GradientTape."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ modes = ("eager",)
 
 
 def versions() -> dict[str, str]:
-    """The versions of Keras and of TensorFlow below it."""
+    """The versions of Keras and of TensorFlow."""
     return {"keras": keras.__version__, "tensorflow": tf.__version__}
 
 
@@ -61,14 +61,14 @@ def gradients(inputs: Inputs, variant: str) -> Gradients:
 
 def slopes(x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
     """The derivative of every ReLU at each entry of x."""
-    found = {}
+    derivatives = {}
     for idiom, relu in RELUS.items():
-        at = tf.constant(x)
+        point = tf.constant(x)
         with tf.GradientTape() as tape:
-            tape.watch(at)
-            out = relu(at)
-        found[idiom] = tape.gradient(out, at).numpy()
-    return found
+            tape.watch(point)
+            out = relu(point)
+        derivatives[idiom] = tape.gradient(out, point).numpy()
+    return derivatives
 
 
 def _of_labels(s: Any, y: Any) -> Any:

@@ -1,4 +1,4 @@
-"""MindSpore on the CPU: the forward pass as its tutorials write it, differentiated by `value_and_grad`."""
+"""MindSpore on the CPU: the forward pass as in its tutorials, differentiated by `value_and_grad`."""
 
 from __future__ import annotations
 

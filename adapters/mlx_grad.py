@@ -1,4 +1,4 @@
-"""MLX on the CPU: the forward pass as its tutorials write it, differentiated by `value_and_grad`, compiled or not."""
+"""MLX on the CPU: the forward pass as in its tutorials, differentiated by `value_and_grad`, compiled or not."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def versions() -> dict[str, str]:
 
 
 def gradients(inputs: Inputs, variant: str) -> Gradients:
-    """The loss and its gradients, in the way and with the idioms that the variant names."""
+    """The loss and its gradients, in the way and with the idioms of the variant."""
     X, y, *parameters = (mx.array(a, dtype=getattr(mx, a.dtype.name)) for a in normalised(inputs)[:6])
     loss, grads = _DIFFERENTIATED[variant](*parameters, X, y, mx.array(inputs.reg, X.dtype))
     return Gradients(*(np.array(t) for t in (loss, *grads)))
@@ -59,14 +59,14 @@ def gradients(inputs: Inputs, variant: str) -> Gradients:
 
 def slopes(x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
     """The derivative of every ReLU at each entry of x."""
-    found, at = {}, mx.array(x, dtype=getattr(mx, x.dtype.name))
+    derivatives, point = {}, mx.array(x, dtype=getattr(mx, x.dtype.name))
     for idiom, relu in RELUS.items():
         slope = mx.grad(lambda x, relu=relu: relu(x).sum())
-        found[idiom] = np.array((mx.compile(slope) if mode == "compiled" else slope)(at))
-    return found
+        derivatives[idiom] = np.array((mx.compile(slope) if mode == "compiled" else slope)(point))
+    return derivatives
 
 
-def _differentiated(spelling: Spelling) -> Callable[..., Any]:
+def _differentiate(spelling: Spelling) -> Callable[..., Any]:
     def loss(W1: Any, b1: Any, W2: Any, b2: Any, X: Any, y: Any, reg: Any) -> Any:
         s = RELUS[spelling.relu](X @ W1 + b1) @ W2 + b2
         return LOSSES[spelling.loss](s, y) + reg * ((W1**2).sum() + (W2**2).sum())
@@ -75,4 +75,4 @@ def _differentiated(spelling: Spelling) -> Callable[..., Any]:
     return mx.compile(function) if spelling.way == "compiled" else function
 
 
-_DIFFERENTIATED = {variant: _differentiated(spelling) for variant, spelling in SPELLINGS.items()}
+_DIFFERENTIATED = {variant: _differentiate(spelling) for variant, spelling in SPELLINGS.items()}

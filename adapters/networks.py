@@ -1,7 +1,7 @@
-"""A network of somebody's class that holds a problem's parameters: how it is made, and where it keeps them.
+"""A network of a candidate's class with the parameters of a problem: how it is made, and where its parameters are.
 
-Found on one small network, the same for everybody, whose sizes differ: the shapes of its parameters tell the order of
-the constructor's arguments, and which parameter is which.
+This is inferred from one small network, which is always the same. Its sizes differ, so that the shapes of its
+parameters give the order of the constructor's arguments and the role of each parameter.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from gradaudit.adapters.calls import in_words
 from gradaudit.adapters.protocol import Inputs
 from gradaudit.reference.problem import PARAMETERS
 
-#: What the factor of the regularisation is called, by those who keep it in the network.
+#: Names of the factor of the regularisation, if it is in the network.
 REGS = ("reg", "weight_decay_lambda", "weight_decay", "reg_strength", "l2_reg", "lambda_", "lam")
-#: What a candidate may look like, in one line.
+#: The possible forms of a candidate, in one line.
 EXPECTED = (
     "expected f(X, y, W1, b1, W2, b2, reg) or f(params, X, y, reg) -> (loss, grads), "
     "or a class Net(D, H, C) with its parameters in .params and .loss(X, y, reg)"
@@ -29,11 +29,11 @@ EXPECTED = (
 
 
 class CallError(TypeError):
-    """An implementation cannot be called in any known way: the message says what was expected."""
+    """An implementation that cannot be called in any known way. The message says what was expected."""
 
 
 def probe() -> Inputs:
-    """The network that ways are tried on: its four sizes differ, so that a shape tells what an array is."""
+    """The small network for the inference. Its four sizes differ, so that each shape belongs to one array."""
     N, D, H, C = 3, 2, 4, 5
     rng = np.random.default_rng(0)
     X, W1, b1, W2, b2 = (rng.standard_normal(shape) for shape in ((N, D), (D, H), (H,), (H, C), (C,)))
@@ -41,7 +41,7 @@ def probe() -> Inputs:
 
 
 class Builder:
-    """A network of the candidate's class that holds a problem's parameters.
+    """Makes networks of the candidate's class with the parameters of a problem.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Builder:
     order : callable
         The sizes D, H, C -> the constructor's positional arguments.
     keys : mapping of str to str
-        W1, b1, W2, b2 -> what the network calls them.
+        W1, b1, W2, b2 -> their names in the network.
     note : str
         What was inferred.
     """
@@ -61,19 +61,19 @@ class Builder:
         self._candidate, self._order, self._keys, self.note = candidate, order, keys, note
 
     def __call__(self, inputs: Inputs) -> tuple[Any, Mapping[str, str]]:
-        network = _constructed(self._candidate, self._order, inputs)
+        network = _construct(self._candidate, self._order, inputs)
         parameters = _parameters(network)
-        moved: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
+        replacements: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
         for name, key in self._keys.items():
             old, new = parameters.get(key), getattr(inputs, name)
             if hasattr(old, "value"):
-                old.value = _shaped(new, old.value)
+                old.value = _reshape(new, old.value)
                 old.grad = np.zeros_like(old.value)
                 continue
-            parameters[key] = _shaped(new, old)
+            parameters[key] = _reshape(new, old)
             if isinstance(old, np.ndarray):
-                moved[id(old)] = old, parameters[key]  # kept, so that its id stays its own
-        _replace(network, moved)
+                replacements[id(old)] = old, parameters[key]  # the tuple keeps `old` alive, so that its id stays unique
+        _replace(network, replacements)
         attributes = [name for name in REGS if hasattr(network, name)] or ["reg"]
         setattr(network, attributes[0], inputs.reg)
         if isinstance(getattr(network, "dtype", None), (type, np.dtype)):
@@ -81,9 +81,9 @@ class Builder:
         return network, self._keys
 
 
-#: What a network may hold that holds none of its arrays.
+#: Types of values in a network that contain none of its layers.
 _NO_LAYERS = (type, ModuleType, FunctionType, MethodType, np.ndarray)
-#: How constructors take the sizes; the first that gives parameters of the right shapes is taken.
+#: Forms of the sizes in constructors. The first form that gives parameters of the right shapes is used.
 _ORDERS: tuple[tuple[str, Callable[[int, int, int], list[Any]]], ...] = (
     ("D, H, C", lambda D, H, C: [D, H, C]),
     *(
@@ -97,7 +97,7 @@ _ORDERS: tuple[tuple[str, Callable[[int, int, int], list[Any]]], ...] = (
 
 
 def builder(candidate: type) -> Builder:
-    """How a class is made into a network with given parameters.
+    """The builder of networks of a class.
 
     Raises
     ------
@@ -105,26 +105,26 @@ def builder(candidate: type) -> Builder:
         If no order of the sizes gives parameters of the shapes of W1, b1, W2, b2.
     """
     inputs, failure = probe(), ""
-    for said, order in _ORDERS:
+    for text, order in _ORDERS:
         try:
-            keys = _keys(_parameters(_constructed(candidate, order, inputs)), inputs)
+            keys = _keys(_parameters(_construct(candidate, order, inputs)), inputs)
         except Exception as error:
             failure = failure or in_words(error)
             continue
         if keys:
-            note = "" if said == "D, H, C" else f"made as {candidate.__name__}({said})"
+            note = "" if text == "D, H, C" else f"made as {candidate.__name__}({text})"
             return Builder(candidate, order, keys, note)
         failure = failure or "its parameters have other shapes than W1, b1, W2, b2"
     raise CallError(f"the class {candidate.__name__} cannot be made ({failure}); {EXPECTED}")
 
 
-def _constructed(candidate: type, order: Callable[[int, int, int], list[Any]], inputs: Inputs) -> Any:
+def _construct(candidate: type, order: Callable[[int, int, int], list[Any]], inputs: Inputs) -> Any:
     (D, H), C = inputs.W1.shape, inputs.W2.shape[1]
     try:
-        takes = list(inspect.signature(candidate).parameters)
+        names = list(inspect.signature(candidate).parameters)
     except (TypeError, ValueError):
-        takes = []
-    reg = [name for name in REGS if name in takes][:1]
+        names = []
+    reg = [name for name in REGS if name in names][:1]
     return candidate(*order(D, H, C), **dict.fromkeys(reg, inputs.reg))
 
 
@@ -135,39 +135,39 @@ def _parameters(network: Any) -> Any:
 
 
 def _keys(parameters: Mapping[str, Any], inputs: Inputs) -> dict[str, str]:
-    """W1, b1, W2, b2 -> the keys of the parameters of their shapes; nothing if there are none of some."""
-    if not parameters:  # they are to be put in
+    """W1, b1, W2, b2 -> the keys of the parameters with their shapes. Empty if a shape is missing or ambiguous."""
+    if not parameters:  # the parameters are added later
         return {name: name for name in PARAMETERS}
     keys = {}
     for name in PARAMETERS:
         shape = getattr(inputs, name).shape
-        allowed = (shape, (1, *shape)) if len(shape) == 1 else (shape,)
-        fitting = [key for key, value in parameters.items() if np.shape(getattr(value, "value", value)) in allowed]
-        if name not in fitting and len(fitting) != 1:
+        shapes = (shape, (1, *shape)) if len(shape) == 1 else (shape,)
+        matches = [key for key, value in parameters.items() if np.shape(getattr(value, "value", value)) in shapes]
+        if name not in matches and len(matches) != 1:
             return {}
-        keys[name] = name if name in fitting else fitting[0]
+        keys[name] = name if name in matches else matches[0]
     return keys
 
 
-def _shaped(new: NDArray[Any], old: Any) -> NDArray[Any]:
-    """The bias as a row, where the network keeps it so."""
+def _reshape(new: NDArray[Any], old: Any) -> NDArray[Any]:
+    """The new array; a bias becomes a row if it is a row in the network."""
     return new[None] if np.ndim(old) == new.ndim + 1 else new
 
 
-def _replace(network: Any, moved: Mapping[int, tuple[NDArray[Any], NDArray[Any]]]) -> None:
-    """Put new arrays in the place of those that the constructor made, wherever the network's layers hold them."""
-    seen: set[int] = set()
-    left = [network]
-    while left:
-        one = left.pop()
-        if id(one) in seen:
+def _replace(network: Any, replacements: Mapping[int, tuple[NDArray[Any], NDArray[Any]]]) -> None:
+    """Replace the arrays of the constructor by the new arrays, in all layers of the network."""
+    ids: set[int] = set()
+    queue = [network]
+    while queue:
+        item = queue.pop()
+        if id(item) in ids:
             continue
-        seen.add(id(one))
-        held = one if isinstance(one, dict) else getattr(one, "__dict__", {})
-        for name, value in list(held.items()):
-            if id(value) in moved:
-                held[name] = moved[id(value)][1]
+        ids.add(id(item))
+        members = item if isinstance(item, dict) else getattr(item, "__dict__", {})
+        for name, value in list(members.items()):
+            if id(value) in replacements:
+                members[name] = replacements[id(value)][1]
             elif isinstance(value, (list, tuple)):
-                left.extend(value)
+                queue.extend(value)
             elif isinstance(value, dict) or (hasattr(value, "__dict__") and not isinstance(value, _NO_LAYERS)):
-                left.append(value)
+                queue.append(value)

@@ -1,4 +1,4 @@
-"""PaddlePaddle: the forward pass as its tutorials write it, differentiated by its autograd."""
+"""PaddlePaddle: the forward pass as in its tutorials, differentiated by its autograd."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def gradients(inputs: Inputs, variant: str) -> Gradients:
 
 def slopes(x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
     """The derivative of every ReLU at each entry of x."""
-    found = {}
+    derivatives = {}
     for idiom, relu in RELUS.items():
-        at = paddle.to_tensor(x, stop_gradient=False)
-        found[idiom] = paddle.grad(relu(at).sum(), at)[0].numpy()
-    return found
+        point = paddle.to_tensor(x, stop_gradient=False)
+        derivatives[idiom] = paddle.grad(relu(point).sum(), point)[0].numpy()
+    return derivatives

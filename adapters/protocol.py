@@ -1,6 +1,6 @@
 """The contract between a framework and the judge: inputs in, gradients out.
 
-An adapter is a module with the members of `Adapter`. It knows no tolerance, no case and no report.
+An adapter is a module with the members of `Adapter`. It contains no tolerance, no case and no report.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gradaudit.reference.problem import Gradients
 
 
 class Inputs(NamedTuple):
-    """What one call is handed: fresh arrays, in the layout and with the label dtype that the case asks for."""
+    """The arguments of one call: fresh arrays, in the layout and with the label dtype of the case."""
 
     X: NDArray[Any]
     y: NDArray[Any]
@@ -33,11 +33,11 @@ class Adapter(Protocol):
     name : str
         The framework's name.
     variants : tuple of str
-        The ways in which it is asked for the gradient; the first is canonical, what its own tutorial would write.
+        The ways to compute the gradient. The first is canonical: the way of the framework's tutorial.
     dtypes : tuple of str
-        The dtypes in which it can compute.
+        The dtypes of its computations.
     onehot : bool, optional
-        Whether it takes rows of zeros and a one in place of labels.
+        Whether it takes one-hot rows in place of labels.
     """
 
     @property
@@ -48,10 +48,10 @@ class Adapter(Protocol):
     def dtypes(self) -> tuple[str, ...]: ...
 
     def versions(self) -> dict[str, str]:
-        """The packages that take part, and their versions."""
+        """The packages of the framework, and their versions."""
 
     def gradients(self, inputs: Inputs, variant: str) -> Gradients:
-        """The loss and its gradients in the dtype of the inputs, as NumPy arrays of their own.
+        """The loss and its gradients in the dtype of the inputs, as new NumPy arrays.
 
         Raises
         ------
@@ -60,13 +60,13 @@ class Adapter(Protocol):
         """
 
 
-class Spelled(Adapter, Protocol):
-    """A framework that shows its ReLU: what the table of kinks asks for.
+class ReluAdapter(Adapter, Protocol):
+    """A framework with a function for the derivative of its ReLU, for the table of kinks.
 
     Attributes
     ----------
     modes : tuple of str
-        How a function can be run: "eager", "compiled".
+        The modes in which a function can run: "eager", "compiled".
     """
 
     @property
@@ -76,13 +76,13 @@ class Spelled(Adapter, Protocol):
         """Idiom of gradaudit.adapters.idioms.RELUS -> its derivative at each entry of x (n,), in the dtype of x."""
 
 
-class Narrow(Adapter, Protocol):
+class NarrowAdapter(Adapter, Protocol):
     """A framework that computes in dtypes narrower than those of a Problem.
 
     Attributes
     ----------
     narrow : tuple of str
-        Of "float16" and "bfloat16"; its answers in bfloat16, which NumPy lacks, are float32.
+        Some of "float16", "bfloat16". Answers in bfloat16 are float32 arrays, because NumPy has no bfloat16.
     """
 
     @property
@@ -90,6 +90,6 @@ class Narrow(Adapter, Protocol):
 
 
 def normalised(inputs: Inputs) -> Inputs:
-    """The inputs as every framework takes them: native, C-ordered, writable copies; integer labels as int64."""
+    """The inputs in the form for a framework: native, C-ordered, writable copies, with integer labels as int64."""
     X, y, W1, b1, W2, b2 = (np.array(a, dtype=a.dtype.newbyteorder("="), order="C", copy=True) for a in inputs[:6])
     return Inputs(X, y.astype(np.int64) if y.dtype.kind in "iu" else y, W1, b1, W2, b2, inputs.reg)

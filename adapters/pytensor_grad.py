@@ -43,14 +43,14 @@ def versions() -> dict[str, str]:
 def gradients(inputs: Inputs, variant: str) -> Gradients:
     """The loss and its gradients by `pytensor.grad`."""
     X, y, *parameters, reg = normalised(inputs)
-    found = _function(variant, X.dtype.name)(X, y, *parameters, X.dtype.type(reg))
-    return Gradients(*(np.array(t) for t in found))
+    tensors = _function(variant, X.dtype.name)(X, y, *parameters, X.dtype.type(reg))
+    return Gradients(*(np.array(t) for t in tensors))
 
 
 def slopes(x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
     """The derivative of every ReLU at each entry of x."""
-    at = pt.vector("x", dtype=x.dtype.name)
-    return {idiom: pytensor.function([at], pytensor.grad(f(at).sum(), at))(x) for idiom, f in RELUS.items()}
+    point = pt.vector("x", dtype=x.dtype.name)
+    return {idiom: pytensor.function([point], pytensor.grad(f(point).sum(), point))(x) for idiom, f in RELUS.items()}
 
 
 def _of_labels(s: Any, y: Any) -> Any:

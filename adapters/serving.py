@@ -1,7 +1,7 @@
-"""A candidate's process: it imports the candidate, then answers calls until the audit goes.
+"""The process of a candidate: it imports the candidate, then answers calls until the audit ends.
 
-It runs from a copy of the few modules that it needs (`PRIVATE`), beside which nothing of the project is to be found:
-neither the canonical gradients nor the certified values.
+It runs from a copy of the few modules that it needs (`PRIVATE`). The copy contains nothing else of the project, neither
+the canonical gradients nor the certified values.
 """
 
 from __future__ import annotations
@@ -16,78 +16,80 @@ from gradaudit.adapters.candidate import CandidateError, call, load
 from gradaudit.adapters.messages import Call, Reply, receive, send
 from gradaudit.reference.problem import TENSORS, Problem
 
-#: What a candidate's process is given of the project, as paths in the package.
+#: The modules of the project that a candidate's process needs, as paths in the package.
 PRIVATE = (
     *(f"adapters/{n}.py" for n in ("calling", "calls", "candidate", "messages", "networks", "protocol", "python2")),
     *(f"adapters/{n}.py" for n in ("serving", "stand_ins")),
     "reference/problem.py",
 )
 MIB = 1 << 20
-#: A call is no longer than this, in bytes.
+#: The largest length of a call, in bytes.
 LONGEST = 1 << 34
 
 
-def serve(target: str, hears: int, answers: int, memory: int, path: list[str]) -> None:
-    """Import a candidate, then answer calls until the other side goes.
+def serve(target: str, reader: int, writer: int, memory: int, path: list[str]) -> None:
+    """Import a candidate, then answer calls until the other side closes its pipe.
 
     Parameters
     ----------
     target : str
         ``FILE.py:NAME``.
-    hears, answers : int
-        The pipes, as file descriptors.
+    reader, writer : int
+        The file descriptors of the pipes for calls and for replies.
     memory : int
-        How much memory calls may take beyond what is taken when the candidate is imported, in MiB.
+        The limit of the memory of calls, in addition to the memory after the import of the candidate, in MiB.
     path : list of str
-        Folders in which its imports are looked for, beside its own.
+        More folders for its imports, in addition to its own folder.
     """
     try:
         candidate = load(target, path)
     except CandidateError as error:
-        send(answers, Reply(message=_text(" ".join(str(error).split()), 4000)), {})
+        send(writer, Reply(message=_text(" ".join(str(error).split()), 4000)), {})
         return
     caller = Caller(lambda inputs: call(candidate, inputs))
     _limit_memory(memory)
-    send(answers, Reply(), {})
+    send(writer, Reply(), {})
     while True:
         try:
-            request, arrays = receive(hears, Call, LONGEST)
+            request, arrays = receive(reader, Call, LONGEST)
         except EOFError:
             return
         answer = _answer(caller, request, Problem(**arrays, reg=0.0))
         reply = Reply(_message(answer), list(answer.changed), list(answer.warnings))
         gradients = answer.gradients
-        send(answers, reply, {} if gradients is None else {name: getattr(gradients, name) for name in TENSORS})
+        send(writer, reply, {} if gradients is None else {name: getattr(gradients, name) for name in TENSORS})
 
 
 def _answer(caller: Caller, request: Call, problem: Problem) -> Answer:
-    """Call the candidate once; what came of it, and what it warned of."""
+    """The answer of one call of the candidate, with its warnings."""
     with warnings.catch_warnings(record=True) as records:
         warnings.simplefilter("always")
         try:
             answer = caller(problem, request.layout, request.labels, request.reg)
-        except KeyboardInterrupt as error:  # the candidate's own: Ctrl-C is the audit's
+        except KeyboardInterrupt as error:  # the candidate raised it: Ctrl-C goes to the audit
             answer = Answer("raised", message=in_words(error), error=error)
     texts = {" ".join(f"{w.category.__name__}: {w.message}".split()) for w in records}
-    ours = sorted(text for text in texts if text.startswith("Adaptation: "))
-    rest = sorted(texts - set(ours))
-    return replace(answer, warnings=(*(_text(t, 4000) for t in ours[:20]), *(_text(t, 200) for t in rest[:5])))
+    adaptations = sorted(text for text in texts if text.startswith("Adaptation: "))
+    texts_of_others = sorted(texts - set(adaptations))
+    return replace(
+        answer, warnings=(*(_text(t, 4000) for t in adaptations[:20]), *(_text(t, 200) for t in texts_of_others[:5]))
+    )
 
 
 def _message(answer: Answer) -> str:
-    """Why there are no gradients; empty where there are."""
+    """Why there are no gradients; empty if there are gradients."""
     if isinstance(answer.error, MemoryError):
-        return "MemoryError: it took more memory than it may"
+        return "MemoryError: it took more memory than its limit"
     return _text(answer.message, 1000)
 
 
 def _text(text: str, longest: int) -> str:
-    """A text as it can be sent: no longer than so much, and no half characters."""
+    """The text in a form that can be sent: at most this long, and without surrogates."""
     return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text[:longest])
 
 
 def _limit_memory(mib: int) -> None:
-    """Let the process take so much more memory than it has now, where the system can limit it."""
+    """Limit the memory of the process to its present size and this much more, if the system can do it."""
     try:
         import resource
 
@@ -99,5 +101,5 @@ def _limit_memory(mib: int) -> None:
 
 
 if __name__ == "__main__":
-    hears, answers, memory = map(int, sys.argv[2:5])
-    serve(sys.argv[1], hears, answers, memory, sys.argv[5:])
+    reader, writer, memory = map(int, sys.argv[2:5])
+    serve(sys.argv[1], reader, writer, memory, sys.argv[5:])

@@ -1,6 +1,6 @@
-"""scikit-learn: the backpropagation that `MLPClassifier` has of its own, by hand.
+"""scikit-learn: the backpropagation of `MLPClassifier`, which is written by hand.
 
-`MLPClassifier._backprop` is private, so what it is given is guarded by name. Its loss is the mean cross-entropy plus
+`MLPClassifier._backprop` is private, so the names of its arguments are checked. Its loss is the mean cross-entropy plus
 ``alpha / (2 N) * (|W1|^2 + |W2|^2)``, which is the network's with ``alpha = 2 N reg``.
 """
 
@@ -20,8 +20,8 @@ variants = ("backprop",)
 dtypes = ("float64", "float32")
 onehot = True
 
-#: What `_backprop` takes, in its order.
-TAKES = ("X", "y", "sample_weight", "activations", "deltas", "coef_grads", "intercept_grads")
+#: The arguments of `_backprop`, in order.
+ARGUMENTS = ("X", "y", "sample_weight", "activations", "deltas", "coef_grads", "intercept_grads")
 
 
 def versions() -> dict[str, str]:
@@ -37,13 +37,15 @@ def gradients(inputs: Inputs, variant: str) -> Gradients:
     KeyError
         If there is no such variant.
     RuntimeError
-        If this version of scikit-learn has another `_backprop`.
+        If `_backprop` of this version of scikit-learn has other arguments.
     """
     if variant not in variants:
         raise KeyError(variant)
-    takes = tuple(inspect.signature(MLPClassifier._backprop).parameters)[1:]
-    if takes != TAKES:
-        raise RuntimeError(f"MLPClassifier._backprop of scikit-learn {sklearn.__version__} takes {', '.join(takes)}")
+    arguments = tuple(inspect.signature(MLPClassifier._backprop).parameters)[1:]
+    if arguments != ARGUMENTS:
+        raise RuntimeError(
+            f"MLPClassifier._backprop of scikit-learn {sklearn.__version__} takes {', '.join(arguments)}"
+        )
     X, y, W1, b1, W2, b2, reg = normalised(inputs)
     N, (H, C) = len(X), W2.shape
     network = MLPClassifier(hidden_layer_sizes=(H,), alpha=X.dtype.type(2 * N * reg))

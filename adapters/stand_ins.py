@@ -1,7 +1,7 @@
-"""Stand-ins for modules that course code imports and that take no part in a gradient, where they are not installed.
+"""Stand-ins for modules that course code imports but that a gradient does not need, if they are not installed.
 
-Plots, progress bars and notebooks do nothing here; what `six`, `past` and `future` give is a name for something that
-Python 3 has. Nothing that computes with arrays is stood in for.
+Plots, progress bars and notebooks do nothing. `six`, `past` and `future` give other names to parts of Python 3. A
+module that computes with arrays has no stand-in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 
 class Nothing:
-    """What a plot is, where there is no plotting: whatever is done with it gives another one."""
+    """A plot where there is no plotting. Every operation on it returns the same kind of object."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -33,7 +33,7 @@ class Nothing:
         return self
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter(())
@@ -46,7 +46,7 @@ class Nothing:
 
 
 class Bar:
-    """A progress bar that shows nothing: what it is given, one after the other."""
+    """A progress bar that shows nothing: it gives the items of its iterable."""
 
     def __init__(self, iterable: Any = (), *_: Any, **__: Any) -> None:
         self._iterable = iterable
@@ -64,13 +64,13 @@ class Bar:
         """Let every exception pass."""
 
 
-def _two(*_: Any, **__: Any) -> tuple[Nothing, Nothing]:
+def _figure_and_axes(*_: Any, **__: Any) -> tuple[Nothing, Nothing]:
     """A figure and its axes."""
     return Nothing(), Nothing()
 
 
 def _old_div(a: Any, b: Any) -> Any:
-    """The quotient as Python 2 took it: whole for whole numbers."""
+    """The quotient of Python 2, which is an integer for integers."""
     return a // b if isinstance(a, int) and isinstance(b, int) else a / b
 
 
@@ -78,7 +78,7 @@ def _items(mapping: Any) -> Any:
     return iter(mapping.items())
 
 
-#: Where Python 3 has what Python 2 called otherwise.
+#: Names of Python 2 -> their equivalents in Python 3.
 _RENAMED = {
     "xrange": range,
     "unicode": str,
@@ -97,23 +97,23 @@ _RENAMED = {
     "PY2": False,
     "PY3": True,
 }
-_PLOTS: dict[str, Any] = {"subplots": _two}
+_PLOTS: dict[str, Any] = {"subplots": _figure_and_axes}
 _BARS: dict[str, Any] = {
     "tqdm": Bar,
     "tqdm_notebook": Bar,
     "trange": lambda *sizes, **_: Bar(range(*sizes)),
 }
-#: The packages that show something, with what they hold that is not `Nothing`.
+#: The packages for output, with their members that are not `Nothing`.
 PACKAGES: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("matplotlib", "mpl_toolkits", "seaborn", "plotly", "IPython", "ipywidgets"), _PLOTS),
     "tqdm": _BARS,
 }
-#: The packages that give Python 3's things their names, and nothing else.
+#: The packages that only give other names to parts of Python 3.
 OLD_NAMES = ("six", "past", "future")
 
 
 class _Silent(ModuleType):
-    """A module of plots, bars or notebooks: each of its names is there."""
+    """A module of plots, bars or notebooks, which has every name."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -122,12 +122,12 @@ class _Silent(ModuleType):
 
 
 class StandIns(MetaPathFinder, Loader):
-    """The last finder of modules: it is asked where every other has found nothing.
+    """The last finder of modules, for modules that no other finder knows.
 
     Attributes
     ----------
     names : list of str
-        The packages that were stood in for, in the order of their imports.
+        The packages with stand-ins, in the order of their imports.
     """
 
     def __init__(self) -> None:
@@ -139,7 +139,7 @@ class StandIns(MetaPathFinder, Loader):
         path: Sequence[str] | None = None,  # noqa: ARG002 (the protocol's)
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        """The stand-in of that name, if there is one; none for a part of a package that is installed."""
+        """The stand-in of this name, if there is one. A part of an installed package has none."""
         package = name.partition(".")[0]
         if package not in PACKAGES and package not in OLD_NAMES:
             return None
@@ -168,9 +168,9 @@ class StandIns(MetaPathFinder, Loader):
 
 
 def install() -> StandIns:
-    """Put the stand-ins behind all other finders, once."""
-    there = next((finder for finder in sys.meta_path if isinstance(finder, StandIns)), None)
-    if there is None:
-        there = StandIns()
-        sys.meta_path.append(there)
-    return there
+    """Add the stand-ins after all other finders, once."""
+    finder = next((finder for finder in sys.meta_path if isinstance(finder, StandIns)), None)
+    if finder is None:
+        finder = StandIns()
+        sys.meta_path.append(finder)
+    return finder

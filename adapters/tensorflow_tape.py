@@ -1,4 +1,4 @@
-"""TensorFlow: the forward pass as its tutorials write it, recorded by a GradientTape; eager, as a graph, and by XLA."""
+"""TensorFlow: the forward pass as in its tutorials, recorded by a GradientTape; eager, as a graph, and by XLA."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def versions() -> dict[str, str]:
 
 
 def gradients(inputs: Inputs, variant: str) -> Gradients:
-    """The loss and its gradients, in the way and with the idioms that the variant names."""
+    """The loss and its gradients, in the way and with the idioms of the variant."""
     X, y, *parameters = (tf.constant(a) for a in normalised(inputs)[:6])
     loss, grads = _WAYS[SPELLINGS[variant].way](variant, X, y, parameters, tf.constant(inputs.reg, X.dtype))
     return Gradients(*(np.array(tf.cast(t, tf.float32) if t.dtype == tf.bfloat16 else t) for t in (loss, *grads)))
@@ -52,17 +52,17 @@ def gradients(inputs: Inputs, variant: str) -> Gradients:
 
 def slopes(x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
     """The derivative of every ReLU at each entry of x."""
-    found = {}
+    derivatives = {}
     for idiom, relu in RELUS.items():
-        at = tf.constant(x)
+        point = tf.constant(x)
         with tf.GradientTape() as tape:
-            tape.watch(at)
-            out = (tf.function(relu, jit_compile=True) if mode == "compiled" else relu)(at)
-        found[idiom] = tape.gradient(out, at).numpy()
-    return found
+            tape.watch(point)
+            out = (tf.function(relu, jit_compile=True) if mode == "compiled" else relu)(point)
+        derivatives[idiom] = tape.gradient(out, point).numpy()
+    return derivatives
 
 
-def _differentiated(variant: str, X: Any, y: Any, parameters: Any, reg: Any) -> tuple[Any, Any]:
+def _differentiate(variant: str, X: Any, y: Any, parameters: Any, reg: Any) -> tuple[Any, Any]:
     _, relu, cross_entropy = SPELLINGS[variant]
     with tf.GradientTape() as tape:
         tape.watch(parameters)
@@ -73,7 +73,7 @@ def _differentiated(variant: str, X: Any, y: Any, parameters: Any, reg: Any) -> 
 
 
 _WAYS = {
-    "eager": _differentiated,
-    "function": tf.function(_differentiated),
-    "xla": tf.function(_differentiated, jit_compile=True),
+    "eager": _differentiate,
+    "function": tf.function(_differentiate),
+    "xla": tf.function(_differentiate, jit_compile=True),
 }

@@ -1,4 +1,4 @@
-"""PyTorch: the forward pass as its tutorials write it, differentiated in each of the ways that PyTorch has."""
+"""PyTorch: the forward pass as in its tutorials, differentiated in each way of PyTorch."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def versions() -> dict[str, str]:
 
 
 def gradients(inputs: Inputs, variant: str) -> Gradients:
-    """The loss and its gradients, in the way and with the idioms that the variant names."""
+    """The loss and its gradients, in the way and with the idioms of the variant."""
     X, y, parameters = _tensors(inputs)
     spelling, reg = SPELLINGS[variant], inputs.reg
 
@@ -71,8 +71,10 @@ def gradients(inputs: Inputs, variant: str) -> Gradients:
     elif spelling.way == "forward":
         grads, value = torch.func.jacfwd(loss, argnums=(0, 1, 2, 3))(*parameters), loss(*parameters)
     elif spelling.way == "per_sample":
-        each = torch.func.vmap(torch.func.grad_and_value(_of_one, argnums=(0, 1, 2, 3)), in_dims=(None,) * 4 + (0, 0))
-        grads, value = each(*parameters, X, y)
+        per_sample = torch.func.vmap(
+            torch.func.grad_and_value(_sample_loss, argnums=(0, 1, 2, 3)), in_dims=(None,) * 4 + (0, 0)
+        )
+        grads, value = per_sample(*parameters, X, y)
         W1, _, W2, _ = parameters
         value = value.mean() + reg * ((W1**2).sum() + (W2**2).sum())
         dW1, db1, dW2, db2 = (g.mean(dim=0) for g in grads)
@@ -89,12 +91,12 @@ def gradients(inputs: Inputs, variant: str) -> Gradients:
 
 def slopes(x: NDArray[Any], mode: str) -> dict[str, NDArray[Any]]:
     """The derivative of every ReLU at each entry of x."""
-    found = {}
+    derivatives = {}
     for idiom, relu in RELUS.items():
-        at = torch.tensor(x, requires_grad=True)
-        (torch.compile(relu) if mode == "compiled" else relu)(at).sum().backward()
-        found[idiom] = at.grad.numpy()
-    return found
+        point = torch.tensor(x, requires_grad=True)
+        (torch.compile(relu) if mode == "compiled" else relu)(point).sum().backward()
+        derivatives[idiom] = point.grad.numpy()
+    return derivatives
 
 
 def intermediates(inputs: Inputs) -> dict[str, NDArray[Any]]:
@@ -106,13 +108,13 @@ def intermediates(inputs: Inputs) -> dict[str, NDArray[Any]]:
 
 
 def _tensors(inputs: Inputs) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """X, y and the parameters as tensors of their own, the parameters to be differentiated by."""
+    """X, y and the parameters as separate tensors. The parameters require gradients."""
     X, y, *parameters = (_tensor(array) for array in normalised(inputs)[:6])
     return X, y, [p.requires_grad_() for p in parameters]
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
-    if array.dtype.name == "bfloat16":  # which torch.from_numpy does not know
+    if array.dtype.name == "bfloat16":  # torch.from_numpy does not support it
         return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
     return torch.from_numpy(array)
 
@@ -132,13 +134,13 @@ def _forward(
     return a, h, s, LOSSES[spelling.loss](s, y) + reg * ((W1**2).sum() + (W2**2).sum())
 
 
-def _of_one(W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor, x: Tensor, label: Tensor) -> Tensor:
+def _sample_loss(W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor, x: Tensor, label: Tensor) -> Tensor:
     return F.cross_entropy(torch.relu(x @ W1 + b1) @ W2 + b2, label)
 
 
 @lru_cache(maxsize=1)
 def _compiled_loss() -> Callable[..., Tensor]:
-    """The loss, compiled for any sizes, where that is refused rather than run eagerly beyond so many recompilations."""
+    """The loss, compiled for any sizes. After too many recompilations it raises; it never runs eagerly."""
     import torch._dynamo  # late: it takes a second
 
     torch._dynamo.config.recompile_limit = 64

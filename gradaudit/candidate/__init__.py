@@ -1,1 +1,1 @@
-"""Somebody's own implementation before the judge: in a process of its own, in its own convention."""
+"""The audit of an implementation of a user, in a separate process and in its own convention."""

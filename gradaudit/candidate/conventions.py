@@ -1,8 +1,8 @@
-"""The conventions in which the same network is implemented: what is regularised and how much, mean or sum over samples.
+"""The conventions of the loss of the network: what is regularised and how much, mean or sum over samples.
 
-A candidate of another convention is called with the factor that makes its loss the canonical one (or N times it), so
-that it is held against the same exact values. The factor is exact: `reg` is first rounded to so few bits that
-it can be. Where the biases decay too, the exact values are those of that loss (reference/ROUNDING.md, section 8).
+A candidate in another convention is called with another `reg`, so that its loss is the canonical one (or N times it).
+It is compared with the same exact values. The factor is exact, because `reg` is first rounded to fewer bits. If the
+biases are regularised too, the exact values are those of that loss (reference/ROUNDING.md, section 8).
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ class Convention:
 
     @property
     def options(self) -> str:
-        """The command line's options that accept it."""
+        """The options of the command line for this convention."""
         l2 = "" if self.l2 == "full" else f"--l2 {self.l2}"
         reduction = "" if self.reduction == "mean" else f"--reduction {self.reduction}"
         return " ".join(part for part in (l2, reduction, "--bias-decay" * self.bias_decay) if part)
 
     def accept(self, problem: Problem) -> Acceptance:
-        """The exact values of a problem that was posed in this convention, and the bound around them."""
+        """The exact values of a problem of this convention (see `pose`), and the bound around them."""
         return accept(problem, decayed=PARAMETERS if self.bias_decay else WEIGHTS)
 
-    def posed(self, problem: Problem) -> tuple[Problem, float]:
-        """The problem with a `reg` that can be multiplied exactly, and the `reg` to call a candidate with."""
+    def pose(self, problem: Problem) -> tuple[Problem, float]:
+        """The problem with a `reg` that can be multiplied exactly, and the `reg` for the call of a candidate."""
         N = problem.shape.N
         if self.l2 == "none":
             return replace(problem, reg=0.0), problem.reg
@@ -67,13 +67,13 @@ class Convention:
         return replace(problem, reg=reg), factor * reg
 
     def read(self, gradients: Gradients, N: int) -> Gradients:
-        """The candidate's answer in the canonical convention: over N where it is a sum."""
+        """The gradients of the candidate in the canonical convention: divided by N if its loss is a sum."""
         if self.reduction == "mean":
             return gradients
         return Gradients(**{name: getattr(gradients, name).astype(np.float64) / N for name in TENSORS})
 
-    def judged(self, subject: Subject, answer: Answer, acceptance: Acceptance) -> tuple[Finding, Gradients | None]:
-        """The finding on an answer in this convention, and its gradients, if any, in the canonical one."""
+    def judge(self, subject: Subject, answer: Answer, acceptance: Acceptance) -> tuple[Finding, Gradients | None]:
+        """The finding on an answer in this convention, and its gradients in the canonical convention, if any."""
         if answer.gradients is None:
             return Finding(*subject, verdict="error", expected=False, message=answer.message), None
         gradients = self.read(answer.gradients, acceptance.problem.shape.N)
@@ -81,31 +81,31 @@ class Convention:
             acceptance = self.accept(acceptance.problem)
         return judge(subject, gradients, acceptance, answer.changed), gradients
 
-    def undecayed(self, acceptance: Acceptance, gradients: Gradients) -> tuple[Acceptance, Gradients]:
-        """What a diagnosis is made from, whose mistakes regularise no bias: the decay of b1 and b2 taken off, rounded.
+    def without_decay(self, acceptance: Acceptance, gradients: Gradients) -> tuple[Acceptance, Gradients]:
+        """The exact values and the gradients without the decay of b1 and b2, for a diagnosis: mistakes have no decay.
 
-        The bound is that of the gradients with it; it is larger than what taking it off rounds.
+        The bound is that of the gradients with the decay. It is larger than the rounding of the subtraction here.
         """
         problem = acceptance.problem
         biases = {name: getattr(problem, name).astype(np.float64) for name in ("b1", "b2")}
         if not self.bias_decay or any(getattr(gradients, name).shape != b.shape for name, b in biases.items()):
             return acceptance, gradients
-        with np.errstate(all="ignore"):  # what is not finite stays so
-            less = {name: getattr(gradients, name) - 2 * problem.reg * b for name, b in biases.items()}
-            less["loss"] = gradients.loss - problem.reg * sum((b**2).sum() for b in biases.values())
+        with np.errstate(all="ignore"):  # NaN and infinity stay
+            tensors = {name: getattr(gradients, name) - 2 * problem.reg * b for name, b in biases.items()}
+            tensors["loss"] = gradients.loss - problem.reg * sum((b**2).sum() for b in biases.values())
         canonical = accept(problem)
-        return replace(canonical, bound=acceptance.bound), replace(gradients, **less)
+        return replace(canonical, bound=acceptance.bound), replace(gradients, **tensors)
 
 
-class Posed:
-    """The cases as a convention poses them.
+class Poser:
+    """The problems and exact values of cases in a convention.
 
     Parameters
     ----------
     convention : Convention
         The convention.
     keep : bool
-        Whether problems and exact values are kept, for those who judge many implementations.
+        Whether problems and exact values are kept, to judge many implementations.
     """
 
     def __init__(self, convention: Convention, keep: bool = False) -> None:
@@ -115,15 +115,15 @@ class Posed:
             self.acceptance = cache(self.acceptance)  # type: ignore[method-assign]
 
     def problem(self, case: Case) -> tuple[Problem, float]:
-        """The problem, and the `reg` to call an implementation with."""
-        return self.convention.posed(case.problem())
+        """The problem of a case, and the `reg` for the call of an implementation."""
+        return self.convention.pose(case.problem())
 
     def acceptance(self, case: Case) -> Acceptance:
-        """Its exact values, and the bound around them."""
+        """The exact values of a case, and the bound around them."""
         return self.convention.accept(self.problem(case)[0])
 
 
-#: Every convention, the canonical one first; without a regulariser it does not matter what decays.
+#: Every convention, first the canonical one. Without a regulariser, `bias_decay` makes no difference.
 CONVENTIONS = tuple(
     Convention(l2, reduction, bias_decay)
     for bias_decay, reduction, l2 in product((False, True), REDUCTIONS, L2)

@@ -1,7 +1,7 @@
-"""A candidate in a process of its own: whatever it does there, the audit goes on.
+"""A candidate in a separate process: the audit goes on, whatever the candidate does.
 
-The process is given a case's numbers and answers with arrays, both as plain bytes through two pipes. What the candidate
-prints is thrown away; what it can reach, `cage` says.
+The process receives the numbers of a case and answers with arrays, both as plain bytes through two pipes. The output of
+the candidate is not shown. `cage` says what the candidate can reach.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from gradaudit.candidate.cage import NOTES, Cage, cage, private
 from gradaudit.reference.problem import ARRAYS, DTYPES, TENSORS, Gradients, Problem
 from gradaudit.verdicts.words import in_a_line
 
-#: The framework that a user's own implementation is called in the findings.
+#: The framework of a user's implementation in the findings.
 CANDIDATE = "candidate"
-#: How long the candidate's file may take to be imported, beyond the limit of a call, in seconds.
+#: The time for the import of the candidate's file, in addition to the limit of a call, in seconds.
 IMPORT_SECONDS = 10.0
-#: An answer may be larger than the inputs by this factor, and by so many bytes.
+#: An answer may be larger than the inputs by this factor, plus this number of bytes.
 FACTOR, BEYOND = 4, 1 << 24
-#: Tells the processes of one audit apart.
+#: Numbers for the processes of an audit.
 _numbers = count()
 
 
 @dataclass
 class Isolated:
-    """A candidate's process, started when it is first called, and again after it died.
+    """The process of a candidate. It starts at the first call, and again after it dies.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ class Isolated:
     timeout : float
         The limit of a call, in seconds.
     memory : int
-        How much memory calls may take, beyond what the candidate's imports took, in MiB.
+        The limit of the memory of calls, in addition to the memory of the candidate's imports, in MiB.
     path : tuple of str
-        Folders in which its imports are looked for, beside its own.
+        More folders for its imports, in addition to its own folder.
     """
 
     target: str
@@ -57,8 +57,8 @@ class Isolated:
     dtypes: ClassVar[tuple[str, ...]] = DTYPES
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _cage: Cage | None = field(default=None, init=False)
-    _ask: int = field(default=-1, init=False)
-    _hear: int = field(default=-1, init=False)
+    _writer: int = field(default=-1, init=False)
+    _reader: int = field(default=-1, init=False)
     _imported: bool = field(default=False, init=False)
 
     def __enter__(self) -> Isolated:
@@ -69,12 +69,12 @@ class Isolated:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What could not be had to keep the process in; empty where all could."""
+        """A note if the process is not fully isolated; otherwise empty."""
         note = NOTES[self._cage.kind] if self._cage else ""
         return (note,) if note else ()
 
     def start(self) -> None:
-        """Start the process, if it does not run.
+        """Start the process, if it is not running.
 
         Raises
         ------
@@ -85,33 +85,33 @@ class Isolated:
             return
         file, colon, name = self.target.rpartition(":")
         target = f"{Path(file).resolve()}{colon}{name}" if file else self.target
-        child_hears, self._ask = os.pipe()
-        self._hear, child_answers = os.pipe()
-        os.set_blocking(self._ask, False)  # a candidate that does not read must not stop the audit
+        child_input, self._writer = os.pipe()
+        self._reader, child_output = os.pipe()
+        os.set_blocking(self._writer, False)  # a candidate that does not read must not stop the audit
         self._cage = cage([private(), *_folders(Path(file)), *map(Path, self.path)], next(_numbers))
-        serving = [
+        command = [
             sys.executable,
             "-P",
             "-m",
             "gradaudit.adapters.serving",
             target,
-            str(child_hears),
-            str(child_answers),
+            str(child_input),
+            str(child_output),
         ]
         self._process = subprocess.Popen(
-            [*self._cage.before, *serving, str(self.memory), *self.path],
-            pass_fds=(child_hears, child_answers),
+            [*self._cage.before, *command, str(self.memory), *self.path],
+            pass_fds=(child_input, child_output),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             **self._cage.options,
         )
-        os.close(child_hears)
-        os.close(child_answers)
+        os.close(child_input)
+        os.close(child_output)
         limit = self.timeout + IMPORT_SECONDS
         try:
-            reply, _ = receive(self._hear, Reply, BEYOND, limit)
+            reply, _ = receive(self._reader, Reply, BEYOND, limit)
         except TimeoutError:
             self.stop()
             raise CandidateError(f"{self.target} is not imported after {limit:g} s") from None
@@ -125,12 +125,12 @@ class Isolated:
         self._imported = True
 
     def call(self, problem: Problem, reg: float, layout: str = "C", labels: str = "int64") -> Answer:
-        """Call the candidate on a problem's arrays with another factor of the regularisation.
+        """Call the candidate on the arrays of a problem, with this factor of the regularisation.
 
         Raises
         ------
         CandidateError
-            If the candidate cannot be imported the first time.
+            If the first import of the candidate fails.
         """
         try:
             self.start()
@@ -141,11 +141,11 @@ class Isolated:
         arrays = {name: getattr(problem, name) for name in ARRAYS}
         longest = FACTOR * sum(array.nbytes for array in arrays.values()) + BEYOND
         try:
-            send(self._ask, Call(reg, layout, labels), arrays, self.timeout)
-            reply, results = receive(self._hear, Reply, longest, self.timeout)
+            send(self._writer, Call(reg, layout, labels), arrays, self.timeout)
+            reply, results = receive(self._reader, Reply, longest, self.timeout)
             return _read(reply, results)
         except TimeoutError:
-            if self._process is not None and self._process.poll() is not None:  # a child of it kept the pipe open
+            if self._process is not None and self._process.poll() is not None:  # a child process keeps the pipe open
                 return Answer("crash", message=f"the process {self._end()}")
             self.stop()
             return Answer("timeout", message=f"no answer after {self.timeout:g} s")
@@ -156,21 +156,21 @@ class Isolated:
             return Answer("crash", message=f"the answer cannot be read: {in_a_line(str(error))}")
 
     def answer(self, problem: Problem, layout: str = "C", labels: str = "int64") -> Answer:
-        """Its gradients of a problem, as the adapters give theirs."""
+        """The answer of the candidate on a problem, as for an adapter."""
         return self.call(problem, problem.reg, layout, labels)
 
     def stop(self) -> None:
-        """End the process and whatever it started."""
+        """End the process and all processes that it started."""
         if self._process is not None:
             self._end(at_once=True)
 
     def _end(self, at_once: bool = False) -> str:
-        """How the process ended; whatever it started ends too, and everything that belongs to it is closed."""
+        """End everything that the process started, and close its pipes. Returns how the process ended."""
         process, self._process = self._process, None
-        os.close(self._ask)
-        os.close(self._hear)
+        os.close(self._writer)
+        os.close(self._reader)
         if process is None or self._cage is None:
-            return "was not there"
+            return "was not running"
         if at_once:
             self._cage.end(process)
         try:
@@ -180,7 +180,7 @@ class Isolated:
             status = process.wait()
         if not at_once:
             self._cage.end(process)
-        if self._cage.kind == "bubblewrap" and 128 < status < 192:  # as a shell says it
+        if self._cage.kind == "bubblewrap" and 128 < status < 192:  # the status of a shell after a signal
             status = 128 - status
         return f"died of {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
@@ -191,20 +191,20 @@ def _read(reply: Reply, results: dict[str, NDArray[Any]]) -> Answer:
     Raises
     ------
     MessageError, TypeError
-        If it is none.
+        If the reply contains no valid answer.
     """
-    warned = tuple(in_a_line(text) for text in reply.warned)
+    texts = tuple(in_a_line(text) for text in reply.warned)
     if not set(reply.changed) <= {*ARRAYS, EARLIER}:
-        raise MessageError("it names inputs that there are not")
+        raise MessageError("it names unknown inputs")
     if reply.message:
-        return Answer("raised", None, in_a_line(reply.message), tuple(reply.changed), warned)
+        return Answer("raised", None, in_a_line(reply.message), tuple(reply.changed), texts)
     if set(results) != set(TENSORS):
-        raise MessageError(f"it holds {', '.join(sorted(results)) or 'nothing'}; expected {', '.join(TENSORS)}")
-    return Answer("gradients", Gradients(**results), "", tuple(reply.changed), warned)
+        raise MessageError(f"it contains {', '.join(sorted(results)) or 'nothing'}; expected {', '.join(TENSORS)}")
+    return Answer("gradients", Gradients(**results), "", tuple(reply.changed), texts)
 
 
 def _folders(file: Path) -> list[Path]:
-    """The folder of a file and, where that is a package, the folder that the package is imported from."""
+    """The folder of a file. If it is a package: the folder from which the package is imported."""
     folder = file.resolve().parent
     while (folder / "__init__.py").is_file() and folder.name.isidentifier():
         folder = folder.parent

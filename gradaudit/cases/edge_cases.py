@@ -1,4 +1,4 @@
-"""The edge cases, as data: each says why it is there and what it can catch, and makes its numbers from a seed."""
+"""The edge cases, as data. Each has a reason and says what it can catch; it makes its numbers from a seed."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ SOME = (TOY, SQUARE, UNEVEN)
 DIGITS, TRAINING = Shape(128, 64, 100, 10), Shape(128, 64, 32, 10)
 MANY = (Shape(1000, 8, 8, 3), DIGITS)
 LARGE = (Shape(256, 784, 256, 10), Shape(10000, 4, 4, 3), Shape(1025, 65, 66, 67), Shape(66000, 2, 3, 2))
-#: Each two of the sizes are equal, first two pairs at a time, then one; then all four.
+#: Shapes with equal sizes: two pairs of equal sizes, then one pair, then all four.
 TWO_PAIRS = (Shape(6, 6, 4, 4), Shape(6, 4, 6, 4), Shape(17, 4, 4, 17))
 EQUAL = (
     *TWO_PAIRS, Shape(4, 4, 6, 3), Shape(6, 4, 6, 3), Shape(4, 3, 6, 4), Shape(5, 4, 4, 3), Shape(6, 4, 5, 4), SQUARE,
     Shape(4, 4, 4, 4),
 )  # fmt: skip
-#: N.D, N.H and N.C beyond 2^16, and N no multiple of a power of two that one would choose.
+#: N.D, N.H and N.C are beyond 2^16, and N is not a multiple of a usual chunk size.
 BEYOND = Shape(9600, 7, 8, 9)
-#: One size just beyond a power of two, or the product of two beyond 2^16: N.C, D.H, H.C.
+#: One size is just beyond a power of two, or the product of two sizes is beyond 2^16: N.C, D.H, H.C.
 LONG = (
     Shape(3, 129, 4, 5), Shape(1025, 4, 5, 3), Shape(3, 1025, 4, 5), Shape(3, 4, 1025, 5), Shape(65, 4, 5, 1025),
     Shape(3, 257, 256, 5), Shape(3, 4, 65, 1025),
@@ -65,19 +65,19 @@ class EdgeCase:
     Attributes
     ----------
     name, family : str
-        What it is called in a case's id, and the group that the tables show it in.
+        Its name in the id of a case, and its group in the tables.
     reason, catches : str
-        Why it is there, and what a gradient that fails on it got wrong.
+        Why it is in the catalogue, and which mistakes it can catch.
     make : callable
         (generator, shape) -> arrays.
     shapes : tuple of Shape
-        The shapes it is posed in.
+        The shapes of its cases.
     dtypes : tuple of str
-        The dtypes it makes sense in.
+        The dtypes of its cases.
     layout, labels : str
-        How its arrays lie in memory when they are handed over, and the dtype of its labels.
+        The memory layout of the arrays that an implementation receives, and the dtype of its labels.
     quick : tuple of Shape
-        The shapes, of those, that the quick selection takes.
+        The shapes of the quick selection.
     """
 
     name: str
@@ -93,7 +93,7 @@ class EdgeCase:
 
 
 def _logits() -> list[EdgeCase]:
-    """Large logits, rounded and on a grid that needs no rounding."""
+    """Large logits: rounded, and on a grid that needs no rounding."""
     cases = []
     for name, scale, dtypes in (
         ("1e2", 1e2, ("float64", "float32")),
@@ -108,8 +108,12 @@ def _logits() -> list[EdgeCase]:
                     name=f"{kind}_{name}",
                     family=family,
                     reason=f"logits of about {name}"
-                    + (": the softmax saturates" if kind == "logits" else ", every sum exact, so that ties stay ties"),
-                    catches="a softmax without its shift; a p - 1 that cancels; an overflow on the way",
+                    + (
+                        ": the softmax saturates"
+                        if kind == "logits"
+                        else "; every sum is exact, so equal logits stay equal"
+                    ),
+                    catches="a softmax without its shift; a p - 1 that cancels; an overflow in between",
                     make=then(maker, partial(scaled, scale)),
                     dtypes=dtypes,
                 )
@@ -118,7 +122,7 @@ def _logits() -> list[EdgeCase]:
 
 
 def _saturation() -> list[EdgeCase]:
-    """One class far ahead of the others."""
+    """The logit of one class is much larger than the others."""
     return [
         EdgeCase(
             name=f"{'right' if right else 'wrong'}_by_{gap}",
@@ -133,13 +137,13 @@ def _saturation() -> list[EdgeCase]:
 
 
 def _subnormal() -> list[EdgeCase]:
-    """Numbers below the smallest normal one, which hardware may flush to zero."""
+    """Numbers below the smallest normal number, which hardware may flush to zero."""
     return [
         EdgeCase(
             name=f"{kind}_{scale}",
             family="subnormal",
             reason=f"the first {'feature is' if kind == 'input' else 'rows of the parameters are'} about {scale}",
-            catches="a division by a flushed number; a sign test on a flushed one",
+            catches="a division by a flushed number; a sign test on a flushed number",
             make=then(normal, partial(shrunk, names, float(scale))),
             dtypes=(dtype,),
         )
@@ -149,8 +153,8 @@ def _subnormal() -> list[EdgeCase]:
 
 
 def _labels() -> list[EdgeCase]:
-    """Which labels there are, and how they are stored."""
-    chosen: dict[str, tuple[str, Callable[[Arrays], Arrays]]] = {
+    """Labels: which of them occur, and how they are stored."""
+    choices: dict[str, tuple[str, Callable[[Arrays], Arrays]]] = {
         "first_label": ("every label is the first class", lambda a: {"y": np.zeros_like(a["y"])}),
         "last_label": ("every label is the last class", lambda a: {"y": np.full_like(a["y"], a["b2"].size - 1)}),
         "unused_classes": ("only the first two classes occur", lambda a: {"y": a["y"] % 2}),
@@ -160,17 +164,17 @@ def _labels() -> list[EdgeCase]:
             name,
             "labels",
             reason,
-            "a onehot built from the labels that occur; labels shifted by one",
+            "a one-hot made from the labels that occur; labels shifted by one",
             then(normal, change),
         )
-        for name, (reason, change) in chosen.items()
+        for name, (reason, change) in choices.items()
     ]
     return cases + [
         EdgeCase(
             name=f"labels_{dtype}",
             family="labels",
-            reason=f"the labels are handed over as {dtype}",
-            catches="an index computed in the labels' dtype, which overflows; a dtype refused without need",
+            reason=f"the labels have the dtype {dtype}",
+            catches="an index computed in the dtype of the labels, which overflows; a dtype refused without need",
             make=normal,
             labels=dtype,
             shapes=(TOY, *wide),
@@ -188,13 +192,13 @@ def _labels() -> list[EdgeCase]:
 
 
 def _sizes() -> list[EdgeCase]:
-    """Sizes that agree, and sizes beyond what an index, a chunk or a buffer may hold."""
+    """Equal sizes, and sizes that are too large for an index, a chunk or a buffer."""
     return [
         EdgeCase(
             name="equal_sizes",
             family="sizes",
-            reason="two sizes are equal: what is found by its size may be taken for another",
-            catches="an axis, layout or buffer chosen by a size; a transpose that is forgotten where no shape tells",
+            reason="two sizes are equal: an axis that is recognised by its size may be the wrong one",
+            catches="an axis, layout or buffer chosen by its size; a missing transpose that no shape reveals",
             make=normal,
             shapes=EQUAL,
             quick=TWO_PAIRS,
@@ -203,7 +207,7 @@ def _sizes() -> list[EdgeCase]:
             name="large_sizes",
             family="sizes",
             reason="a size just beyond a power of two, or arrays of more than 2^16 entries",
-            catches="an index of 16 bits; a last chunk dropped, or weighed as the others; a fixed buffer",
+            catches="an index of 16 bits; a last chunk that is left out or has the wrong weight; a fixed buffer",
             make=normal,
             shapes=(BEYOND, *LONG),
             quick=(BEYOND, LONG[0]),
@@ -212,13 +216,14 @@ def _sizes() -> list[EdgeCase]:
 
 
 def _tiny() -> list[EdgeCase]:
-    """Numbers that a tolerance in place of 0 would take for 0, none of them below the smallest normal one."""
+    """Numbers that a tolerance would treat as 0. None is below the smallest normal number."""
     return [
-        EdgeCase("tiny_units", "scales", "pre-activations from 1 down to 1e-30, with larger weights behind them",
+        EdgeCase("tiny_units", "scales", "pre-activations from 1 down to 1e-30, with larger weights in W2",
                  "a ReLU that begins at 1e-8 or 1e-12, not at 0", then(normal, tiny_units)),
         *(
             EdgeCase(f"tiny_feature_{scale}", "scales", f"the first feature is about {scale}, and its weights are 0",
-                     "an input below a tolerance taken for 0", then(normal, partial(tiny_feature, float(scale))),
+                     "an input that is treated as 0 because it is below a tolerance",
+                     then(normal, partial(tiny_feature, float(scale))),
                      dtypes=dtypes)
             for scale, dtypes in (("1e-33", ("float64", "float32")), ("1e-300", ("float64",)))
         ),
@@ -226,20 +231,20 @@ def _tiny() -> list[EdgeCase]:
 
 
 def _layouts() -> list[EdgeCase]:
-    """How the arrays lie in memory."""
+    """The memory layouts of the arrays."""
     return [
         EdgeCase(
             name=f"{layout}_arrays",
             family="layout",
-            reason=f"the arrays are handed over {how}",
+            reason=f"the arrays are {how}",
             catches="a buffer read as if it were C-ordered; inputs changed in place",
             make=normal,
             layout=layout,
         )
         for layout, how in {
             "fortran": "in Fortran order",
-            "strided": "as every second entry of a larger array",
-            "reversed": "with negative strides",
+            "strided": "every second entry of a larger array",
+            "reversed": "views with negative strides",
             "read_only": "read-only",
         }.items()
     ]
@@ -248,7 +253,7 @@ def _layouts() -> list[EdgeCase]:
 _ALL = [
     EdgeCase("random", "random", "nothing special: normal inputs and parameters", "any wrong formula", normal, SHAPES,
              quick=(Shape(1, 4, 10, 3), TOY, SQUARE, UNEVEN)),
-    EdgeCase("one_sample", "batch", "a batch of one", "an axis lost by squeezing; nothing of 1/N", normal,
+    EdgeCase("one_sample", "batch", "a batch of one", "an axis lost by squeezing", normal,
              (Shape(1, 4, 10, 3), Shape(1, 13, 11, 5)), quick=(Shape(1, 4, 10, 3),)),
     EdgeCase("one_class", "batch", "a single class: p = 1 and every data gradient is exactly 0",
              "an axis lost by squeezing; a softmax over samples", normal, (Shape(7, 5, 3, 1), Shape(1, 1, 1, 1)),
@@ -256,30 +261,32 @@ _ALL = [
     EdgeCase("one_class_far", "batch", "a single class, and samples whose logits differ by 1e4",
              "a maximum over the batch where there is one class", then(normal, partial(scaled, 1e4)),
              (Shape(7, 5, 3, 1),), quick=(Shape(7, 5, 3, 1),)),
-    EdgeCase("duplicate_rows", "batch", "samples that stand there twice", "gradients scattered by sample, not added",
+    EdgeCase("duplicate_rows", "batch", "samples that occur twice", "gradients that are assigned by sample, not added",
              then(normal, first_rows_again)),
-    EdgeCase("zero_input", "zeros", "X = 0: pre-activations are the biases", "a weight gradient that is not exactly 0",
+    EdgeCase("zero_input", "zeros", "X = 0: the pre-activations are the biases",
+             "a weight gradient that is not exactly 0",
              then(normal, lambda a: {"X": np.zeros_like(a["X"])})),
-    EdgeCase("zero_parameters", "zeros", "all parameters 0: every unit at the kink, every class alike",
+    EdgeCase("zero_parameters", "zeros", "all parameters are 0: every unit is at the kink, all classes are equal",
              "a ReLU derivative at 0 other than 0; a division by a norm",
              then(normal, lambda a: {name: np.zeros_like(a[name]) for name in PARAMETERS})),
     EdgeCase("exact_kinks", "kinks", "integers whose first sample cancels to pre-activations of exactly 0",
              "a ReLU derivative of 1 or 1/2 at 0", then(integers, zero_first_sample)),
-    EdgeCase("negative_zeros", "kinks", "inputs and biases of -0.0: pre-activations of either zero",
-             "a sign bit taken for a sign", then(integers, negative_zeros)),
+    EdgeCase("negative_zeros", "kinks", "inputs and biases of -0.0: pre-activations of both zeros",
+             "a sign bit that is used as the sign", then(integers, negative_zeros)),
     EdgeCase("rounded_kinks", "undecidable kinks",
-             "pre-activations that cancel up to rounding: either side of the kink is right",
-             "a judge that convicts rounding", then(normal, zero_first_sample), MANY, quick=MANY[:1]),
+             "pre-activations that cancel up to rounding: both sides of the kink are right",
+             "a judge that calls rounding a mistake", then(normal, zero_first_sample), MANY, quick=MANY[:1]),
     EdgeCase("all_dead", "units", "no unit is active: h = 0", "a mask that is forgotten, inverted or taken from dh",
              then(normal, lambda a: {"b1": -reach(a)})),
-    EdgeCase("all_alive", "units", "every unit is active", "a mask applied where nothing is masked",
+    EdgeCase("all_alive", "units", "every unit is active", "a mask where no unit is masked",
              then(normal, lambda a: {"b1": reach(a)})),
     EdgeCase("wide_columns", "scales", "features from 1e-8 to 1e8", "a sum that loses its small terms",
              then(normal, wide_columns)),
     EdgeCase("equal_logits", "exact logits", "logits that are equal and large",
-             "a maximum whose gradient is counted; ties broken", then(integers, equal_logits)),
-    EdgeCase("far_equal_logits", "exact logits", "logits that are equal, and beyond 2^24 of their differences",
-             "a loss that has lost every digit to the logits' common offset", then(integers, far_equal_logits)),
+             "a maximum whose gradient is added; equal logits that are treated differently",
+             then(integers, equal_logits)),
+    EdgeCase("far_equal_logits", "exact logits", "logits that are equal, and more than 2^24 times their differences",
+             "a loss that loses every digit to the common offset of the logits", then(integers, far_equal_logits)),
     *_logits(),
     *_saturation(),
     *_subnormal(),
@@ -287,10 +294,11 @@ _ALL = [
     *_layouts(),
     *_sizes(),
     *_tiny(),
-    EdgeCase("digits", "images", "a batch of real images, handwritten digits", "what random numbers do not show",
+    EdgeCase("digits", "images", "a batch of real images, handwritten digits",
+             "mistakes that random numbers do not show",
              images, (DIGITS,), quick=()),
-    EdgeCase("training", "training", "each step of a training on the images, at the framework's own parameters",
-             "what shows only where a training leads", images, (TRAINING,), quick=()),
+    EdgeCase("training", "training", "each step of a training on the images, at the parameters of the framework",
+             "mistakes that only a training shows", images, (TRAINING,), quick=()),
 ]  # fmt: skip
 
 #: Every edge case by its name.

@@ -1,4 +1,4 @@
-"""Real images: scikit-learn's handwritten digits (1,797 of 8 x 8 pixels), which need no download."""
+"""Real images: the handwritten digits of scikit-learn (1,797 images of 8 x 8 pixels). They need no download."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gradaudit.reference.problem import Shape
 
 Arrays = dict[str, NDArray[Any]]
 
-#: How many images are kept for the test of a training.
+#: The number of images that test a training.
 HELD_OUT = 360
 
 
@@ -27,13 +27,13 @@ def images() -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def split(rng: Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The indices of the images to train with, and of those held out."""
+    """The indices of the images for the training, and of the held-out images."""
     order = rng.permutation(len(images()[1]))
     return order[HELD_OUT:], order[:HELD_OUT]
 
 
 def initial(rng: Generator, shape: Shape) -> Arrays:
-    """Parameters as one would initialise them (He et al. 2015), in float64."""
+    """Initial parameters, float64 (He et al. 2015)."""
     _, D, H, C = shape
     return {
         "W1": rng.standard_normal((D, H)) * np.sqrt(2 / D),
@@ -43,8 +43,8 @@ def initial(rng: Generator, shape: Shape) -> Arrays:
     }
 
 
-def batch(rng: Generator, among: NDArray[np.int64], size: int) -> Arrays:
+def batch(rng: Generator, pool: NDArray[np.int64], size: int) -> Arrays:
     """X and y of a batch of different images."""
     pixels, labels = images()
-    chosen = rng.choice(among, size, replace=False)
-    return {"X": pixels[chosen], "y": labels[chosen]}
+    indices = rng.choice(pool, size, replace=False)
+    return {"X": pixels[indices], "y": labels[indices]}

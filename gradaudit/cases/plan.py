@@ -1,4 +1,4 @@
-"""What a run is asked for, and the plan that follows from it: which cases, for whom, in a fixed order."""
+"""The settings of a run, and its plan: which variant is judged on which case, in a fixed order."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Item(NamedTuple):
     case : Case
         The case.
     framework, variant : str
-        Who is judged; the variant of a candidate is its target, ``FILE.py:NAME``.
+        The framework and its variant. For a candidate, the variant is its target, ``FILE.py:NAME``.
     limits : tuple of str
-        A candidate's limits of time (seconds) and memory (MiB).
+        The limits of time (seconds) and memory (MiB) of a candidate.
     """
 
     case: Case
@@ -32,24 +32,24 @@ class Item(NamedTuple):
 
     @property
     def subject(self) -> Subject:
-        """Who is judged and on what, as a finding says it."""
+        """The framework, the variant and the case, as in a finding."""
         case = self.case
         return Subject(case.id, case.family, self.framework, self.variant.rpartition(":")[2], case.dtype)
 
     @property
     def id(self) -> str:
-        """The item's name, as in the reports and the tests."""
+        """The name of the item in the reports and the tests."""
         return finding_id(self.subject)
 
     @property
     def scope(self) -> Scope:
-        """What an expectation may speak of."""
+        """What an expectation can name."""
         return Scope(self.framework, self.variant, self.case.family, self.case.dtype)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is asked for.
+    """The settings of a run.
 
     Attributes
     ----------
@@ -58,11 +58,11 @@ class Settings:
     dtypes, cases, words, seed, strict
         As on the command line.
     noncanonical : str
-        Another selection of cases for the variants that are not canonical, if any.
+        The selection of cases for the variants that are not canonical, if it is another one.
     training : bool
-        Whether the steps of the training are judged: nobody trains with a gradient that is on trial.
+        Whether the steps of the training are judged. A candidate does not train.
     expected : tuple of str
-        Files of expectations, beside those that come with gradaudit.
+        Files of expectations, in addition to those of gradaudit.
     """
 
     who: tuple[tuple[str, str], ...]
@@ -77,22 +77,22 @@ class Settings:
 
 
 def plan(settings: Settings) -> list[Item]:
-    """The items of a run, all shards of it, case by case, in a fixed order."""
+    """The items of a run, for all its shards, case by case, in a fixed order."""
     selection = cases(settings.cases, settings.dtypes, settings.seed)
     selection = [case for case in selection if settings.training or case.step is None]
     canonical = dict(reversed(settings.who))
-    less = (
+    noncanonical = (
         set(cases(settings.noncanonical, settings.dtypes, settings.seed)) if settings.noncanonical else set(selection)
     )
     items = (
         Item(case, framework, variant)
         for case in selection
         for framework, variant in settings.who
-        if canonical[framework] == variant or case in less
+        if canonical[framework] == variant or case in noncanonical
     )
     return [item for item in items if all(word in item.id for word in settings.words.split())]
 
 
 def plan_hash(items: Iterable[Item]) -> str:
-    """A digest of what is planned, the same wherever it is planned."""
+    """A digest of the plan. It is the same on every machine."""
     return hashlib.sha256("\n".join(item.id for item in items).encode()).hexdigest()

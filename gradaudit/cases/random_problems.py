@@ -1,4 +1,4 @@
-"""What a sweep is asked for, and the random problems that it poses, each made again from its number or its id."""
+"""The settings of a sweep, and its random problems. Each problem can be made again from its number or its id."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from gradaudit.cases.edge_cases import EDGE_CASES
 from gradaudit.cases.shards import belongs
 from gradaudit.reference.problem import ARRAYS, DTYPES, Shape
 
-#: The fixed set of shapes: what is compiled for one of them serves all its problems.
+#: The fixed set of shapes. Code that is compiled for a shape serves all problems of that shape.
 SHAPES = tuple(
     Shape(*sizes)
     for sizes in ((1, 1, 1, 2), (1, 4, 10, 3), (2, 3, 5, 2), (3, 7, 1, 4), (5, 4, 10, 3), (7, 5, 3, 1), (6, 5, 4, 4))
 )
-#: The kinds of problems; half of all are plain random ones.
+#: The kinds of problems. Half of all problems are plain random ones.
 KINDS = tuple(
     edge.name
     for edge in EDGE_CASES.values()
     if edge.family not in ("random", "sizes", "images", "training", "layout", "labels")
 )
-#: So many problems are a batch: a part of a second of work.
+#: The number of problems in a batch, which takes less than a second.
 BATCH = 48
 
 
 @lru_cache(maxsize=1)
 def kinds() -> str:
-    """A digest of the kinds of problems: their names, dtypes and numbers on one shape, and what is drawn among."""
+    """A digest of the kinds of problems: names, dtypes, numbers on one shape, and the shapes and strengths."""
     digest = hashlib.sha256(repr((SHAPES, KINDS, REGS, BATCH)).encode())
     for kind in ("random", *KINDS):
         problem = Case(SHAPES[4], 0.1, EDGE_CASES[kind], EDGE_CASES[kind].dtypes[0], 0).problem()
@@ -44,26 +44,26 @@ def kinds() -> str:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep is asked for.
+    """The settings of a sweep.
 
     Attributes
     ----------
     count : int
-        How many problems, each posed in every dtype.
+        The number of problems. Each problem is used in every dtype.
     seed : int
-        Of the problems.
+        The seed of the problems.
     who : tuple of (str, str)
-        Frameworks and their variants; a candidate's target as the variant.
+        Frameworks and their variants. For a candidate, the variant is its target.
     dtypes : tuple of str
-        In which dtypes.
+        The dtypes.
     shard : (int, int)
-        Which part of the problems, by a hash of their ids.
+        The part of the problems, by a hash of their ids.
     strict : bool
-        Whether `undecided` fails too.
+        Whether `undecided` is a failure too.
     expected : tuple of str
-        Files of expectations, beside those that come with gradaudit.
+        Files of expectations, in addition to those of gradaudit.
     catalogue : str
-        A digest of what its problems are drawn from.
+        A digest of the kinds of problems.
     """
 
     count: int
@@ -77,12 +77,12 @@ class Sweep:
 
     @property
     def hash(self) -> str:
-        """A digest of what is asked for."""
+        """A digest of the settings."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def posed(number: int, seed: int, dtypes: Sequence[str]) -> list[Case]:
-    """A sweep's problem of that number, in every dtype in which its kind makes sense."""
+def problem_cases(number: int, seed: int, dtypes: Sequence[str]) -> list[Case]:
+    """The cases of one problem of a sweep: the problem in every dtype that its kind has."""
     rng = np.random.default_rng([seed, number])
     shape = SHAPES[rng.integers(len(SHAPES))]
     plain = rng.random() < 0.5
@@ -93,8 +93,13 @@ def posed(number: int, seed: int, dtypes: Sequence[str]) -> list[Case]:
 
 
 def batches(sweep: Sweep, first: int = 0) -> Iterator[tuple[tuple[str, ...], ...]]:
-    """The names of a sweep's items in batches, from the batch of number `first` on."""
+    """The names of the items of a sweep in batches, starting with the batch of number `first`."""
     for start in range(first * BATCH, sweep.count, BATCH):
         numbers = range(start, min(start + BATCH, sweep.count))
-        chosen = [case for n in numbers for case in posed(n, sweep.seed, sweep.dtypes) if belongs(case.id, sweep.shard)]
-        yield tuple((case.id, *who) for case in chosen for who in sweep.who)
+        selection = [
+            case
+            for n in numbers
+            for case in problem_cases(n, sweep.seed, sweep.dtypes)
+            if belongs(case.id, sweep.shard)
+        ]
+        yield tuple((case.id, *who) for case in selection for who in sweep.who)

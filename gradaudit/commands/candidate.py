@@ -12,7 +12,7 @@ import numpy as np
 
 from gradaudit.adapters.candidate import CandidateError
 from gradaudit.candidate.audit import Report, audit_implementation, settings_for
-from gradaudit.candidate.conventions import Convention, Posed
+from gradaudit.candidate.conventions import Convention, Poser
 from gradaudit.cases.plan import plan
 from gradaudit.cases.shards import belongs
 from gradaudit.commands import table
@@ -44,7 +44,7 @@ def candidate(options: argparse.Namespace) -> int:
 def _many(options: argparse.Namespace) -> int:
     """Judge many implementations, each with a record of its own; write and print the table."""
     files, name = table.files(options.target), options.target.rpartition(":")[2]
-    cases = Posed(Convention(options.l2, options.reduction, options.bias_decay), keep=True)
+    cases = Poser(Convention(options.l2, options.reduction, options.bias_decay), keep=True)
 
     def judge(file: Path, folder: Path) -> Report:
         out = options.out / folder
@@ -65,7 +65,7 @@ def _many(options: argparse.Namespace) -> int:
 
 
 def _judge(
-    options: argparse.Namespace, target: str, out: Path, end: Conclude[Result], cases: Posed | None = None
+    options: argparse.Namespace, target: str, out: Path, end: Conclude[Result], cases: Poser | None = None
 ) -> tuple[Result, Report | None]:
     """What `end` makes of run.json and the findings of one implementation, and its report.
 
@@ -90,7 +90,7 @@ def _judge(
                 under_way.add(len(under_way.of_item), finding)
                 show(len(under_way.of_item), len(under_way.of_item))
 
-            report = audit_implementation(target, **selection, **more, posed=cases, keep=keep)
+            report = audit_implementation(target, **selection, **more, poser=cases, keep=keep)
         its_tables, findings, partial = tables(report), report.findings, report.interrupted
     except KeyboardInterrupt:  # while the diagnosis was made
         its_tables, findings, partial = {}, tuple(under_way.findings()), True
@@ -108,7 +108,7 @@ def _judge(
 def tables(report: Report) -> dict[str, Any]:
     """The diagnosis and the notes, if there is something to say, and the tensors, as tables of run.json."""
     diagnosis = report.diagnosis
-    rows = [[m.mistake, m.evidence, MISTAKES[m.mistake].instead] for m in diagnosis.mistakes]
+    rows = [[m.mistake, m.evidence, MISTAKES[m.mistake].formula] for m in diagnosis.mistakes]
     if diagnosis.misshapen:
         rows.append(["shape", f"{', '.join(diagnosis.misshapen)}: another shape than expected", ""])
     if diagnosis.unknown:

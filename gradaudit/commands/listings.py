@@ -12,7 +12,7 @@ from gradaudit.mistakes import MISTAKES
 from gradaudit.mistakes.detection import detection, uncaught
 from gradaudit.reference.ledger import ledger as source_ledger
 from gradaudit.report import console, terminal
-from gradaudit.verdicts.expected import entries_of, reproduced
+from gradaudit.verdicts.expected import entries_of, reproduce
 
 
 class NothingSelected(Exception):
@@ -71,7 +71,7 @@ def findings(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command
         if entry.link:
             print(f"    {entry.link}")
         if entry.reproduction:
-            outcome = reproduced(entry) if entry.framework in there else "not installed"
+            outcome = reproduce(entry) if entry.framework in there else "not installed"
             print(f"    python adapters/reproductions/{entry.reproduction}: {outcome}")
     return 0
 
@@ -85,7 +85,7 @@ def mistakes(options: argparse.Namespace) -> int:
     printer = terminal.console()
     console.show_table(printer, table)
     for mistake in MISTAKES.values():
-        printer.print(f"{mistake.name}: {mistake.sentence} ({mistake.seen})", highlight=False, markup=False)
+        printer.print(f"{mistake.name}: {mistake.sentence} ({mistake.source})", highlight=False, markup=False)
     missed = uncaught(table)
     print(
         f"{len(MISTAKES) - len(missed)} of {len(MISTAKES)} mistakes caught"

@@ -1,6 +1,6 @@
-"""Where frameworks differ on this network: tables beside the verdicts, every cell of them measured.
+"""Tables of the differences between frameworks on this network, in addition to the verdicts. Every cell is measured.
 
-At kinks, at saturation, as logits and sizes grow, in narrow dtypes, on labels that are none, and in speed.
+They are about kinks, saturation, large logits and sizes, narrow dtypes, invalid labels, and speed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ def tables(who: Who) -> dict[str, Any]:
     Parameters
     ----------
     who : sequence of (framework, variant)
-        The variants that are compared; the canonical one of a framework is its first.
+        The variants that are compared. The first variant of a framework is the canonical one.
     """
     canonical = list({framework: (framework, variant) for framework, variant in reversed(who)}.values())[::-1]
-    found = {
+    results = {
         "kinks": kinks.table([framework for framework, _ in canonical]),
         "saturation": curves.saturation(who),
         "scale": curves.scale(who),
@@ -31,4 +31,4 @@ def tables(who: Who) -> dict[str, Any]:
         "labels": labels.table(canonical),
         "speed": speed.table(who),
     }
-    return {name: table for name, table in found.items() if table["rows"]}
+    return {name: table for name, table in results.items() if table["rows"]}

@@ -1,1 +1,1 @@
-"""Where the work runs: in this process, in several on this machine, or on a cluster; behind one seam (`base`)."""
+"""Engines: the work runs in this process, in several processes, or on a cluster. `base` is the common interface."""

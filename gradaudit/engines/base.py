@@ -1,9 +1,9 @@
-"""Where the work runs: in this process, in several on this machine, or on a cluster; behind one seam.
+"""The interface of engines: the work runs in this process, in several processes of this machine, or on a cluster.
 
-Work is a function of the module level: names -> pairs of a name and its result. Results come back in the order in which
-the batches were given, their names checked against those that were sent. A batch that is lost because its process died
-or hung is done again name by name, so that only the name at fault is lost; and of whoever is at fault three times, the
-rest is skipped.
+Work is a function at the top level of a module: names -> pairs of a name and its result. The results come in the order
+of the batches, and their names are compared with the names that were sent. If the process of a batch dies or hangs,
+each name of the batch is done again alone, so that only one name is lost. After three losses of the same variant, its
+other names are skipped.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ Names = tuple[Name, ...]
 Results = Iterable[tuple[Name, Any]]
 Work = Callable[[Names], Results]
 
-#: How long a batch may take, and a single name, in seconds; compilation included.
+#: The limit of time for a batch, and for a single name, in seconds, with compilation.
 BATCH_SECONDS, NAME_SECONDS = 600.0, 120.0
-#: How often a name that is lost is tried alone before it is given up: whoever killed its process may not do so again.
+#: How often a lost name is done alone before it is given up. Something else may have ended its process.
 TRIES = 2
-#: After so many names that were lost, whoever they belong to is given up.
-PATIENCE = 3
-#: How many batches are under way for each process.
+#: A variant is given up after this number of lost names.
+MOST_LOSSES = 3
+#: The number of batches that are under way for each process.
 AHEAD = 3
 
 
 class EngineError(ValueError):
-    """An engine that is not there, or that returned something else than it was asked for."""
+    """An engine that does not exist, or that returned wrong results."""
 
 
 class Lost(Exception):
-    """A task that gave no result: its process died, or did not answer in time, or it was not tried any more."""
+    """A task without a result: its process died or did not answer in time, or the task was skipped."""
 
     def __init__(self, outcome: Literal["crash", "timeout", "skipped"], message: str) -> None:
         super().__init__(message)
@@ -41,33 +41,33 @@ class Lost(Exception):
 
 
 class Patience:
-    """How often whoever is at work was lost, and whether that is often enough to give it up.
+    """The number of losses of each variant, and whether the variant is given up.
 
     Parameters
     ----------
     lost : mapping
-        How many of whose names were lost before.
+        The number of earlier losses of each variant.
     """
 
-    def __init__(self, lost: Mapping[Name, int] | None = None) -> None:
-        self._lost = Counter(lost or {})
+    def __init__(self, losses: Mapping[Name, int] | None = None) -> None:
+        self._losses = Counter(losses or {})
 
     def count(self, who: Name, outcome: str) -> None:
-        """Take an outcome into account."""
-        self._lost[who] += outcome in ("crash", "timeout")
+        """Count an outcome."""
+        self._losses[who] += outcome in ("crash", "timeout")
 
     def spent(self, who: Name) -> bool:
-        """Whether the rest is to be skipped."""
-        return self._lost[who] >= PATIENCE
+        """Whether the other names of this variant are skipped."""
+        return self._losses[who] >= MOST_LOSSES
 
 
 def skipped() -> Lost:
-    """What is said of a name that is skipped because its like was lost too often."""
-    return Lost("skipped", f"given up after {PATIENCE} crashes or timeouts")
+    """The outcome of a name that is skipped because too many names of its variant were lost."""
+    return Lost("skipped", f"given up after {MOST_LOSSES} crashes or timeouts")
 
 
 class Task(Protocol):
-    """What was submitted; its result comes, or it is lost."""
+    """A submitted batch. It has a result, or it is lost."""
 
     def result(self) -> Results:
         """The results of the batch.
@@ -80,21 +80,21 @@ class Task(Protocol):
 
 
 class Engine(Protocol):
-    """A place where batches are worked on.
+    """A place where batches are done.
 
     Attributes
     ----------
     ahead : int
-        How many batches it wants to have at a time.
+        The number of batches that the engine takes at a time.
     """
 
     ahead: int
 
     def submit(self, work: Work, names: Names, seconds: float) -> Task:
-        """Begin to work on a batch."""
+        """Start a batch."""
 
     def close(self) -> None:
-        """End whatever is under way."""
+        """End everything that is under way."""
 
 
 def in_order(
@@ -104,103 +104,103 @@ def in_order(
     give_up: Callable[[Name, Lost], Any],
     patience: Patience | None = None,
 ) -> Iterator[tuple[Names, Iterator[Any]]]:
-    """Work on batches; the results in the order of the batches, no more of them under way than the engine wants.
+    """Do batches, with at most `engine.ahead` of them under way; the results are in the order of the batches.
 
     Parameters
     ----------
     engine : Engine
-        Where.
+        The engine.
     work : callable
         Names -> pairs of a name and its result.
     batches : iterable of names
-        What; read as results are taken. All of a name but its first part says whose it is.
+        The batches, which are read while results are taken. A name without its first part is its variant.
     give_up : callable
-        (name, loss) -> the result of a name that is lost for good, or skipped.
+        (name, loss) -> the result of a name that is finally lost, or skipped.
     patience : Patience
-        What was lost before.
+        The earlier losses.
 
     Yields
     ------
     tuple of names and iterator
-        A batch and its results, to be taken before the next batch is asked for.
+        A batch and its results. Take the results before the next batch.
 
     Raises
     ------
     EngineError
-        If results came back that are not those of the names that were sent.
+        If the results do not belong to the names that were sent.
     """
     desk = _Desk(engine, work, give_up, patience or Patience())
     under_way: deque[tuple[Names, Names, Task]] = deque()
-    waiting = iter(batches)
+    queue = iter(batches)
     while True:
-        while len(under_way) < engine.ahead and (names := next(waiting, None)) is not None:
-            sent = tuple(name for name in names if not desk.patience.spent(name[1:]))
-            under_way.append((names, sent, engine.submit(work, sent, BATCH_SECONDS)))
+        while len(under_way) < engine.ahead and (names := next(queue, None)) is not None:
+            batch = tuple(name for name in names if not desk.patience.spent(name[1:]))
+            under_way.append((names, batch, engine.submit(work, batch, BATCH_SECONDS)))
         if not under_way:
             return
-        names, sent, task = under_way.popleft()
-        yield names, desk.settled(names, sent, task)
+        names, batch, task = under_way.popleft()
+        yield names, desk.settle(names, batch, task)
 
 
 class _Desk(NamedTuple):
-    """What it takes to settle a batch."""
+    """Everything that is needed for the results of a batch."""
 
     engine: Engine
     work: Work
     give_up: Callable[[Name, Lost], Any]
     patience: Patience
 
-    def settled(self, names: Names, sent: Names, task: Task) -> Iterator[Any]:
-        """A batch's results, name by name; where it was lost, each name is tried alone.
+    def settle(self, names: Names, batch: Names, task: Task) -> Iterator[Any]:
+        """The results of a batch, name by name. If the batch was lost, each name is done alone.
 
-        What came back from those whose patience is spent is not taken, so that the results do not depend on how many
-        batches were under way.
+        The results of a variant that is given up are not used, so that the results do not depend on the number of
+        batches under way.
         """
         try:
-            results: Iterator[Any] | None = _checked(sent, task.result())
+            results: Iterator[Any] | None = _check(batch, task.result())
         except Lost:
             results = None
-        tried = set(sent)
+        members = set(batch)
         for name in names:
-            result = next(results) if results and name in tried else None
+            result = next(results) if results and name in members else None
             if self.patience.spent(name[1:]):
                 yield self.give_up(name, skipped())
             else:
-                yield self._alone(name) if results is None else result
+                yield self._retry(name) if results is None else result
         if results:
-            next(results, None)  # nothing may be left
+            next(results, None)  # checks that there are no more results
 
-    def _alone(self, name: Name) -> Any:
-        """The result of a single name, tried more than once."""
-        lost = Lost("crash", "")
+    def _retry(self, name: Name) -> Any:
+        """The result of a single name, with more than one attempt."""
+        loss = Lost("crash", "")
         for _ in range(TRIES):
             try:
-                (result,) = _checked((name,), self.engine.submit(self.work, (name,), NAME_SECONDS).result())
+                (result,) = _check((name,), self.engine.submit(self.work, (name,), NAME_SECONDS).result())
             except Lost as error:
-                lost = error
+                loss = error
             else:
                 return result
-        self.patience.count(name[1:], lost.outcome)
-        return self.give_up(name, lost)
+        self.patience.count(name[1:], loss.outcome)
+        return self.give_up(name, loss)
 
 
-def _checked(names: Names, results: Results) -> Iterator[Any]:
-    """The results one by one, if they are those of the names."""
-    nothing = (None, None)
-    for name, (of, result) in zip_longest(names, results, fillvalue=nothing):
-        if name != of:
-            said = f"results that are not those of the {len(names)} names sent"
-            raise EngineError(f"an engine returned {said}; is the same checkout at work on both sides?")
+def _check(names: Names, results: Results) -> Iterator[Any]:
+    """The results one after the other, if their names are these names."""
+    blank = (None, None)
+    for name, (key, result) in zip_longest(names, results, fillvalue=blank):
+        if name != key:
+            text = f"an engine returned other results than those of the {len(names)} names sent"
+            raise EngineError(f"{text}; do both sides use the same checkout?")
         yield result
 
 
-def listed(work: Work, names: Names) -> list[tuple[Name, Any]]:
-    """The results all at once, as they are sent from one process to another."""
+def collect(work: Work, names: Names) -> list[tuple[Name, Any]]:
+    """All results in a list, which one process sends to another."""
     return list(work(names))
 
 
-class _Done:
-    """A task that is done as its results are taken."""
+class _Immediate:
+    """A task that runs while its results are taken."""
 
     def __init__(self, results: Results) -> None:
         self._results = results
@@ -210,25 +210,25 @@ class _Done:
 
 
 class Here:
-    """The process itself: one batch at a time; whatever kills it kills the run."""
+    """The current process: one batch at a time. If it dies, the run ends."""
 
     ahead = 1
 
     def submit(self, work: Work, names: Names, seconds: float) -> Task:  # noqa: ARG002 (nobody could end it)
-        """Do it."""
-        return _Done(work(names))
+        """Return a task for the batch."""
+        return _Immediate(work(names))
 
     def close(self) -> None:
         """Nothing is under way."""
 
 
 def engine_of(name: str, workers: int) -> Engine:
-    """The engine of a name: "local", in so many processes (0: in this one), or the address of a cluster.
+    """The engine of a name: "local" with this number of processes (0: this process), or the address of a cluster.
 
     Raises
     ------
     EngineError
-        If there is none.
+        If there is no such engine.
     """
     if name != "local":
         from gradaudit.engines.dask import Cluster

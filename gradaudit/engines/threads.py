@@ -1,4 +1,4 @@
-"""One thread a process: with more, processes that run side by side wait for one another (and sums change order)."""
+"""One thread for each process. With more threads, parallel processes wait for each other, and sums change order."""
 
 import os
 
@@ -13,9 +13,9 @@ THREADS = (
 
 
 def pin() -> None:
-    """Ask the numerical libraries for one thread each; to be called before any of them is imported.
+    """Ask each numerical library for one thread. Call this before a numerical library is imported.
 
-    A value that the user set stays. So does a user's choice of JAX's platform; without one it is the CPU.
+    A value of the user stays. The platform of JAX is the CPU if the user does not set another one.
     """
     for variable in THREADS:
         os.environ.setdefault(variable, "1")

@@ -1,4 +1,4 @@
-"""The known ways to get this gradient wrong."""
+"""Known mistakes in this gradient."""
 
 from __future__ import annotations
 

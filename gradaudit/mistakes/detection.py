@@ -1,4 +1,4 @@
-"""The suite's power: which case family catches which known mistake, and what a common checker says of the same."""
+"""The table of mistakes: which family of cases catches which known mistake, and the result of a common checker."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gradaudit.reference.acceptance import Acceptance, accept
 from gradaudit.reference.problem import PARAMETERS, Problem
 from gradaudit.verdicts.judge import Finding, Subject, judge_answer
 
-#: The problem on which the common checker is asked.
-CHECKED = "5x4x10x3-reg_0.1-random-float64-s0"
+#: The case of the common checker.
+CHECK_CASE = "5x4x10x3-reg_0.1-random-float64-s0"
 
 
 def verdict_on(caller: Caller, case: Case, acceptance: Acceptance, name: str = "") -> Finding:
-    """The finding on a known mistake, called in this process."""
+    """The finding on a known mistake, which is called in this process."""
     subject = Subject(case.id, case.family, "mistake", name, case.dtype)
     return judge_answer(subject, caller(acceptance.problem, case.edge.layout, case.edge.labels), acceptance)
 
@@ -33,43 +33,43 @@ def detection(cases: tuple[Case, ...]) -> dict[str, Any]:
     Parameters
     ----------
     cases : tuple of Case
-        The cases; the steps of a training are left out.
+        The cases. The steps of a training are not used.
 
     Returns
     -------
     dict
-        A table: a row a mistake, a column a family, then what `torch.autograd.gradcheck` says (if PyTorch is there).
+        A table with a row for each mistake, a column for each family, and a column for `torch.autograd.gradcheck`.
     """
-    posed = [case for case in cases if case.step is None]
-    families = list(dict.fromkeys(case.family for case in posed))
-    caught = {name: dict.fromkeys(families, 0) for name in MISTAKES}
-    edges = dict.fromkeys(case.edge.name for case in posed)
+    selection = [case for case in cases if case.step is None]
+    families = list(dict.fromkeys(case.family for case in selection))
+    catches = {name: dict.fromkeys(families, 0) for name in MISTAKES}
+    edges = dict.fromkeys(case.edge.name for case in selection)
     callers = {name: mistake.caller() for name, mistake in MISTAKES.items()}
-    useless = set(edges)
-    for case in posed:
+    idle_edges = set(edges)
+    for case in selection:
         acceptance = accept(case.problem())
         for name, caller in callers.items():
             if verdict_on(caller, case, acceptance, name).verdict in ("wrong", "error"):
-                caught[name][case.family] += 1
-                useless.discard(case.edge.name)
-    said = {name: gradcheck(name) for name in MISTAKES}
-    total = {family: sum(case.family == family for case in posed) for family in families}
-    idle = f" Caught nothing: {', '.join(sorted(useless))}." if useless else ""
+                catches[name][case.family] += 1
+                idle_edges.discard(case.edge.name)
+    replies = {name: gradcheck(name) for name in MISTAKES}
+    total = {family: sum(case.family == family for case in selection) for family in families}
+    idle_text = f" Caught nothing: {', '.join(sorted(idle_edges))}." if idle_edges else ""
     return {
-        "title": f"known mistakes caught, in how many of the {len(posed)} cases",
+        "title": f"known mistakes caught, in how many of the {len(selection)} cases",
         "columns": ["mistake", *(f"{family} ({total[family]})" for family in families), "gradcheck"],
-        "note": f"gradcheck: what torch.autograd.gradcheck says of the same function on {CHECKED}.{idle}",
-        "rows": [[name, *caught[name].values(), said[name]] for name in MISTAKES],
+        "note": f"gradcheck: the result of torch.autograd.gradcheck for the same function on {CHECK_CASE}.{idle_text}",
+        "rows": [[name, *catches[name].values(), replies[name]] for name in MISTAKES],
     }
 
 
 def uncaught(table: dict[str, Any]) -> list[str]:
-    """The mistakes of a matrix that no case caught."""
+    """The mistakes of a table that no case caught."""
     return [row[0] for row in table["rows"] if not any(row[1:-1])]
 
 
 def gradcheck(name: str) -> str:
-    """What PyTorch's checker, at its default tolerances, says of a mistake on one problem.
+    """The result of the checker of PyTorch, with its default tolerances, for a mistake on one problem.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def gradcheck(name: str) -> str:
 
     from gradaudit.cases.catalogue import case_of
 
-    problem = case_of(CHECKED).problem()
+    problem = case_of(CHECK_CASE).problem()
     function = _as_function(MISTAKES[name].implementation(), problem)
     leaves = [torch.tensor(getattr(problem, p), requires_grad=True) for p in PARAMETERS]
     with warnings.catch_warnings():
@@ -94,14 +94,14 @@ def gradcheck(name: str) -> str:
 
 
 def _as_function(implementation: Implementation, problem: Problem) -> Any:
-    """The implementation as a function of the parameters whose derivative, for PyTorch, is what it returns."""
+    """The implementation as a PyTorch function of the parameters. Its backward pass gives the returned gradients."""
     import torch
 
     class Hand(torch.autograd.Function):  # type: ignore[misc] # torch is not there where types are checked
         @staticmethod
         def forward(ctx: Any, *parameters: Any) -> Any:
-            fresh = (np.array(p.detach().numpy()) for p in parameters)
-            loss, grads = implementation(np.array(problem.X), problem.y, *fresh, problem.reg)
+            copies = (np.array(p.detach().numpy()) for p in parameters)
+            loss, grads = implementation(np.array(problem.X), problem.y, *copies, problem.reg)
             ctx.grads = [torch.as_tensor(np.array(g)) for g in grads.values()]
             return torch.as_tensor(np.array(loss))
 

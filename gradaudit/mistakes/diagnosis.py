@@ -1,7 +1,7 @@
-"""Why a gradient is wrong: which known mistakes, together, it equals on every case that can tell, or that it is none.
+"""Why a gradient is wrong: the known mistakes that give the same gradient on every case, or none.
 
-Only float64 cases take part whose bound has power; there, what equals a mistake by accident has to do so in every
-entry of every case. Where float64 is right, the size of float32's errors says how many bits were left.
+Only float64 cases with a small bound take part. An accident would have to give the same numbers in every entry of every
+case. If float64 is right, the size of the errors in float32 shows how many bits the products had.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from gradaudit.mistakes.observation import Observation
 from gradaudit.reference.problem import PARAMETERS, TENSORS
 from gradaudit.verdicts.judge import Finding, compare, describe, entry
 
-#: Only cases whose bound sees errors of this part of a tensor's natural size take part in a diagnosis.
+#: A diagnosis uses a case only if its bound resolves this fraction of the natural size of a tensor.
 SHARP_ENOUGH = 1e-6
 #: The significands of narrower formats, in bits.
 FORMATS = {8: "bfloat16", 11: "TF32 or float16"}
-#: A result carries several roundings, whose errors together cost this part of a bit more than one does.
-SEVERAL = 0.25
-#: Mistakes whose sentence speaks of these tensors: they are not named where one of them is not known.
-_SPEAKS_OF = {name: frozenset({"loss"}) for name in MISTAKES if name.startswith("bias_regularised")} | {
+#: A result has several roundings. Together they cost this fraction of a bit more than one rounding.
+ROUNDINGS_COST = 0.25
+#: Mistake -> the tensors in its sentence. The mistake is not named if one of these tensors is unexplained.
+_SUBJECTS = {name: frozenset({"loss"}) for name in MISTAKES if name.startswith("bias_regularised")} | {
     "gradients_zero": frozenset(PARAMETERS),
     "w1_regularised_twice": frozenset({"W1", "W2"}),
 }
@@ -34,16 +34,16 @@ _SPEAKS_OF = {name: frozenset({"loss"}) for name in MISTAKES if name.startswith(
 
 @dataclass(frozen=True)
 class Explanation:
-    """A known mistake that was recognised.
+    """A known mistake in an implementation.
 
     Attributes
     ----------
     mistake : str
-        Its name, a key of MISTAKES.
+        The name of the mistake, a key of MISTAKES.
     tensors : tuple of str
-        The tensors that equal the mistake's, and are wrong.
+        The wrong tensors that are equal to those of the mistake.
     evidence : str
-        On how many cases, and what is wrong.
+        The number of cases, and what is wrong.
     """
 
     mistake: str
@@ -53,20 +53,20 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is the matter with an implementation.
+    """The diagnosis of an implementation.
 
     Attributes
     ----------
     mistakes : tuple of Explanation
-        The known mistakes; empty if nothing is wrong, or it is none of them.
+        The known mistakes. Empty if nothing is wrong, or if no known mistake explains it.
     unknown : tuple of str
-        The wrong tensors that equal no known mistake's.
+        The wrong tensors that no known mistake explains.
     misshapen : tuple of str
-        The tensors that have another shape than they should, about whose values nothing is said.
+        The tensors of the wrong shape. Their values are not compared.
     text : str
-        All that in words; empty where nothing is wrong.
+        The diagnosis in words. Empty if nothing is wrong.
     remark : str
-        What is known without a name: another convention, fewer bits in float32; empty if nothing.
+        An explanation that is not a known mistake: another convention, fewer bits in float32. May be empty.
     """
 
     mistakes: tuple[Explanation, ...] = ()
@@ -77,11 +77,11 @@ class Diagnosis:
 
     @property
     def brief(self) -> str:
-        """The diagnosis without its evidence, which depends on the cases; empty where nothing is wrong."""
-        known = [f"{one.mistake}: {MISTAKES[one.mistake].sentence}" for one in self.mistakes]
-        known += [f"another shape than expected: {', '.join(self.misshapen)}"] if self.misshapen else []
-        known += [self.remark] if self.remark else []
-        return "; ".join(known + ["unknown"] * bool(self.unknown or not known)) if self.text else ""
+        """The diagnosis without its evidence, which depends on the cases. Empty if nothing is wrong."""
+        parts = [f"{explanation.mistake}: {MISTAKES[explanation.mistake].sentence}" for explanation in self.mistakes]
+        parts += [f"another shape than expected: {', '.join(self.misshapen)}"] if self.misshapen else []
+        parts += [self.remark] if self.remark else []
+        return "; ".join(parts + ["unknown"] * bool(self.unknown or not parts)) if self.text else ""
 
 
 def diagnose(observations: Sequence[Observation], convention: str = "", stateful: bool = False) -> Diagnosis:
@@ -90,95 +90,98 @@ def diagnose(observations: Sequence[Observation], convention: str = "", stateful
     Parameters
     ----------
     observations : sequence of Observation
-        In the order of the calls, on which mistakes that keep state depend.
+        In the order of the calls. Mistakes with a state depend on this order.
     convention : str
-        The convention in which it would be right, in words; there is nothing else to say then.
+        The convention in which the implementation is right, in words. It is then the whole diagnosis.
     stateful : bool
-        Whether its results depend on earlier calls: then only mistakes that keep state are named.
+        Whether the results depend on earlier calls. Then only mistakes with a state are named.
     """
-    failed = [o.finding for o in observations if o.finding.verdict in ("wrong", "error")]
-    if not failed:
+    failures = [o.finding for o in observations if o.finding.verdict in ("wrong", "error")]
+    if not failures:
         return Diagnosis()
     if convention:
         return Diagnosis(text=f"{convention}. {_instance(observations)}", remark=convention)
-    used = [o for o in observations if o.case.dtype == "float64" and o.acceptance.bound.resolution <= SHARP_ENOUGH]
-    posed = [o for o in used if o.gradients is not None]
-    misshapen = tuple(name for name in TENSORS if any(_is_misshapen(o, name) for o in posed))
-    wrong = tuple(t for t in TENSORS if t not in misshapen and any(_is_wrong(o, t) for o in posed))
-    whole = [] if misshapen else [name for name in MISTAKES if _is_wrapped(name, observations, used)]
-    if whole:
-        return _in_words([_named(whole[0], wrong, used)], (), (), observations)
-    named = [_change(used)] if any(set(o.changed) - {EARLIER} for o in used) else []
+    sharp = [o for o in observations if o.case.dtype == "float64" and o.acceptance.bound.resolution <= SHARP_ENOUGH]
+    answers = [o for o in sharp if o.gradients is not None]
+    misshapen = tuple(name for name in TENSORS if any(_is_misshapen(o, name) for o in answers))
+    wrong = tuple(t for t in TENSORS if t not in misshapen and any(_is_wrong(o, t) for o in answers))
+    wrappers = [] if misshapen else [name for name in MISTAKES if _is_wrapped(name, observations, sharp)]
+    if wrappers:
+        return _in_words([_explanation(wrappers[0], wrong, sharp)], (), (), observations)
+    explanations = [_inputs_changed(sharp)] if any(set(o.changed) - {EARLIER} for o in sharp) else []
     if stateful or not (wrong or misshapen):
-        return _in_words(named, wrong if stateful else (), misshapen, observations, _narrower(observations, wrong))
-    compositions = Compositions(posed)
-    names, explained = _explained(compositions, (*wrong, *misshapen), whole=True) if misshapen else ([], ())
-    if explained:  # the mistakes themselves give tensors of another shape
-        return _in_words([*named, *(_named(name, tensors, posed) for name, tensors in names)], (), (), observations)
-    names, explained = _explained(compositions, wrong, misshapen)
-    named += [_named(name, tensors, posed) for name, tensors in names]
-    left = tuple(t for t in wrong if t not in explained)
-    return _in_words(named, left, misshapen, observations)
+        return _in_words(
+            explanations, wrong if stateful else (), misshapen, observations, _narrower(observations, wrong)
+        )
+    compositions = Compositions(answers)
+    roles, scope = _explain(compositions, (*wrong, *misshapen), complete=True) if misshapen else ([], ())
+    if scope:  # the mistakes themselves give tensors of another shape
+        explanations += [_explanation(name, tensors, answers) for name, tensors in roles]
+        return _in_words(explanations, (), (), observations)
+    roles, scope = _explain(compositions, wrong, misshapen)
+    explanations += [_explanation(name, tensors, answers) for name, tensors in roles]
+    remainder = tuple(t for t in wrong if t not in scope)
+    return _in_words(explanations, remainder, misshapen, observations)
 
 
-def _explained(
-    compositions: Compositions, wrong: tuple[str, ...], misshapen: tuple[str, ...] = (), whole: bool = False
+def _explain(
+    compositions: Compositions, wrong: tuple[str, ...], misshapen: tuple[str, ...] = (), complete: bool = False
 ) -> tuple[list[tuple[str, tuple[str, ...]]], tuple[str, ...]]:
-    """The mistakes that explain as many of the wrong tensors as can be, each with its tensors; and those tensors.
+    """The mistakes that explain as many wrong tensors as possible, each with its tensors; and all explained tensors.
 
-    Tensors that are right have to be right in the explanation too. With `whole`, all or nothing is explained.
+    The right tensors must be right with these mistakes too. If `complete`, all tensors are explained or none.
     """
     right = frozenset(TENSORS) - set(wrong) - set(misshapen)
-    for count in range(len(wrong), len(wrong) - 1 if whole else 0, -1):
-        for some in combinations(wrong, count):
-            scope = right | set(some)
-            without = [name for name, tensors in _SPEAKS_OF.items() if not tensors <= scope]
+    for count in range(len(wrong), len(wrong) - 1 if complete else 0, -1):
+        for subset in combinations(wrong, count):
+            scope = right | set(subset)
+            exclusions = [name for name, tensors in _SUBJECTS.items() if not tensors <= scope]
             if count == len(wrong):
                 names = compositions.explanation(scope)
             elif count > 1:
-                names = compositions.explanation(scope, 2, without)
+                names = compositions.explanation(scope, 2, exclusions)
             else:
-                alone = compositions.explanations(scope, without)
-                names = alone[0] if len(alone) == 1 else None
+                singles = compositions.explanations(scope, exclusions)
+                names = singles[0] if len(singles) == 1 else None
             if names is not None:
                 order = [name for name in MISTAKES if name in names]
-                roles = [(name, _role(compositions, names, name, some)) for name in order]
-                if compositions.narrow & set(some):
-                    roles.append(("float32_inside", tuple(t for t in some if t in compositions.narrow)))
-                return [(name, tensors) for name, tensors in roles if tensors], some
+                roles = [(name, _role(compositions, names, name, subset)) for name in order]
+                if compositions.narrow & set(subset):
+                    roles.append(("float32_inside", tuple(t for t in subset if t in compositions.narrow)))
+                return [(name, tensors) for name, tensors in roles if tensors], subset
     return [], ()
 
 
-def _role(compositions: Compositions, names: frozenset[str], name: str, some: tuple[str, ...]) -> tuple[str, ...]:
-    """The tensors that a mistake is needed for in a set of them."""
-    fewer = names - {name}
-    return tuple(t for t in some if compositions.counterexample(fewer, frozenset({t})) is not None)
+def _role(compositions: Compositions, names: frozenset[str], name: str, subset: tuple[str, ...]) -> tuple[str, ...]:
+    """The tensors that a set of mistakes does not give without this mistake."""
+    rest = names - {name}
+    return tuple(t for t in subset if compositions.counterexample(rest, frozenset({t})) is not None)
 
 
-def _is_wrapped(name: str, observations: Sequence[Observation], used: Sequence[Observation]) -> bool:
-    """Whether an implementation does all that a mistake around the whole computation does, calls in the same order."""
+def _is_wrapped(name: str, observations: Sequence[Observation], sharp: Sequence[Observation]) -> bool:
+    """Whether an implementation does the same as a mistake with `wrap`, with the calls in the same order."""
     mistake = MISTAKES[name]
     if mistake.wrap is None or mistake.signature is not None:
         return False
-    caller, members, telling = mistake.caller(), {id(o) for o in used}, False
+    caller, members, is_telling = mistake.caller(), {id(o) for o in sharp}, False
     for o in observations:
         answer = caller(o.acceptance.problem, o.case.edge.layout, o.case.edge.labels)
-        mistaken, changed = answer.gradients, answer.changed
+        model, changed = answer.gradients, answer.changed
         if id(o) not in members:
             continue
-        if changed != o.changed or (mistaken is None) != (o.gradients is None):
+        if changed != o.changed or (model is None) != (o.gradients is None):
             return False
-        if mistaken is None or o.gradients is None:
+        if model is None or o.gradients is None:
             continue
         right = canonical(o)
-        if not all(equal(o, mistaken, right, t) for t in TENSORS):
+        if not all(equal(o, model, right, t) for t in TENSORS):
             return False
-        telling |= bool(changed) or any(differs(getattr(mistaken, t), o, t) for t in TENSORS)
-    return telling
+        is_telling |= bool(changed) or any(differs(getattr(model, t), o, t) for t in TENSORS)
+    return is_telling
 
 
 def is_right(o: Observation, tensor: str) -> bool:
-    """Whether a tensor was computed, within its bound, and without changing the inputs."""
+    """Whether a tensor is within its bound and the inputs are unchanged."""
     return o.gradients is not None and not o.changed and not _is_wrong(o, tensor)
 
 
@@ -188,64 +191,66 @@ def _is_wrong(o: Observation, tensor: str) -> bool:
 
 
 def _is_misshapen(o: Observation, tensor: str) -> bool:
-    """Whether a tensor of the implementation has another shape than it should."""
+    """Whether a tensor of the implementation has the wrong shape."""
     return o.gradients is not None and getattr(o.gradients, tensor).shape != o.acceptance.exact.tensors[tensor].hi.shape
 
 
-def _change(used: Sequence[Observation]) -> Explanation:
-    """That inputs are changed in place, with the evidence."""
-    changing = [o for o in used if set(o.changed) - {EARLIER}]
-    names = ", ".join(dict.fromkeys(name for o in changing for name in o.changed if name != EARLIER))
-    return Explanation("inputs_changed", (), f"{names} changed in place on {len(changing)} of {len(used)} cases")
+def _inputs_changed(sharp: Sequence[Observation]) -> Explanation:
+    """The explanation that inputs are changed in place, with its evidence."""
+    cases = [o for o in sharp if set(o.changed) - {EARLIER}]
+    names = ", ".join(dict.fromkeys(name for o in cases for name in o.changed if name != EARLIER))
+    return Explanation("inputs_changed", (), f"{names} changed in place on {len(cases)} of {len(sharp)} cases")
 
 
-def _named(name: str, tensors: tuple[str, ...], used: Sequence[Observation]) -> Explanation:
-    """A mistake with its evidence."""
-    what = ", ".join("the loss" if t == "loss" else f"d{t}" for t in tensors) or "every call"
+def _explanation(name: str, tensors: tuple[str, ...], sharp: Sequence[Observation]) -> Explanation:
+    """The explanation by a mistake, with its evidence."""
+    subject = ", ".join("the loss" if t == "loss" else f"d{t}" for t in tensors) or "every call"
     verb = "is" if len(tensors) < 2 else "are"
-    evidence = f"{what} {verb} as this mistake makes it on {len(used)} of {len(used)} cases: {MISTAKES[name].sentence}"
+    evidence = (
+        f"{subject} {verb} as this mistake makes it on {len(sharp)} of {len(sharp)} cases: {MISTAKES[name].sentence}"
+    )
     if name in ("log_of_softmax", "onehot_times_log_p"):
-        lost = sum(not np.isfinite(np.asarray(o.gradients.loss)) for o in used if o.gradients is not None)
-        evidence += f" (the loss is no number on {lost} of {len(used)})"
+        nonfinite = sum(not np.isfinite(np.asarray(o.gradients.loss)) for o in sharp if o.gradients is not None)
+        evidence += f" (the loss is not finite on {nonfinite} of {len(sharp)})"
     return Explanation(name, tensors, evidence)
 
 
 def _narrower(observations: Sequence[Observation], wrong: tuple[str, ...]) -> str:
-    """What is wrong in float32 alone: how many bits the errors leave; empty where float64 is wrong too."""
+    """What is wrong in float32 only: how many correct bits there are. Empty if float64 is wrong too."""
     double = [o.finding for o in observations if o.case.dtype == "float64"]
     single = [o.finding for o in observations if o.case.dtype == "float32"]
-    bad = [f for f in single if f.verdict in ("wrong", "error")]
-    if wrong or not double or not bad or any(f.verdict in ("wrong", "error") for f in double):
+    failures = [f for f in single if f.verdict in ("wrong", "error")]
+    if wrong or not double or not failures or any(f.verdict in ("wrong", "error") for f in double):
         return ""
     right = sum(f.verdict == "pass" for f in double)
-    text = f"float64 is right on {right} of {len(double)}; float32 is wrong on {len(bad)} of {len(single)}"
-    errors = [f.error_u for f in bad if f.error_u is not None and np.isfinite(f.error_u) and f.error_u > 0]
+    text = f"float64 is right on {right} of {len(double)}; float32 is wrong on {len(failures)} of {len(single)}"
+    errors = [f.error_u for f in failures if f.error_u is not None and np.isfinite(f.error_u) and f.error_u > 0]
     if len(errors) < 4 or 2 * len(errors) < len(single):
         return text
-    bits = round(24 + SEVERAL - float(np.log2(np.median(errors))))
+    bits = round(24 + ROUNDINGS_COST - float(np.log2(np.median(errors))))
     if not 4 <= bits <= 16:
         return text
     return f"{text}, as if products had {bits} bits" + (f" ({FORMATS[bits]})" if bits in FORMATS else "")
 
 
 def _instance(observations: Sequence[Observation]) -> str:
-    """The most telling entry in words: on more than one class if there is such a case."""
-    failed = [o for o in observations if o.finding.verdict in ("wrong", "error")]
-    shown = [_telling_entry(o) for o in failed]
-    several = [o.acceptance.problem.shape.C > 1 for o in failed]
-    best = max(range(len(failed)), key=lambda i: (several[i], *_telling(shown[i])))
-    return f"for instance on {failed[best].case.id}: {describe(shown[best])}"
+    """The most informative entry in words, on a case with more than one class if there is one."""
+    failures = [o for o in observations if o.finding.verdict in ("wrong", "error")]
+    entries = [_telling_entry(o) for o in failures]
+    multiclass = [o.acceptance.problem.shape.C > 1 for o in failures]
+    best = max(range(len(failures)), key=lambda i: (multiclass[i], *_telling(entries[i])))
+    return f"for instance on {failures[best].case.id}: {describe(entries[best])}"
 
 
 def _telling(f: Finding) -> tuple[bool, bool, float]:
-    """How much an entry tells: neither exact value nor bound is 0; it is a number; its relative error."""
+    """A measure of the information in an entry: exact value and bound are not 0; it is finite; its relative error."""
     finite = f.got is not None and bool(np.isfinite(f.got))
     plain = bool(f.bound) and f.exact is not None and bool(f.exact[0])
     return plain, finite, f.error / abs(f.exact[0]) if plain and finite and f.error and f.exact else 0.0
 
 
 def _telling_entry(o: Observation) -> Finding:
-    """The finding on a case; of the most telling of its wrong entries where exact value or bound is 0 on its own."""
+    """The finding on a case. If its exact value or bound is 0: with the most informative of the wrong entries."""
     own = o.finding
     if own.tensor is None or o.gradients is None or _telling(own)[0]:
         return own
@@ -263,20 +268,20 @@ def _telling_entry(o: Observation) -> Finding:
 
 
 def _in_words(
-    named: list[Explanation],
+    explanations: list[Explanation],
     unknown: tuple[str, ...],
     misshapen: tuple[str, ...],
     observations: Sequence[Observation],
     remark: str = "",
 ) -> Diagnosis:
     """The diagnosis in words."""
-    parts = [f"{one.evidence}; there should stand {MISTAKES[one.mistake].instead}" for one in named]
+    parts = [f"{e.evidence}; there should stand {MISTAKES[e.mistake].formula}" for e in explanations]
     if misshapen:
         parts.append(f"{', '.join(misshapen)}: another shape than expected")
     if remark:
         parts.append(remark)
     if unknown:
-        parts.append(f"{', '.join(unknown)} equal no known mistake's")
+        parts.append(f"{', '.join(unknown)}: explained by no known mistake")
     elif not parts:
         parts.append("unknown: it equals no known mistake")
-    return Diagnosis(tuple(named), unknown, misshapen, ". ".join([*parts, _instance(observations)]), remark)
+    return Diagnosis(tuple(explanations), unknown, misshapen, ". ".join([*parts, _instance(observations)]), remark)

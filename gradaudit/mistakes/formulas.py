@@ -1,4 +1,4 @@
-"""Mistakes in the formulas: each replaces steps of the canonical network, or wraps the whole of it."""
+"""Mistakes in the formulas. Each replaces steps of the canonical network, or wraps the whole network."""
 
 from __future__ import annotations
 
@@ -20,60 +20,60 @@ def _unit(W: Array) -> Array:
 
 
 def _fits_float32(tensor: Array) -> bool:
-    """Whether float32 holds every number of a tensor."""
+    """Whether every number of a tensor is a float32 number."""
     with np.errstate(over="ignore"):
         return np.array_equal(tensor, tensor.astype(np.float32), equal_nan=True)
 
 
 def _in_float32(right: Implementation) -> Implementation:
-    def narrowed(*arrays: Any) -> tuple[Any, dict[str, Any]]:
+    def narrow(*arrays: Any) -> tuple[Any, dict[str, Any]]:
         X, y, W1, b1, W2, b2, reg = arrays
         with np.errstate(over="ignore"):
             X32, W1, b1, W2, b2 = (np.asarray(A, dtype=np.float32) for A in (X, W1, b1, W2, b2))
         loss, grads = right(X32, y, W1, b1, W2, b2, reg)
         return X.dtype.type(loss), {name: g.astype(X.dtype) for name, g in grads.items()}
 
-    return narrowed
+    return narrow
 
 
-def _accumulated(right: Implementation) -> Implementation:
-    kept: dict[tuple[Any, ...], dict[str, Any]] = {}
+def _with_accumulation(right: Implementation) -> Implementation:
+    sums: dict[tuple[Any, ...], dict[str, Any]] = {}
 
-    def accumulating(*arrays: Any) -> tuple[Any, dict[str, Any]]:
+    def accumulate(*arrays: Any) -> tuple[Any, dict[str, Any]]:
         loss, grads = right(*arrays)
         shapes = tuple((g.shape, str(g.dtype)) for g in grads.values())
-        before = kept.get(shapes, {})
-        kept[shapes] = {name: g + before.get(name, 0) for name, g in grads.items()}
-        return loss, dict(kept[shapes])
+        before = sums.get(shapes, {})
+        sums[shapes] = {name: g + before.get(name, 0) for name, g in grads.items()}
+        return loss, dict(sums[shapes])
 
-    return accumulating
+    return accumulate
 
 
-def _stepping(right: Implementation) -> Implementation:
-    def descending(*arrays: Any) -> tuple[Any, dict[str, Any]]:
+def _with_step(right: Implementation) -> Implementation:
+    def descend(*arrays: Any) -> tuple[Any, dict[str, Any]]:
         loss, grads = right(*arrays)
         for parameter, name in zip(arrays[2:6], grads, strict=True):
             parameter -= 0.1 * grads[name]
         return loss, grads
 
-    return descending
+    return descend
 
 
-def _changing(right: Implementation) -> Implementation:
-    def centring(*arrays: Any) -> tuple[Any, dict[str, Any]]:
+def _with_centring(right: Implementation) -> Implementation:
+    def centre(*arrays: Any) -> tuple[Any, dict[str, Any]]:
         X = arrays[0]
         X -= X.mean(axis=0)
         return right(*arrays)
 
-    return centring
+    return centre
 
 
 def _last_sample(ds: Array) -> Array:
-    """The rows of ds but the last one overwritten."""
+    """The matrix ds with all rows but the last replaced by 0."""
     return np.asarray(np.vstack([np.zeros_like(ds[:-1]), ds[-1:]]))
 
 
-#: The small numbers that are added to p, or that p is clipped to.
+#: Small numbers that are added to p, or limits to which p is clipped.
 EPSILONS = (1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)
 
 
@@ -101,10 +101,10 @@ _H = "h = max(a, 0), s = h.W2 + b2"
 _NOTE = "the note that reference/DERIVATION.md corrects"
 _COURSE = "course code"
 
-#: In the order in which a diagnosis tries them: what is wrong in one tensor alone before the same in several.
+#: In the order in which a diagnosis tries them: a mistake in one tensor before the same mistake in several.
 FORMULAS = [
     Mistake("mean_missing", "1/N is missing", _NOTE, _DS, {"ds": lambda v: v.p - v.onehot}),
-    Mistake("mean_twice", "1/N is there twice", "loops that average, then average again", _DS,
+    Mistake("mean_twice", "1/N occurs twice", "loops that average, then average again", _DS,
             {"ds": lambda v: (v.p - v.onehot) / v.N / v.N}),
     Mistake("mean_over_entries", "the mean is taken over samples and classes", "a mean over all of a matrix", _DS,
             {"ds": lambda v: (v.p - v.onehot) / v.p.size}),
@@ -141,11 +141,11 @@ FORMULAS = [
             {"rW2": lambda v: 0 * v.W2}),
     Mistake("l2_missing_in_gradient", "the regularisation is missing in the gradient", _COURSE, _DW,
             {"rW1": lambda v: 0 * v.W1, "rW2": lambda v: 0 * v.W2}),
-    Mistake("l2_missing_in_loss", "the regularisation is missing in the loss", "weight decay taken for L2", _L,
+    Mistake("l2_missing_in_loss", "the regularisation is missing in the loss", "weight decay in place of L2", _L,
             {"penalty": lambda v: 0.0 * v.reg}),
-    Mistake("bias_regularised_in_loss", "the biases are regularised in the loss alone", _COURSE, _L,
+    Mistake("bias_regularised_in_loss", "the biases are regularised in the loss only", _COURSE, _L,
             {"bias_penalty": lambda v: v.reg * ((v.b1**2).sum() + (v.b2**2).sum())}),
-    Mistake("bias_regularised_in_gradient", "the biases are regularised in the gradient alone", _COURSE, _DB,
+    Mistake("bias_regularised_in_gradient", "the biases are regularised in the gradient only", _COURSE, _DB,
             {"rb1": lambda v: 2 * v.reg * v.b1, "rb2": lambda v: 2 * v.reg * v.b2}),
     Mistake("bias_regularised", "the biases are regularised in loss and gradient", "decay of all parameters", _DB,
             {"bias_penalty": lambda v: v.reg * ((v.b1**2).sum() + (v.b2**2).sum()),
@@ -153,7 +153,7 @@ FORMULAS = [
     Mistake("w1_regularised_twice", "W1 is regularised twice and W2 never", _COURSE, _L,
             {"penalty": lambda v: v.reg * 2 * (v.W1**2).sum(),
              "rW1": lambda v: 4 * v.reg * v.W1, "rW2": lambda v: 0 * v.W2}),
-    Mistake("norm_not_squared_in_loss", "the norms are not squared in the loss", "np.linalg.norm(W), and no more", _L,
+    Mistake("norm_not_squared_in_loss", "the norms are not squared in the loss", "np.linalg.norm(W), not squared", _L,
             {"penalty": lambda v: v.reg * (_norm(v.W1) + _norm(v.W2))}),
     Mistake("norm_not_squared", "the norms are not squared", "the formula read as a sum of norms", _L,
             {"penalty": lambda v: v.reg * (_norm(v.W1) + _norm(v.W2)),
@@ -171,7 +171,7 @@ FORMULAS = [
             {"db1": lambda v: v.dh.sum(axis=0) + v.rb1}),
     Mistake("no_relu", "there is no ReLU, in loss and gradient", "a self-consistent network; course code", _H,
             {"h": lambda v: v.a, "mask": lambda v: np.ones_like(v.a, dtype=bool)}),
-    Mistake("leaky_relu", "the ReLU is a leaky one, in loss and gradient", "a layer taken for another", _H,
+    Mistake("leaky_relu", "the ReLU is a leaky one, in loss and gradient", "a layer in place of another", _H,
             {"h": lambda v: np.where(v.a > 0, v.a, v.a / 128), "da": lambda v: np.where(v.a > 0, v.dh, v.dh / 128)}),
     Mistake("relu_on_logits", "there is a ReLU on the logits too, in loss and gradient", "passes a course's own check",
             _H, {"s": lambda v: np.maximum(v.h @ v.W2 + v.b2, 0),
@@ -180,11 +180,11 @@ FORMULAS = [
             "a = X.W1 + b1", {"X": lambda v: v.X - v.X.mean(axis=0)}),
     Mistake("b1_forgotten", "b1 is not added, in loss and gradient", _COURSE, "a = X.W1 + b1",
             {"a": lambda v: v.X @ v.W1, "db1": lambda v: np.zeros_like(v.b1)}),
-    Mistake("db1_zero", "db1 is never filled in: it is 0", "zeros_like, and no more", _DB1,
+    Mistake("db1_zero", "db1 is never filled in: it is 0", "zeros_like, never filled", _DB1,
             {"db1": lambda v: np.zeros_like(v.b1)}),
-    Mistake("db2_zero", "db2 is never filled in: it is 0", "zeros_like, and no more", _DB2,
+    Mistake("db2_zero", "db2 is never filled in: it is 0", "zeros_like, never filled", _DB2,
             {"db2": lambda v: np.zeros_like(v.b2)}),
-    Mistake("gradients_zero", "no gradient is ever filled in: all are 0", "zeros_like, and no more", _DW,
+    Mistake("gradients_zero", "no gradient is ever filled in: all are 0", "zeros_like, never filled", _DW,
             {"dW1": lambda v: np.zeros_like(v.W1), "db1": lambda v: np.zeros_like(v.b1),
              "dW2": lambda v: np.zeros_like(v.W2), "db2": lambda v: np.zeros_like(v.b2)}),
     Mistake("x_for_h", "X stands for h in W2's gradient", _COURSE, _DW2,
@@ -223,22 +223,22 @@ FORMULAS = [
               _COURSE, _LOG, {"log_p": partial(_log_of_clipped, low=epsilon)}) for epsilon in EPSILONS),
     *(Mistake(f"p_within_{epsilon:.0e}".replace("e-0", "e-"), f"p is clipped to {epsilon:g}..1-{epsilon:g} in the loss",
               _COURSE, _LOG, {"log_p": partial(_log_of_clipped, low=epsilon, high=1 - epsilon)})
-      for epsilon in EPSILONS[:-1]),  # 1 - 1e-15 is not told from 1
+      for epsilon in EPSILONS[:-1]),  # 1 - 1e-15 is almost 1 in float64
     Mistake("p_clipped", "p is clipped to 1e-7..1 - 1e-7", "a loss that stops growing", _P,
             {"p": lambda v: np.clip(unshifted_softmax(v.z), 1e-7, 1 - 1e-7), "log_p": lambda v: np.log(v.p)}),
     Mistake("epsilon_in_softmax", "1e-8 is added to the softmax's denominator", _COURSE, _P,
             {"p": lambda v: unshifted_softmax(v.z, 1e-8)}),
-    Mistake("float32_inside", "float64 goes through float32", "an array made without a dtype", "float64 throughout",
+    Mistake("float32_inside", "float64 goes through float32", "an array without a dtype", "float64 throughout",
             signature=_fits_float32, wrap=_in_float32),
     Mistake("accumulated", "the gradient is added to the last call's", "a missing zero_grad", "a fresh gradient a call",
-            wrap=_accumulated),
+            wrap=_with_accumulation),
     Mistake("parameters_updated", "the parameters are updated in place", "a training step in the gradient",
-            "inputs as they were", wrap=_stepping),
+            "inputs as they were", wrap=_with_step),
     Mistake("inputs_changed", "an input is changed in place", "X -= X.mean(axis=0)", "inputs as they were",
-            wrap=_changing),
+            wrap=_with_centring),
 ]  # fmt: skip
 
-#: Other ways to write a step, right by themselves, that give another pattern of NaN where a mistake overflows.
+#: Other ways to write a step. They are right, but give another pattern of NaN if a mistake overflows.
 VARIANTS = [
     Mistake("mask_as_product", "the mask is a factor: NaN * 0", "", "", {"da": lambda v: v.dh * v.mask}),
 ]

@@ -1,7 +1,7 @@
-"""A known mistake: a small change of the canonical network, which is written as steps in the order of DERIVATION.md.
+"""A known mistake: a small change of the canonical network, which is a list of steps in the order of DERIVATION.md.
 
-A mistake replaces some of them. Shapes are those of reference/problem.py. Without a replacement the steps compute
-what reference/network.py computes, bit for bit.
+A mistake replaces some of the steps. The shapes are those of reference/problem.py. Without a replacement the steps
+compute the same as reference/network.py, bit for bit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gradaudit.adapters.protocol import Inputs
 from gradaudit.reference.problem import Gradients
 
 Array = NDArray[Any]
-#: What a step sees: the inputs, and the results of the steps before it, by name.
+#: The values that a step can use, by name: the inputs, and the results of the steps before it.
 Values = SimpleNamespace
 Step = Callable[[Any], Any]
 #: (X, y, W1, b1, W2, b2, reg) -> (loss, gradients by parameter name).
@@ -27,28 +27,28 @@ Implementation = Callable[..., tuple[Any, dict[str, Any]]]
 
 
 def unshifted_softmax(z: Array, epsilon: float = 0.0) -> Array:
-    """Softmax of each row as it stands, `epsilon` added to its denominator."""
+    """Softmax of each row without a shift; `epsilon` is added to the denominator."""
     e = np.exp(z)
     return np.asarray(e / (e.sum(axis=1, keepdims=True) + epsilon))
 
 
 def unshifted_log_softmax(z: Array) -> Array:
-    """Log-softmax of each row as it stands."""
+    """Log-softmax of each row without a shift."""
     return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
 
 
 def softmax(s: Array) -> Array:
-    """Softmax of each row, its maximum subtracted."""
+    """Softmax of each row; the maximum of the row is subtracted first."""
     return unshifted_softmax(s - s.max(axis=1, keepdims=True))
 
 
 def log_softmax(s: Array) -> Array:
-    """Log-softmax of each row, its maximum subtracted."""
+    """Log-softmax of each row; the maximum of the row is subtracted first."""
     return unshifted_log_softmax(s - s.max(axis=1, keepdims=True))
 
 
 def onehot(y: Array, like: Array) -> Array:
-    """A one at each row's label, else zeros, in the shape and dtype of `like`."""
+    """1 at the label of each row and 0 elsewhere, in the shape and dtype of `like`."""
     rows = np.zeros_like(like)
     rows[np.arange(len(y)), y] = 1
     return rows
@@ -84,7 +84,7 @@ STEPS: dict[str, Step] = {
 
 
 def evaluate(changes: Mapping[str, Step], **inputs: Any) -> tuple[Any, dict[str, Any]]:
-    """The loss and its gradients, by the canonical steps with some of them replaced."""
+    """The loss and its gradients by the canonical steps, of which `changes` replaces some."""
     v = Values(**inputs, N=inputs["X"].shape[0])
     with np.errstate(all="ignore"):
         for name, step in STEPS.items():
@@ -99,40 +99,40 @@ class Mistake:
     Attributes
     ----------
     name, sentence : str
-        What it is called, and what is wrong.
+        The name of the mistake, and what is wrong.
     seen : str
-        Where it was seen.
+        Where it was found.
     instead : str
-        The formula that should stand there.
+        The right formula.
     changes : mapping of str to step
-        The steps that it replaces.
+        The steps that the mistake replaces.
     signature : callable, optional
-        What gives it away in a tensor, where its values depend on the order of roundings.
+        A test of a tensor that recognises the mistake, if its values depend on the order of roundings.
     wrap : callable, optional
-        What it does around the whole computation, where it is not a step that is wrong: an implementation in, another
-        out; called anew for every use, so that what it keeps between calls is its own.
+        An implementation -> the wrong implementation, if the mistake is not in a step. It is called for every use, so
+        that each use has its own state between calls.
     """
 
     name: str
     sentence: str
-    seen: str
-    instead: str
+    source: str
+    formula: str
     changes: Mapping[str, Step] = field(default_factory=dict)
     signature: Callable[[Array], bool] | None = None
     wrap: Callable[[Implementation], Implementation] | None = None
 
     def implementation(self) -> Implementation:
-        """The wrong implementation, without any state yet."""
+        """The wrong implementation, with a new state."""
 
-        def mistaken(
+        def compute(
             X: Array, y: Array, W1: Array, b1: Array, W2: Array, b2: Array, reg: float
         ) -> tuple[Any, dict[str, Any]]:
             return evaluate(self.changes, X=X, y=y, W1=W1, b1=b1, W2=W2, b2=b2, reg=reg)
 
-        return self.wrap(mistaken) if self.wrap else mistaken
+        return self.wrap(compute) if self.wrap else compute
 
     def caller(self) -> Caller:
-        """The wrong implementation as it is called on cases, without any state yet."""
+        """A caller of the wrong implementation, with a new state."""
         implementation = self.implementation()
 
         def gradients(inputs: Inputs) -> Gradients:

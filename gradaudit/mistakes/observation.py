@@ -1,4 +1,4 @@
-"""What an implementation did on a case."""
+"""The observation of an implementation on a case."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gradaudit.verdicts.judge import Finding
 
 
 class Observation(NamedTuple):
-    """What an implementation did on a case; `gradients` is None where it raised."""
+    """The result of an implementation on a case. `gradients` is None if it raised."""
 
     case: Case
     acceptance: Acceptance

@@ -11,7 +11,7 @@ from gradaudit.cases.plan import Settings
 from gradaudit.cases.random_problems import Sweep
 from gradaudit.records import schema
 from gradaudit.reference.problem import DTYPES, TENSORS
-from gradaudit.verdicts.judge import LOST, VERDICTS, Finding
+from gradaudit.verdicts.judge import OFFSET_MESSAGE, VERDICTS, Finding
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def counts(findings: Iterable[Finding]) -> dict[str, Any]:
         "verdicts": {v: total[v] for v in VERDICTS},
         "families": ordered,
         "expected": {v: expected[v] for v in VERDICTS if expected[v]},
-        "offset": sum(f.verdict == "undecided" and f.message == LOST for f in findings),
+        "offset": sum(f.verdict == "undecided" and f.message == OFFSET_MESSAGE for f in findings),
     }
 
 

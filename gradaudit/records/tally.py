@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradaudit.verdicts.judge import LOST, VERDICTS, Finding
+from gradaudit.verdicts.judge import OFFSET_MESSAGE, VERDICTS, Finding
 
 #: The bins of a ratio's histogram: so many to an octave, from the lowest exponent on.
 BINS, LOWEST, HIGHEST = 8, -24, 8
@@ -44,7 +44,7 @@ class Tally:
         family[finding.verdict] = family.get(finding.verdict, 0) + 1
         if finding.expected and finding.verdict in ("wrong", "error"):
             self.expected[finding.verdict] = self.expected.get(finding.verdict, 0) + 1
-        self.offset += finding.verdict == "undecided" and finding.message == LOST
+        self.offset += finding.verdict == "undecided" and finding.message == OFFSET_MESSAGE
         if finding.verdict != "pass" or finding.ratio is None or finding.family == "undecidable kinks":
             return
         who = f"{finding.framework} {finding.variant} {finding.dtype}"

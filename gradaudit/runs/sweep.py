@@ -14,7 +14,7 @@ from typing import Any
 
 from gradaudit.cases.plan import Item
 from gradaudit.cases.random_problems import BATCH, batches
-from gradaudit.engines.base import PATIENCE, Engine, Name, Names, in_order
+from gradaudit.engines.base import MOST_LOSSES, Engine, Name, Names, in_order
 from gradaudit.records import record
 from gradaudit.records.progress import Progress
 from gradaudit.reference.acceptance import accept
@@ -52,7 +52,7 @@ def judge_rest(progress: Progress, engine: Engine, limits: tuple[str, ...] = ())
     for _, results in in_order(engine, judge_names, rest, give_up):
         progress.add([explain(finding, entries) for finding in results])
         yield progress.done
-        if progress.losses >= PATIENCE * len(sweep.who):
+        if progress.losses >= MOST_LOSSES * len(sweep.who):
             return
 
 

@@ -1,1 +1,1 @@
-"""The judge of the two-layer network: a finding, and what is expected of whom."""
+"""The judge of the two-layer network: findings, and the findings that are expected."""

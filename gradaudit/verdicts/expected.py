@@ -1,4 +1,4 @@
-"""The findings that are known and explained: the entries of adapters/expected.toml, and those that no longer hold."""
+"""The expected findings: the entries of adapters/expected.toml, and which of them are stale."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ExpectedError(ValueError):
 
 
 class Scope(NamedTuple):
-    """What an entry speaks of."""
+    """The findings that an entry is about."""
 
     framework: str
     variant: str
@@ -36,26 +36,26 @@ class Scope(NamedTuple):
 
 @dataclass(frozen=True)
 class Expectation:
-    """One entry: what is known of a framework.
+    """One entry: a finding of a framework that is known and explained.
 
     Attributes
     ----------
     framework : str
-        Whose it is.
+        The framework.
     reason : str
-        What happens, and why.
+        What happens, and why it happens.
     variants, families : tuple of str
-        In which of them it shows; none named means in any.
+        Where it happens. An empty tuple means: in any of them.
     tensors : tuple of str
-        In which of them the worst entry lies; none named means in any.
+        Where the worst entry is. An empty tuple means: in any of them.
     dtypes : tuple of str
-        In which dtypes.
+        The dtypes in which it happens.
     message : str
-        How the finding's message begins.
+        The beginning of the message of the finding.
     link : str
-        Where it is discussed upstream.
+        The discussion of it upstream.
     reproduction : str
-        The file in adapters/reproductions that shows it on its own.
+        The file in adapters/reproductions that shows it without gradaudit.
     """
 
     framework: str
@@ -69,7 +69,7 @@ class Expectation:
     reproduction: str = ""
 
     def covers(self, scope: Scope) -> bool:
-        """Whether the entry speaks of it."""
+        """Whether the entry is about these findings."""
         return (
             scope.framework == self.framework
             and scope.variant in (self.variants or (scope.variant,))
@@ -79,7 +79,7 @@ class Expectation:
 
 
 class Stale(NamedTuple):
-    """What is expected and no longer shows: the entry, the variant and the family."""
+    """An expected finding that no longer occurs: its entry, variant and family."""
 
     entry: Expectation
     variant: str
@@ -87,24 +87,24 @@ class Stale(NamedTuple):
 
 
 def expectations(files: Sequence[str] = ()) -> tuple[Expectation, ...]:
-    """The entries that come with gradaudit, and those of files of others.
+    """The entries of gradaudit, and the entries of other files.
 
     Raises
     ------
     ExpectedError
-        If a file cannot be read as such.
+        If a file cannot be read as entries.
     """
     return (*entries_of(FILE), *(entry for file in files for entry in entries_of(Path(file))))
 
 
 @lru_cache(maxsize=8)
 def entries_of(file: Path = FILE, kind: str = "expected") -> tuple[Expectation, ...]:
-    """The entries of a file: of the kind "expected", or "aside", which the tables show and no finding.
+    """The entries of a file: of the kind "expected", or of the kind "aside", which only the tables show.
 
     Raises
     ------
     ExpectedError
-        If the file cannot be read as such.
+        If the file cannot be read as entries.
     """
     try:
         tables: list[dict[str, Any]] = tomllib.loads(file.read_text(encoding="utf-8")).get(kind, [])
@@ -115,65 +115,67 @@ def entries_of(file: Path = FILE, kind: str = "expected") -> tuple[Expectation, 
 
 
 def _entry(table: dict[str, Any]) -> Expectation:
-    """The entry of a table, its lists as tuples."""
+    """The entry of a table, with tuples for its lists."""
     for key, value in table.items():
-        wanted = "a text" if Expectation.__annotations__.get(key) == "str" else "a list of texts"
-        texts = [value] if wanted == "a text" else value
+        form = "a text" if Expectation.__annotations__.get(key) == "str" else "a list of texts"
+        texts = [value] if form == "a text" else value
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"{key} is {value!r}; expected {wanted}")
+            raise TypeError(f"{key} is {value!r}; expected {form}")
     fields: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in table.items()}
     return Expectation(**fields)
 
 
 def explain(finding: Finding, entries: Sequence[Expectation]) -> Finding:
-    """The finding, marked as expected if it is wrong or an error in a way that an entry knows."""
+    """The finding. It is marked as expected if it is wrong or an error and an entry explains it."""
     if finding.verdict not in ("wrong", "error"):
         return finding
     for entry in entries:
-        in_tensor = finding.tensor in (entry.tensors or (finding.tensor,))
-        if entry.covers(_scope(finding)) and in_tensor and finding.message.startswith(entry.message):
+        is_in_tensor = finding.tensor in (entry.tensors or (finding.tensor,))
+        if entry.covers(_scope(finding)) and is_in_tensor and finding.message.startswith(entry.message):
             return replace(finding, expected=True, diagnosis=entry.reason)
     return finding
 
 
-def stale(planned: Sequence[Scope], findings: Sequence[Finding], entries: Sequence[Expectation]) -> list[Stale]:
-    """What entries speak of that was judged whole and no longer shows.
+def stale(scopes: Sequence[Scope], findings: Sequence[Finding], entries: Sequence[Expectation]) -> list[Stale]:
+    """The entries whose findings no longer occur, although all their cases were judged.
 
     Parameters
     ----------
     planned : sequence of Scope
-        What was planned, a repetition an item.
+        The plan: one scope for each item, so that scopes repeat.
     findings : sequence of Finding
-        What came of it, perhaps in part.
+        The findings of the plan, perhaps not all of them.
     entries : sequence of Expectation
         The entries.
 
     Returns
     -------
     list of Stale
-        An entry that names no variant, or no family, is stale when nothing at all shows.
+        An entry that names no variant, or no family, is stale if none of its findings occur.
     """
-    plan, judged = Counter(planned), Counter(_scope(finding) for finding in findings)
+    scope_counts, finding_counts = Counter(scopes), Counter(_scope(finding) for finding in findings)
     failures = {_scope(finding) for finding in findings if finding.verdict in ("wrong", "error")}
-    missing = []
+    stale_entries = []
     for entry in entries:
         for variant, family in product(entry.variants or ("",), entry.families or ("",)):
-            part = [s for s in plan if entry.covers(s) and variant in ("", s.variant) and family in ("", s.family)]
-            complete = part and all(judged[scope] == plan[scope] for scope in part)
+            part = [
+                s for s in scope_counts if entry.covers(s) and variant in ("", s.variant) and family in ("", s.family)
+            ]
+            complete = part and all(finding_counts[scope] == scope_counts[scope] for scope in part)
             if complete and not failures.intersection(part):
-                missing.append(Stale(entry, variant or "any variant", family or "any family"))
-    return missing
+                stale_entries.append(Stale(entry, variant or "any variant", family or "any family"))
+    return stale_entries
 
 
-def reproduced(entry: Expectation) -> str:
-    """What an entry's reproduction prints, run on its own; it ends with status 1 as long as the fault is there."""
-    done = subprocess.run(
+def reproduce(entry: Expectation) -> str:
+    """The output of the reproduction of an entry. The reproduction ends with status 1 while the fault exists."""
+    process = subprocess.run(
         [sys.executable, str(REPRODUCTIONS / entry.reproduction)], capture_output=True, text=True, check=False
     )
-    output = " ".join(done.stdout.split())
-    if done.returncode == 1 and output:
+    output = " ".join(process.stdout.split())
+    if process.returncode == 1 and output:
         return f"reproduced: {output}"
-    return f"gone: {output}" if done.returncode == 0 else f"fails: {' '.join(done.stderr.split()[-20:])}"
+    return f"gone: {output}" if process.returncode == 0 else f"fails: {' '.join(process.stderr.split()[-20:])}"
 
 
 def _scope(finding: Finding) -> Scope:

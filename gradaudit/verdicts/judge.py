@@ -1,4 +1,4 @@
-"""The judge: gradients and what a correct gradient may be, in; a finding, out. Pure, and without a tolerance."""
+"""The judge compares gradients with the values that a correct program may return. Pure, and without a tolerance."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ VERDICTS: tuple[Verdict, ...] = ("crash", "timeout", "wrong", "error", "skipped"
 
 #: An error above this part of a tensor's natural size leaves no digit of it (ROUNDING.md, 4.2).
 NO_DIGIT = 2.0**-4
-#: What is said where digits are lost to an offset, whether some are left (`undecided`) or none (`wrong`).
-LOST = "digits lost to a common offset of the logits"
+#: The message where digits are lost to an offset: some of them (`undecided`), or all of them (`wrong`).
+OFFSET_MESSAGE = "digits lost to a common offset of the logits"
 
 
 class Subject(NamedTuple):
-    """Who is judged, and on what."""
+    """The implementation that is judged, and the case."""
 
     case: str
     family: str
@@ -34,9 +34,9 @@ class Subject(NamedTuple):
     dtype: str
 
 
-def finding_id(of: Subject | Finding) -> str:
-    """What a finding is called: framework and variant, then the case."""
-    return f"{of.framework}.{of.variant}-{of.case}"
+def finding_id(subject: Subject | Finding) -> str:
+    """The name of a finding: framework and variant, then the case."""
+    return f"{subject.framework}.{subject.variant}-{subject.case}"
 
 
 @dataclass(frozen=True)
@@ -50,26 +50,26 @@ class Finding:
     verdict : str
         One of VERDICTS.
     expected : bool
-        Whether it is known and explained (a pass always is).
+        Whether the finding is known and explained. It is true for every pass.
     tensor : str or None
         The tensor of the worst entry: the largest error / bound.
     index : tuple of int or None
         Its index; () for the loss.
     got : float or None
-        What was computed there.
+        The computed value there.
     exact : tuple of float or None
-        What is exact there, as hi + lo.
+        The exact value there, as hi + lo.
     error, bound, ratio : float or None
-        ``|got - exact|``, how large it may be, and the one over the other.
+        ``|got - exact|``, the largest error that is allowed, and error / bound.
     error_u : float or None
         The largest error relative to its tensor's largest exact entry, in units of the unit roundoff.
     resolution : float or None
-        How small an error is certain to be seen, relative to the tensor's natural size.
+        The smallest error that is certain to be seen, relative to the natural size of the tensor.
     blind : float or None
-        The share of the entries not exactly 0, of all tensors together, whose bound exceeds their exact size: not even
-        their sign is judged. None if there are none.
+        The fraction of the nonzero entries, of all tensors together, whose bound is larger than their exact value: not
+        even their sign is judged. None if every entry is exactly 0.
     message, diagnosis : str
-        What there is to say, if anything.
+        The reason, if the numbers do not give it; and the mistake, if it is known. May be empty.
     """
 
     case: str
@@ -94,12 +94,12 @@ class Finding:
 
     @property
     def id(self) -> str:
-        """What it is called: framework and variant, then the case."""
+        """The name of the finding: framework and variant, then the case."""
         return finding_id(self)
 
 
 class Comparison(NamedTuple):
-    """One tensor held against its exact values: error, bound and ratio of every entry, in the tensor's shape."""
+    """One tensor compared with its exact values: error, bound and ratio of every entry, in the shape of the tensor."""
 
     got: NDArray[np.float64]
     error: NDArray[np.float64]
@@ -108,10 +108,10 @@ class Comparison(NamedTuple):
 
 
 def compare(got: NDArray[Any], acceptance: Acceptance, name: str) -> Comparison:
-    """Hold one tensor against its exact values.
+    """Compare one tensor with its exact values.
 
-    A ratio is infinite where a non-finite number or any error meets a bound that does not allow for it, and 0 where
-    the bound is infinite.
+    A ratio is infinite where the bound is finite and the value is not, and where there is an error and the bound is 0.
+    A ratio is 0 where the bound is infinite.
     """
     exact, E = acceptance.exact.tensors[name], acceptance.bound.tensors[name]
     with np.errstate(all="ignore"):
@@ -128,38 +128,38 @@ def judge(subject: Subject, gradients: Gradients, acceptance: Acceptance, change
     Parameters
     ----------
     subject : Subject
-        Who is judged, and on what.
+        The implementation that is judged, and the case.
     gradients : Gradients
-        What was computed.
+        The gradients that the implementation returned.
     acceptance : Acceptance
         The exact values of the problem, and the bound around them.
     changed : tuple of str
-        The arrays that the call changed and should not have; any makes the gradient wrong.
+        The arrays that the call changed. If there are any, the gradient is wrong.
     """
     misfit = _misfit(gradients, acceptance)
     if misfit:
         return Finding(
             *subject, verdict="wrong", expected=False, resolution=acceptance.bound.resolution, message=misfit
         )
-    compared = {name: compare(getattr(gradients, name), acceptance, name) for name in TENSORS}
-    name = max(TENSORS, key=lambda tensor: compared[tensor].ratio.max())
-    worst = compared[name]
+    comparisons = {name: compare(getattr(gradients, name), acceptance, name) for name in TENSORS}
+    name = max(TENSORS, key=lambda tensor: comparisons[tensor].ratio.max())
+    worst = comparisons[name]
     index = np.unravel_index(int(worst.ratio.argmax()), worst.ratio.shape)
-    verdict, message = _verdict(gradients, compared, acceptance, changed)
+    verdict, message = _verdict(gradients, comparisons, acceptance, changed)
     return Finding(
         *subject,
         verdict=verdict,
         expected=verdict == "pass",
         **entry(worst, acceptance, name, tuple(int(i) for i in index)),
-        error_u=_normwise(compared, acceptance),
+        error_u=_normwise(comparisons, acceptance),
         resolution=acceptance.bound.resolution,
-        blind=_blind(compared, acceptance),
+        blind=_blind(comparisons, acceptance),
         message=message,
     )
 
 
 def judge_answer(subject: Subject, answer: Answer, acceptance: Acceptance) -> Finding:
-    """The finding on what came of a call, gradients or not."""
+    """The finding on the result of a call, with or without gradients."""
     if answer.gradients is not None:
         return judge(subject, answer.gradients, acceptance, answer.changed)
     verdict: Verdict = answer.outcome if answer.outcome in ("crash", "timeout") else "error"
@@ -167,7 +167,7 @@ def judge_answer(subject: Subject, answer: Answer, acceptance: Acceptance) -> Fi
 
 
 def entry(c: Comparison, acceptance: Acceptance, tensor: str, index: tuple[int, ...]) -> dict[str, Any]:
-    """What a finding says of one entry of a tensor, by the names of its fields."""
+    """The fields of a finding for one entry of a tensor."""
     exact = acceptance.exact.tensors[tensor]
     return {
         "tensor": tensor,
@@ -181,7 +181,7 @@ def entry(c: Comparison, acceptance: Acceptance, tensor: str, index: tuple[int, 
 
 
 def describe(finding: Finding) -> str:
-    """The worst entry of a finding in words: what was got, what is exact, how far apart, how far is allowed."""
+    """The worst entry of a finding in words: the value, the exact value, the error and the bound."""
     if finding.tensor is None or finding.exact is None:
         return finding.message
     index = ", ".join(map(str, finding.index or ()))
@@ -203,17 +203,17 @@ def _misfit(gradients: Gradients, acceptance: Acceptance) -> str:
 
 
 def _verdict(
-    gradients: Gradients, compared: dict[str, Comparison], acceptance: Acceptance, changed: tuple[str, ...]
+    gradients: Gradients, comparisons: dict[str, Comparison], acceptance: Acceptance, changed: tuple[str, ...]
 ) -> tuple[Verdict, str]:
-    """The verdict on gradients of the right shapes, and its reason where the numbers do not say it."""
+    """The verdict on gradients of the right shapes, and the reason if the numbers do not give it."""
     if changed:
         return "wrong", f"the call changed {'its inputs: ' * (changed != (EARLIER,))}{', '.join(changed)}"
-    if any((c.ratio > 1).any() for c in compared.values()):
-        if _lost_to_an_offset(gradients, compared, acceptance):
-            digitless = [name for name in TENSORS if _no_digit_left(name, compared[name], acceptance)]
-            if not digitless:
-                return "undecided", LOST
-            return "wrong", LOST if digitless == ["loss"] else ""
+    if any((c.ratio > 1).any() for c in comparisons.values()):
+        if _lost_to_an_offset(gradients, comparisons, acceptance):
+            tensors = [name for name in TENSORS if _no_digit_left(name, comparisons[name], acceptance)]
+            if not tensors:
+                return "undecided", OFFSET_MESSAGE
+            return "wrong", OFFSET_MESSAGE if tensors == ["loss"] else ""
         return "wrong", ""
     resolution = acceptance.bound.resolution
     if not np.isfinite(resolution):
@@ -223,38 +223,38 @@ def _verdict(
     return "pass", ""
 
 
-def _lost_to_an_offset(gradients: Gradients, compared: dict[str, Comparison], acceptance: Acceptance) -> bool:
-    """Whether all that is wrong may come from logsumexp(s) - s[y] with a large offset common to a sample's logits.
+def _lost_to_an_offset(gradients: Gradients, comparisons: dict[str, Comparison], acceptance: Acceptance) -> bool:
+    """Whether all errors may come from logsumexp(s) - s[y], where the logits of a sample have a large common offset.
 
-    Then every error is within the bound that allows for it, and the data part of db2 still sums to 0 as any softmax
-    makes it: so do its errors.
+    Then every error is within the bound that allows for this. The data part of db2 still has the sum 0, as for any
+    softmax, and so have its errors.
     """
-    whole = acceptance.bound_allowing("whole")
-    within = all(bool((c.error <= whole.tensors[name]).all()) for name, c in compared.items())
-    none = acceptance.bound_allowing("none")
+    offset_bound = acceptance.bound_allowing("whole")
+    is_within = all(bool((c.error <= offset_bound.tensors[name]).all()) for name, c in comparisons.items())
+    plain_bound = acceptance.bound_allowing("none")
     exact = acceptance.exact.tensors["b2"]
     errors = (gradients.b2.astype(np.float64) - exact.hi) - exact.lo
-    return within and bool(abs(errors.sum()) <= none.tensors["b2"].sum())
+    return is_within and bool(abs(errors.sum()) <= plain_bound.tensors["b2"].sum())
 
 
 def _no_digit_left(name: str, c: Comparison, acceptance: Acceptance) -> bool:
-    """Whether a tensor is so far outside its bound that nothing of its data part can be used."""
+    """Whether a tensor is so far outside its bound that no digit of its data part is correct."""
     return bool((c.error > c.bound + NO_DIGIT * acceptance.bound.data_sizes[name]).any())
 
 
-def _blind(compared: dict[str, Comparison], acceptance: Acceptance) -> float | None:
-    """The share of the entries, of those not exactly 0, of which the bound exceeds the size; None if all are 0."""
-    exact = np.concatenate([np.abs(acceptance.exact.tensors[name].hi).ravel() for name in compared])
-    bound = np.concatenate([c.bound.ravel() for c in compared.values()])
+def _blind(comparisons: dict[str, Comparison], acceptance: Acceptance) -> float | None:
+    """The fraction of the nonzero entries whose bound is larger than their size; None if all are 0."""
+    exact = np.concatenate([np.abs(acceptance.exact.tensors[name].hi).ravel() for name in comparisons])
+    bound = np.concatenate([c.bound.ravel() for c in comparisons.values()])
     return float((bound > exact)[exact != 0].mean()) if exact.any() else None
 
 
-def _normwise(compared: dict[str, Comparison], acceptance: Acceptance) -> float:
-    """The largest normwise relative error of a tensor, in units of u; relative to its natural size where it is 0."""
-    relative = [0.0]
-    for name, c in compared.items():
+def _normwise(comparisons: dict[str, Comparison], acceptance: Acceptance) -> float:
+    """The largest normwise relative error of a tensor, in units of u. For 0: relative to its natural size."""
+    errors = [0.0]
+    for name, c in comparisons.items():
         size = float(np.abs(acceptance.exact.tensors[name].hi).max()) or acceptance.bound.sizes[name]
         error = float(c.error.max())
-        relative.append(error / size if size else (0.0 if error == 0 else float("inf")))
-    worst = float("nan") if any(np.isnan(r) for r in relative) else max(relative)
+        errors.append(error / size if size else (0.0 if error == 0 else float("inf")))
+    worst = float("nan") if any(np.isnan(r) for r in errors) else max(errors)
     return worst / acceptance.problem.unit_roundoff

@@ -19,7 +19,7 @@ from gradaudit.verdicts.expected import (
     entries_of,
     expectations,
     explain,
-    reproduced,
+    reproduce,
     stale,
 )
 from gradaudit.verdicts.judge import Finding
@@ -104,7 +104,7 @@ REPRODUCED = list({e.reproduction: e for e in ENTRIES if e.reproduction and e.fr
 
 @pytest.mark.parametrize("entry", REPRODUCED, ids=lambda entry: entry.reproduction)
 def test_a_fault_of_an_installed_framework_is_reproduced_on_its_own(entry: Expectation) -> None:
-    assert reproduced(entry).startswith("reproduced: ")
+    assert reproduce(entry).startswith("reproduced: ")
 
 
 def test_at_least_five_faults_are_reproduced() -> None:

@@ -16,7 +16,7 @@ from gradaudit.reference.acceptance import Acceptance, accept
 from gradaudit.reference.problem import PARAMETERS, TENSORS, Problem
 from gradaudit.reference.rounding import bound
 from gradaudit.rounding.softmax import Offset
-from gradaudit.verdicts.judge import LOST, NO_DIGIT, Subject, compare, describe, judge
+from gradaudit.verdicts.judge import OFFSET_MESSAGE, NO_DIGIT, Subject, compare, describe, judge
 from tests.answers import FRAMEWORKS, canonical
 from tests.few_bits import ARITHMETICS, SOFTMAXES, Program, random_network, random_program
 from tests.problems import random_problem
@@ -134,7 +134,7 @@ def test_no_program_that_subtracts_the_maximum_loses_digits_to_an_offset(
             Subject(str(seed), "", "", "", ""), program.gradients(network), accept(replace(network, **arrays))
         )
         assert found.verdict in ("pass", "undecided"), (seed, program, describe(found))
-        assert found.message != LOST, (seed, program)
+        assert found.message != OFFSET_MESSAGE, (seed, program)
 
 
 @pytest.mark.parametrize("form", SOFTMAXES)
@@ -156,7 +156,7 @@ def test_no_right_program_is_wrong_for_what_a_moderate_offset_leaves_of_its_loss
         gradients = replace(replace(program, softmax="shift").gradients(network), loss=loss)
         found = judge(Subject(str(seed), "", form, "", ""), gradients, accepted)
         assert found.verdict in ("pass", "undecided"), (seed, program, describe(found))
-        lost.add(found.message == LOST)
+        lost.add(found.message == OFFSET_MESSAGE)
         largest = max(largest, (found.error or 0.0) / accepted.bound.sizes["loss"] * (found.tensor == "loss"))
     assert (True in lost) == (form == "logsumexp")
     assert (largest > NO_DIGIT / 16) == (form == "logsumexp")

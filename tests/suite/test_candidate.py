@@ -64,7 +64,7 @@ OUTCOMES = {
     "segfaults": ("crash", "the process died of SIGSEGV"),
     "loops_for_ever": ("timeout", "no answer after 0.5 s"),
     "holds_the_interpreter": ("timeout", "no answer after 0.5 s"),
-    "eats_memory": ("error", "MemoryError: it took more memory than it may"),
+    "eats_memory": ("error", "MemoryError: it took more memory than its limit"),
     "returns_nothing": ("error", "it returned a NoneType; expected (loss, grads)"),
     "returns_three": ("error", "it returned a tuple of 3; expected (loss, grads)"),
     "other_keys": ("error", "its gradients have the keys ['weights']; expected W1, b1, W2, b2"),
@@ -190,7 +190,7 @@ def test_a_file_may_be_called_like_a_package(tmp_path: Path, name: str) -> None:
 
 BROKEN = {
     "{}/absent.py:f": "there is no file",
-    "{}/correct.py": "names no implementation; expected FILE.py:NAME",
+    "{}/correct.py": "is not the name of an implementation; expected FILE.py:NAME",
     "{}/correct.py:absent": "has no function or class 'absent'; expected one of textbook",
     "{}/syntax.py:f": "cannot be imported: SyntaxError",
     "{}/raises.py:f": "cannot be imported: RuntimeError: not today",
@@ -240,7 +240,7 @@ def test_a_function_object_is_audited_by_its_file() -> None:
 
 
 def test_a_function_without_a_name_cannot_be_audited_in_another_process() -> None:
-    with pytest.raises(ValueError, match="does not stand at the top of a file"):
+    with pytest.raises(ValueError, match="is not at the top level of a file"):
         audit_implementation(lambda *a: textbook(*a))
 
 

@@ -67,13 +67,13 @@ def test_logits_that_are_0_stay_so_when_they_are_scaled() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("random", "is no case id"),
-        ("5x4x10-reg_0.1-random-float64-s0", "is no case id"),
-        ("5x4x10x3-reg_e-random-float64-s0", "is no case id"),
-        ("5x4x10x3-reg_1.2.3-random-float64-s0", "is no case id"),
+        ("random", "is not a case id"),
+        ("5x4x10-reg_0.1-random-float64-s0", "is not a case id"),
+        ("5x4x10x3-reg_e-random-float64-s0", "is not a case id"),
+        ("5x4x10x3-reg_1.2.3-random-float64-s0", "is not a case id"),
         ("128x64x32x10-reg_0.0001-training-float64-s0-t200", "the training has the steps 0 to 199"),
         (f"{TOY}-nonsense-float64-s0", "there is no edge case 'nonsense'"),
-        (f"{TOY}-random-float16-s0", "'float16' is no dtype"),
+        (f"{TOY}-random-float16-s0", "'float16' is not a dtype"),
     ],
 )
 def test_an_id_of_no_case_is_refused(wrong: str, message: str) -> None:

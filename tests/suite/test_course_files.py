@@ -202,7 +202,7 @@ def test_what_a_file_imports_may_be_elsewhere(tmp_path: Path) -> None:
         },
     )
     target = f"{folder}/lib/nets/net.py:f"
-    with pytest.raises(CandidateError, match=f"No module named 'lib'; name its folder: --path {folder}"):
+    with pytest.raises(CandidateError, match=f"No module named 'lib'; add its folder: --path {folder}"):
         audit_implementation(target, cases="quick", words=TOY)
     assert audit_implementation(target, cases="quick", words=TOY, path=[str(folder)]).ok
 

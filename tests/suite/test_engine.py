@@ -138,7 +138,7 @@ def test_what_hangs_with_the_interpreter_locked_is_lost_alone(workers: Engine, m
 
 @pytest.mark.parametrize("work", [forgets_one, turns_round])
 def test_results_that_are_not_those_of_the_names_are_refused(work: engines.Work) -> None:
-    with pytest.raises(EngineError, match="not those of the 4 names sent"):
+    with pytest.raises(EngineError, match="other results than those of the 4 names sent"):
         results(Here(), work, BATCHES)
 
 

@@ -12,7 +12,7 @@ import pytest
 from gradaudit import command_line
 from gradaudit.adapters.candidate import CandidateError
 from gradaudit.candidate.audit import INTERRUPTED, Report, audit_implementation
-from gradaudit.candidate.conventions import Convention, Posed
+from gradaudit.candidate.conventions import Convention, Poser
 from gradaudit.cases.catalogue import cases
 from gradaudit.commands import table
 from gradaudit.commands.table import NOT_JUDGED, Row, as_csv, as_page, files, is_many, rows, status
@@ -112,9 +112,9 @@ def test_exact_values_are_found_once_for_all_files(students: Path, monkeypatch: 
         return accept(convention, problem)
 
     monkeypatch.setattr(Convention, "accept", counted)
-    posed = Posed(Convention(), keep=True)
+    poser = Poser(Convention(), keep=True)
     for _ in range(3):
-        audit_implementation(f"{students}/anna.py:network", cases="quick", words="random", posed=posed)
+        audit_implementation(f"{students}/anna.py:network", cases="quick", words="random", poser=poser)
     assert len(found) == len([case for case in cases("quick") if case.step is None and "random" in case.id])
 
 

@@ -42,7 +42,7 @@ def test_without_a_mistake_the_steps_are_the_canonical_network(case: Case) -> No
 
 def test_there_are_at_least_thirty_and_each_says_what_it_is() -> None:
     assert len(MISTAKES) >= 30
-    assert all(m.sentence and m.seen and m.instead and (m.changes or m.wrap) for m in MISTAKES.values())
+    assert all(m.sentence and m.source and m.formula and (m.changes or m.wrap) for m in MISTAKES.values())
 
 
 def test_every_mistake_is_caught_by_the_quick_cases(table: dict[str, Any]) -> None:

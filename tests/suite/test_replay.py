@@ -80,7 +80,7 @@ def test_an_exception_is_replayed_as_such(monkeypatch: pytest.MonkeyPatch, capsy
     [
         ([KINKS, "--framework", "caffe"], "there is no framework 'caffe'"),
         ([KINKS, "--framework", "numpy", "--variant", "jit"], "no framework has the variant jit"),
-        (["nonsense", "--framework", "numpy"], "'nonsense' is no case id"),
+        (["nonsense", "--framework", "numpy"], "'nonsense' is not a case id"),
     ],
 )
 def test_what_cannot_be_replayed_exits_2(

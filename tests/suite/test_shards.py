@@ -136,7 +136,7 @@ def test_every_case_belongs_to_one_shard() -> None:
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "-1/2", ""])
 def test_what_is_no_shard_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no shard; expected I/N"):
+    with pytest.raises(ValueError, match="is not a shard; expected I/N"):
         parse(text)
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from gradaudit import command_line
 from gradaudit.cases.catalogue import case_of
-from gradaudit.cases.random_problems import BATCH, KINDS, SHAPES, Sweep, posed
+from gradaudit.cases.random_problems import BATCH, KINDS, SHAPES, Sweep, problem_cases
 from gradaudit.records.progress import Progress
 from gradaudit.records.tally import BINS, QUANTILES, Tally
 from gradaudit.reference.problem import Problem, ProblemError
@@ -49,14 +49,14 @@ def same(one: Path, other: Path) -> bool:
 
 
 def test_a_problem_is_made_again_from_its_id() -> None:
-    for case in posed(12, 3, ("float64", "float32")):
+    for case in problem_cases(12, 3, ("float64", "float32")):
         again = case_of(case.id).problem()
         assert np.array_equal(again.X, case.problem().X)
         assert again.reg == case.problem().reg
 
 
 def test_problems_differ_and_are_of_every_kind() -> None:
-    cases = [case for number in range(2000) for case in posed(number, 0, ("float64", "float32"))]
+    cases = [case for number in range(2000) for case in problem_cases(number, 0, ("float64", "float32"))]
     assert len({case.id for case in cases}) == len(cases)
     assert {case.edge.name for case in cases} == {"random", *KINDS}
     assert {case.shape for case in cases} == set(SHAPES)
@@ -65,7 +65,7 @@ def test_problems_differ_and_are_of_every_kind() -> None:
 def test_everything_is_counted_and_only_what_did_not_pass_is_kept(whole: Path) -> None:
     run = json.loads((whole / "run.json").read_text())
     verdicts = run["counts"]["verdicts"]
-    cases = [case for number in range(COUNT) for case in posed(number, 0, ("float64", "float32"))]
+    cases = [case for number in range(COUNT) for case in problem_cases(number, 0, ("float64", "float32"))]
     kept = [json.loads(line)["verdict"] for line in (whole / "findings.jsonl").read_text().splitlines()]
     assert sum(verdicts.values()) == len(cases)
     assert len(kept) == len(cases) - verdicts["pass"] > 0

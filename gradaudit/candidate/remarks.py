@@ -1,4 +1,4 @@
-"""What is noticed about an implementation beside the verdict: state, dtypes, conventions, whose derivative it is."""
+"""Remarks on an implementation in addition to the verdicts: state, dtypes, conventions, gradient of its own loss."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from gradaudit.mistakes.observation import Observation
 from gradaudit.reference.problem import TENSORS
 from gradaudit.verdicts.judge import Subject
 
-#: On so many cases a convention is tried.
-TRIED = 6
-#: The step of difference quotients of an implementation's own loss; their error is estimated, not assumed.
+#: A convention is first tried on this number of cases.
+TRIALS = 6
+#: The step of difference quotients of the implementation's own loss. Their error is estimated.
 STEP = 1e-4
-#: The subject of a finding of which only the verdict counts.
+#: The subject of a finding that is used for its verdict only.
 NOBODY = Subject("", "", "", "", "")
 
 
 def on_answer(answer: Answer, dtype: str) -> list[str]:
-    """What is noticed about an answer."""
+    """Remarks on an answer: its warnings and its dtypes."""
     notes = [f"raises {warning}" for warning in answer.warnings]
     if answer.gradients is not None:
         dtypes = {str(getattr(answer.gradients, name).dtype) for name in TENSORS[1:]} - {dtype}
-        notes += [f"returns {other} where it is given {dtype}" for other in sorted(dtypes)]
+        notes += [f"returns {name} where it is given {dtype}" for name in sorted(dtypes)]
     return notes
 
 
 def on_state(process: Isolated, case: Case) -> list[str]:
-    """Whether the same call gives the same result: again, and in a new process."""
+    """A remark if the same call gives another result: a second time, or in a new process."""
     problem = case.problem()
 
     def result() -> list[Any]:
@@ -42,85 +42,84 @@ def on_state(process: Isolated, case: Case) -> list[str]:
         return [] if answer.gradients is None else [getattr(answer.gradients, name).tolist() for name in TENSORS]
 
     process.stop()
-    first, again = result(), result()
+    first, second = result(), result()
     process.stop()
-    anew = result()
-    if str(first) != str(anew):
+    fresh = result()
+    if str(first) != str(fresh):
         return ["its results are not repeatable: two fresh processes give different ones"]
-    if str(first) != str(again):
+    if str(first) != str(second):
         return ["it keeps state between calls: the second call differs from the first"]
     return []
 
 
 def on_order(process: Isolated, observations: Sequence[Observation]) -> list[str]:
-    """Whether a call in the midst of others gave what a new process gives, where sizes differ from the first call's."""
+    """A remark if a call with other sizes than the first call gives another result than in a new process."""
     first = observations[0].acceptance.problem.shape.N if observations else 0
     later = [o for o in observations if first != o.acceptance.problem.shape.N and o.gradients is not None]
     process.stop()
     for o in later[:1]:
         problem = o.case.problem()
-        alone = process.call(problem, problem.reg, o.case.edge.layout, o.case.edge.labels).gradients
+        fresh = process.call(problem, problem.reg, o.case.edge.layout, o.case.edge.labels).gradients
         process.stop()
         process.call(observations[0].acceptance.problem, problem.reg)
-        after = process.call(problem, problem.reg, o.case.edge.layout, o.case.edge.labels).gradients
-        if alone is not None and after is not None:
-            one, other = ([getattr(g, name).tolist() for name in TENSORS] for g in (alone, after))
-            if str(one) != str(other):
+        late = process.call(problem, problem.reg, o.case.edge.layout, o.case.edge.labels).gradients
+        if fresh is not None and late is not None:
+            first_results, late_results = ([getattr(g, name).tolist() for name in TENSORS] for g in (fresh, late))
+            if str(first_results) != str(late_results):
                 return ["it keeps state between calls: a call depends on the sizes of the first"]
     return []
 
 
-def on_convention(process: Isolated, observations: Sequence[Observation], given: Convention) -> list[str]:
-    """The convention in which the implementation would be right wherever it is wrong, if there is one.
+def on_convention(process: Isolated, observations: Sequence[Observation], own: Convention) -> list[str]:
+    """A remark if the implementation is right in another convention on every case that failed.
 
-    A convention is tried on a few of the cases that it changes, and then on every case that failed.
+    A convention is tried first on a few cases where it makes a difference, then on every failed case.
     """
-    failed = [o for o in observations if o.finding.verdict in ("wrong", "error")]
-    shown = [o for o in failed if o.acceptance.problem.reg > 0 and o.acceptance.problem.shape.N > 1]
+    failures = [o for o in observations if o.finding.verdict in ("wrong", "error")]
+    examples = [o for o in failures if o.acceptance.problem.reg > 0 and o.acceptance.problem.shape.N > 1]
     for convention in CONVENTIONS:
-        tried = sorted(failed, key=lambda o: o not in shown[:TRIED])
-        if convention != given and shown and all(_passes(process, o, convention) for o in tried):
-            asked = f"with {convention.options}" if convention.options else "without these options"
-            return [
-                f"it is right on {len(failed)} of {len(failed)} failed cases in another convention; accept it {asked}"
-            ]
+        order = sorted(failures, key=lambda o: o not in examples[:TRIALS])
+        if convention != own and examples and all(_passes(process, o, convention) for o in order):
+            options = f"with {convention.options}" if convention.options else "without these options"
+            number = f"{len(failures)} of {len(failures)}"
+            return [f"it is right on {number} failed cases in another convention; accept it {options}"]
     return []
 
 
 def _passes(process: Isolated, o: Observation, convention: Convention) -> bool:
-    """Whether the implementation passes a case in a convention, or nobody can tell there."""
-    problem, reg = convention.posed(o.case.problem())
+    """Whether the implementation passes a case in a convention, or is undecided there."""
+    problem, reg = convention.pose(o.case.problem())
     answer = process.call(problem, reg, o.case.edge.layout, o.case.edge.labels)
-    return convention.judged(NOBODY, answer, convention.accept(problem))[0].verdict in ("pass", "undecided")
+    return convention.judge(NOBODY, answer, convention.accept(problem))[0].verdict in ("pass", "undecided")
 
 
 def on_own_loss(process: Isolated, observations: Sequence[Observation], convention: Convention) -> list[str]:
-    """Whether a wrong gradient is that of the implementation's own loss: then it is another network.
+    """A remark on whether a wrong gradient is that of the implementation's own loss. If so, it is another network.
 
-    The worst wrong entry is held against difference quotients of that loss; what they say counts where their own
-    uncertainty (the difference between two steps) is small beside the error in question.
+    The worst wrong entry is compared with difference quotients of that loss. They are used only if their uncertainty
+    (the difference between two steps) is small in comparison with the error of the entry.
     """
     for o in observations:
         f = o.finding
         at_kink = (o.acceptance.exact.sign == 0).any() or o.acceptance.bound.kinks.any()
         if o.case.dtype != "float64" or f.verdict != "wrong" or at_kink or o.changed:
-            continue  # at a kink a difference quotient tells nothing
+            continue  # at a kink a difference quotient is not a derivative
         if f.tensor is None or f.index is None or f.got is None or f.exact is None:
             continue
         if f.tensor == "loss" or not np.isfinite(f.got):
             continue
         coarse, fine = (_quotient(process, o, f.tensor, f.index, convention, step) for step in (2 * STEP, STEP))
-        doubt = abs(coarse - fine) + _rounding(o) / STEP
-        if not doubt < abs(f.got - f.exact[0]) / 8:
+        uncertainty = abs(coarse - fine) + _rounding(o) / STEP
+        if not uncertainty < abs(f.got - f.exact[0]) / 8:
             continue
-        if abs(fine - f.got) <= doubt + abs(f.got - f.exact[0]) / 8:
+        if abs(fine - f.got) <= uncertainty + abs(f.got - f.exact[0]) / 8:
             return [f"the gradient is that of its own loss, which is another network's ({f.tensor} on {o.case.id})"]
         return [f"the gradient is not that of its own loss ({f.tensor}{list(f.index)} on {o.case.id}: {fine:.9g})"]
     return []
 
 
 def _rounding(o: Observation) -> float:
-    """How far rounding may put the implementation's loss off: a float64 that float32 holds was rounded to that."""
+    """The rounding error of the implementation's loss. A float32 number in float64 counts as rounded to float32."""
     loss = np.float64(0.0 if o.gradients is None else o.gradients.loss)
     return float(abs(loss) * (2.0**-22 if loss == np.float32(loss) else 2.0**-50))
 
@@ -131,10 +130,10 @@ def _quotient(
     """A central difference quotient of the implementation's own loss."""
     losses = []
     for sign in (1, -1):
-        moved = getattr(o.acceptance.problem, tensor).copy()
-        moved[index] += sign * step
-        problem = replace(o.acceptance.problem, **{tensor: moved})
-        answer = process.call(problem, convention.posed(problem)[1], "C", o.case.edge.labels)
+        parameter = getattr(o.acceptance.problem, tensor).copy()
+        parameter[index] += sign * step
+        problem = replace(o.acceptance.problem, **{tensor: parameter})
+        answer = process.call(problem, convention.pose(problem)[1], "C", o.case.edge.labels)
         if answer.gradients is None:
             return float("nan")
         losses.append(float(convention.read(answer.gradients, problem.shape.N).loss))
