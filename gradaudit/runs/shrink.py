@@ -13,7 +13,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 import numpy as np
 from numpy.lib import format as npy
 
-from gradaudit.records.files import MIB, opened
+from gradaudit.records.files import MIB, open_file
 from gradaudit.reference.problem import PARAMETERS, Problem, ProblemError
 
 ARRAYS = ("X", "y", *PARAMETERS)
@@ -112,7 +112,7 @@ def load(file: Path) -> Problem:
         If it cannot be read, is larger than the limits, or holds no problem.
     """
     try:
-        with opened(file, LARGEST) as stream, ZipFile(stream) as archive:
+        with open_file(file, LARGEST) as stream, ZipFile(stream) as archive:
             arrays = {name: _array(archive, f"{name}.npy") for name in (*ARRAYS, "reg")}
             reg = float(arrays.pop("reg").reshape(()))
     except (OSError, ValueError, LookupError, TypeError, EOFError, ArithmeticError, NotImplementedError) as error:
