@@ -1,1 +1,1 @@
-"""What is written and read back: the record of a run, of a sweep under way, and what changed between two."""
+"""Records: of a run, of a sweep under way, and the changes between two records."""

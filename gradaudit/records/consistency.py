@@ -1,4 +1,4 @@
-"""Whether a record that was read is one with itself: its form, its settings, its findings, and their counts."""
+"""Whether the parts of a record agree with each other: its form, its settings, its findings, and their counts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gradaudit.verdicts.judge import OFFSET_MESSAGE, VERDICTS, Finding
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, Any]:
-    """How many findings there are of each verdict, in all and by case family, and how many are known and explained.
+    """How many findings there are of each verdict, in total and by case family, and how many are known and explained.
 
-    Of the undecided ones, `offset` are so for digits lost to an offset.
+    `offset` counts the findings that are undecided because digits were lost to an offset.
     """
     findings = list(findings)
     by_family: dict[str, Counter[str]] = {}
@@ -25,84 +25,84 @@ def counts(findings: Iterable[Finding]) -> dict[str, Any]:
     for finding in findings:
         by_family.setdefault(finding.family, Counter())[finding.verdict] += 1
         expected[finding.verdict] += finding.expected and finding.verdict in ("wrong", "error")
-    ordered = {family: {v: count[v] for v in VERDICTS if count[v]} for family, count in by_family.items()}
+    families = {family: {v: count[v] for v in VERDICTS if count[v]} for family, count in by_family.items()}
     total = sum(by_family.values(), Counter())
     return {
         "verdicts": {v: total[v] for v in VERDICTS},
-        "families": ordered,
+        "families": families,
         "expected": {v: expected[v] for v in VERDICTS if expected[v]},
         "offset": sum(f.verdict == "undecided" and f.message == OFFSET_MESSAGE for f in findings),
     }
 
 
 def check_run(run: Mapping[str, Any], findings: Sequence[Finding]) -> None:
-    """Make sure that run.json is of its form, and says of the findings what they are.
+    """Check that run.json has the right form and agrees with the findings.
 
     Raises
     ------
     ValueError
-        If it is not.
+        If it does not.
     """
     schema.check(run, schema.Run)
     for name, table in run["tables"].items():
         if any(len(row) != len(table["columns"]) for row in table["rows"]):
-            raise ValueError(f"the table {name!r} has a row of another length than its columns")
+            raise ValueError(f"the table {name!r} has a row that is not as long as its columns")
         schema.check(table["rows"], list[list[schema.Cell]])
     _check_settings(run, findings)
-    written, counted = run["counts"], counts(findings)
-    if run["kind"] == "sweep":  # its passes are counted and not written down
-        written, counted = _without_passes(written), _without_passes(counted)
-    if written != counted:
-        raise ValueError("its counts are not those of the findings")
+    recorded, actual = run["counts"], counts(findings)
+    if run["kind"] == "sweep":  # its passes are counted, but not in findings.jsonl
+        recorded, actual = _without_passes(recorded), _without_passes(actual)
+    if recorded != actual:
+        raise ValueError("its counts are not those of its findings")
     tolerated = () if run["settings"]["strict"] else ("undecided",)
     failed = any(not f.expected and f.verdict not in tolerated for f in findings)
     if run["ok"] and (run["partial"] or failed):
-        raise ValueError("it is called ok, and is not")
+        raise ValueError("it says ok, but its findings are not as expected")
 
 
 def settings_of(run: Mapping[str, Any]) -> Settings | Sweep:
-    """What a run, or a sweep, was asked for.
+    """The settings of a run or a sweep.
 
     Raises
     ------
     ValueError
-        If its settings are none.
+        If its settings are invalid.
     """
     kind = Sweep if run["kind"] == "sweep" else Settings
     settings: Settings | Sweep = schema.valid(run["settings"], kind)
     if not settings.who or not settings.dtypes or not set(settings.dtypes) <= set(DTYPES):
-        raise ValueError("its settings ask for nothing that can be judged")
+        raise ValueError("its settings select nothing that can be judged")
     if isinstance(settings, Settings) and not {settings.cases, settings.noncanonical or settings.cases} <= set(
         SELECTIONS
     ):
-        raise ValueError(f"its settings name a selection of cases other than {', '.join(SELECTIONS)}")
+        raise ValueError(f"its settings name an unknown selection of cases; expected {', '.join(SELECTIONS)}")
     return settings
 
 
 def _check_settings(run: Mapping[str, Any], findings: Sequence[Finding]) -> None:
-    """Make sure that the findings are of what was asked for.
+    """Check that the settings select every finding.
 
     Raises
     ------
     ValueError
-        If they are not.
+        If they do not.
     """
     settings = settings_of(run)
-    # a candidate is given to a sweep by its file and its name, of which the findings have the name
+    # a sweep knows a candidate as FILE.py:NAME; its findings have NAME only
     who = {(framework, variant.rpartition(":")[2]) for framework, variant in settings.who}
     for finding in findings:
         if (finding.framework, finding.variant) not in who or finding.dtype not in settings.dtypes:
-            raise ValueError(f"there is a finding {finding.id}, for which its settings do not ask")
+            raise ValueError(f"there is a finding {finding.id}, which its settings do not select")
 
 
-def _without_passes(counted: Mapping[str, Any]) -> dict[str, Any]:
+def _without_passes(totals: Mapping[str, Any]) -> dict[str, Any]:
     """Counts without the verdict `pass`."""
-    families = {name: {v: n for v, n in of.items() if v != "pass"} for name, of in counted["families"].items()}
+    families = {name: {v: n for v, n in of.items() if v != "pass"} for name, of in totals["families"].items()}
     return {
-        "verdicts": {v: n for v, n in counted["verdicts"].items() if v != "pass"},
+        "verdicts": {v: n for v, n in totals["verdicts"].items() if v != "pass"},
         "families": {name: of for name, of in families.items() if of},
-        "expected": counted["expected"],
-        "offset": counted["offset"],
+        "expected": totals["expected"],
+        "offset": totals["offset"],
     }
 
 
@@ -112,7 +112,7 @@ def finding_of(content: Any) -> Finding:
     Raises
     ------
     ValueError
-        If it is none.
+        If the line is not a valid finding.
     """
     if not isinstance(content, dict) or not isinstance(content.get("id"), str):
         raise ValueError("it has no id")
@@ -123,9 +123,9 @@ def finding_of(content: Any) -> Finding:
     if any(part is None for part in entry) != all(part is None for part in entry):
         raise ValueError("a part of its worst entry is missing")
     if finding.tensor not in (None, *TENSORS):
-        raise ValueError("its tensor is none")
+        raise ValueError(f"its tensor is invalid; expected one of {', '.join(TENSORS)}")
     if len(finding.index or ()) > 2:
-        raise ValueError("its index is none")
+        raise ValueError("its index is invalid; expected at most two numbers")
     if finding.verdict == "pass" and not finding.expected:
-        raise ValueError("a pass that is not expected")
+        raise ValueError("it passes, but says that this was not expected")
     return finding

@@ -1,4 +1,4 @@
-"""Files from elsewhere, read as what they are: regular files of a limited size, and JSON of a limited depth."""
+"""Safe reading of files from elsewhere: regular files of a limited size, and JSON of a limited depth."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ MIB = 1 << 20
 
 
 class FileError(OSError):
-    """A file that is not read: the message says why."""
+    """A file that is refused: the message says why."""
 
 
-def opened(file: Path, largest: int | None = None, *, writable: bool = False) -> BinaryIO:
-    """A regular file, opened; a pipe or a device is refused before anybody waits for it.
+def open_file(file: Path, largest: int | None = None, *, writable: bool = False) -> BinaryIO:
+    """Open a regular file; a pipe or a device is refused, so that nobody waits for it.
 
     Parameters
     ----------
     file : Path
         Its path.
     largest : int
-        How many bytes it may have.
+        The largest size that is read, in bytes.
     writable : bool
-        Whether it is to be changed as well.
+        Whether the file is opened for writing, too.
 
     Raises
     ------
     OSError
         If it cannot be opened.
     FileError
-        If it is no regular file, or too large.
+        If it is not a regular file, or is too large.
     """
     flags = (os.O_RDWR if writable else os.O_RDONLY) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(file, flags)
     status = os.fstat(descriptor)
     refusal = ""
     if not stat.S_ISREG(status.st_mode):
-        refusal = f"{file.name} is no regular file"
+        refusal = f"{file.name} is not a regular file"
     elif largest is not None and status.st_size > largest:
-        refusal = f"{file.name} has {status.st_size} bytes, more than the {largest} that are read"
+        refusal = f"{file.name} has {status.st_size} bytes; at most {largest} are read"
     if refusal:
         os.close(descriptor)
         raise FileError(refusal)
@@ -49,12 +49,12 @@ def opened(file: Path, largest: int | None = None, *, writable: bool = False) ->
 
 
 def document(text: bytes) -> Any:
-    """What a JSON text says.
+    """The content of a JSON text.
 
     Raises
     ------
     ValueError
-        If it is none: invalid UTF-8, nested too deeply, a key twice, NaN as a number.
+        If it is not valid JSON: invalid UTF-8, nested too deeply, a key twice, NaN as a number.
     """
     try:
         return json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
@@ -63,26 +63,26 @@ def document(text: bytes) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) != len(pairs):
+    content = dict(pairs)
+    if len(content) != len(pairs):
         raise ValueError("a key is there twice")
-    return read
+    return content
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number in JSON")
 
 
-def synced(file: BinaryIO) -> None:
-    """Make sure that what was written survives a power cut."""
+def sync(file: BinaryIO) -> None:
+    """Bring a file to the disk, so that it survives a power cut."""
     file.flush()
     os.fsync(file.fileno())
 
 
-def renamed(new: Path, file: Path) -> None:
-    """Put a file, written to the side, in the place of another so that a power cut leaves one of them, whole."""
-    with open(new, "rb+") as written:
-        synced(written)
+def replace_file(file: Path, new: Path) -> None:
+    """Put a new file in the place of an old one; after a power cut there is the old or the new one, complete."""
+    with open(new, "rb+") as stream:
+        sync(stream)
     new.replace(file)
     folder = os.open(file.parent, os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""The record of a sweep under way: how far it is, and what did not pass; it goes on where it was interrupted."""
+"""The record of a sweep under way: how far it is, and what did not pass. An interrupted sweep continues from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from gradaudit.cases.random_problems import BATCH, Sweep, kinds
 from gradaudit.records import record, schema
 from gradaudit.records.consistency import finding_of
-from gradaudit.records.files import MIB, document, opened, renamed, synced
+from gradaudit.records.files import MIB, document, open_file, replace_file, sync
 from gradaudit.records.tally import Tally
 from gradaudit.records.versions import made_by
 from gradaudit.reference.problem import DTYPES
@@ -29,9 +29,9 @@ LARGEST = 4 * MIB
 
 @dataclass(frozen=True)
 class State:
-    """The content of progress.json: what was asked for, how far it is, and which gradaudit is at it.
+    """The content of progress.json: the settings, the progress and the version of gradaudit.
 
-    The counts are those of Progress; `losses` says how many crashes and timeouts there were of whom.
+    `done`, `size`, `losses` and `tally` are as in Progress.
     """
 
     sweep: Sweep
@@ -44,20 +44,20 @@ class State:
 
 @dataclass
 class Progress:
-    """A sweep's record under way: the findings so far, and up to where they are counted.
+    """The record of a sweep under way: the findings so far, and how many of them are counted.
 
     Parameters
     ----------
     out : Path
         The folder.
     sweep : Sweep
-        What was asked for.
+        Its settings.
     done : int
-        How many batches are done.
+        The number of batches that are done.
     size : int
-        How long the file of findings is with them, in bytes; what is behind was not counted, and is cut off.
+        The size of the file of findings after these batches, in bytes. The rest of the file is cut off.
     losses : int
-        How many crashes and timeouts there were.
+        The number of crashes and timeouts.
     tally : Tally
         The counts.
     """
@@ -71,59 +71,59 @@ class Progress:
 
     @classmethod
     def begun(cls, out: Path, sweep: Sweep) -> Progress:
-        """A new record in a folder that may hold an old one, which stays until the new one is complete."""
+        """A new record. An old record in the same folder stays until the new one is complete."""
         record.check(out)
         (out / FINDINGS).write_bytes(b"")
-        begun = cls(out, sweep)
-        begun._write()
-        return begun
+        progress = cls(out, sweep)
+        progress._write()
+        return progress
 
     @classmethod
     def resumed(cls, out: Path) -> Progress:
-        """The record of a sweep that was interrupted.
+        """The record of an interrupted sweep.
 
         Raises
         ------
         RecordError
-            If there is none.
+            If the folder holds no such record, or the record is damaged.
         """
         try:
             state = _read(out / PROGRESS)
-            resumed = cls(out, state.sweep, state.done, state.size, state.losses, state.tally)
-            with opened(out / FINDINGS, writable=True) as findings:
-                if findings.seek(0, os.SEEK_END) < resumed.size:
-                    raise ValueError(f"{FINDINGS} is shorter than {resumed.size} bytes")
-                findings.truncate(resumed.size)
-            resumed._check()
+            progress = cls(out, state.sweep, state.done, state.size, state.losses, state.tally)
+            with open_file(out / FINDINGS, writable=True) as findings:
+                if findings.seek(0, os.SEEK_END) < progress.size:
+                    raise ValueError(f"{FINDINGS} is shorter than {progress.size} bytes")
+                findings.truncate(progress.size)
+            progress._check()
         except (OSError, ValueError) as error:
             reason = f"{out} holds no sweep that can be resumed ({error})"
-            raise record.RecordError(f"{reason}; name the folder of one that was interrupted") from error
-        return resumed
+            raise record.RecordError(f"{reason}; expected the folder of an interrupted sweep") from error
+        return progress
 
     def _check(self) -> None:
-        """Make sure that the counts are those of the findings that are state.
+        """Check that the counts agree with the file of findings.
 
         Raises
         ------
         ValueError
-            If they are not.
+            If they do not.
         """
-        counted = Tally()
+        tally = Tally()
         losses = 0
         for finding in self.findings():
-            counted.add(finding)
+            tally.add(finding)
             losses += finding.verdict in ("crash", "timeout")
-        written = {v: n for v, n in self.tally.counts()["verdicts"].items() if v != "pass"}
-        if written != {v: n for v, n in counted.counts()["verdicts"].items() if v != "pass"} or losses != self.losses:
+        recorded = {v: n for v, n in self.tally.counts()["verdicts"].items() if v != "pass"}
+        if recorded != {v: n for v, n in tally.counts()["verdicts"].items() if v != "pass"} or losses != self.losses:
             raise ValueError(f"the counts of {PROGRESS} are not those of {FINDINGS}")
 
     def add(self, findings: Sequence[Finding]) -> None:
-        """Keep the findings of the next batch: first in the file of findings, then counted.
+        """Add the findings of the next batch: first to the file of findings, then to the counts.
 
         Raises
         ------
         RecordError
-            If the disk does not hold them; what was counted before is safe.
+            If there is no room on the disk; what was counted before is safe.
         """
         lines = "".join(record.line(finding) + "\n" for finding in findings if finding.verdict != "pass").encode()
         try:
@@ -132,7 +132,7 @@ class Progress:
                     file.seek(self.size)
                     file.write(lines)
                     file.truncate()
-                    synced(file)
+                    sync(file)
             for finding in findings:
                 self.tally.add(finding)
             self.losses += sum(finding.verdict in ("crash", "timeout") for finding in findings)
@@ -147,16 +147,16 @@ class Progress:
         return record.RecordError(f"{reason}; make room, then go on with --resume {self.out}")
 
     def _write(self) -> None:
-        """Write down how far the sweep is, to the side, then renamed."""
+        """Replace progress.json by one for the present state."""
         state = State(self.sweep, self.done, self.size, self.losses, self.tally, made_by())
         content = json.dumps(asdict(state), sort_keys=True)
         new = self.out / f".{PROGRESS}.new"
         new.write_text(f'{{"digest": "{digest(content)}", "content": {content}}}', encoding="utf-8")
-        renamed(new, self.out / PROGRESS)
+        replace_file(self.out / PROGRESS, new)
 
     def findings(self, at_most: int | None = None) -> list[Finding]:
-        """The findings that are kept, or the first of them."""
-        with opened(self.out / FINDINGS) as lines:
+        """The findings on the disk, or the first `at_most` of them."""
+        with open_file(self.out / FINDINGS) as lines:
             return [finding_of(document(line)) for line in islice(lines, at_most)]
 
     def finished(self, run: Mapping[str, Any], beside: Mapping[str, str]) -> None:
@@ -165,7 +165,7 @@ class Progress:
         Raises
         ------
         RecordError
-            If the disk does not hold it; the sweep can be resumed then, with nothing left to judge.
+            If there is no room on the disk; the sweep can then be resumed, and judges nothing again.
         """
         try:
             record.complete(self.out, run, self.out / FINDINGS, beside)
@@ -176,38 +176,38 @@ class Progress:
 
 
 def digest(content: str) -> str:
-    """What progress.json says of its content, so that it is noticed when that was changed."""
+    """The digest of the content of progress.json; it shows whether the content was changed."""
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _read(file: Path) -> State:
-    """The content of a progress.json that is whole, and was written for a sweep of this catalogue by this gradaudit.
+    """The content of progress.json.
 
     Raises
     ------
     OSError, ValueError
-        If it is not.
+        If it is damaged, or belongs to another catalogue of cases or another version of gradaudit.
     """
-    with opened(file, LARGEST) as stream:
-        read = document(stream.read())
-    if not isinstance(read, dict) or read.keys() != {"digest", "content"}:
-        raise ValueError(f"{file.name} is of another form")
-    if read["digest"] != digest(json.dumps(read["content"], sort_keys=True)):
+    with open_file(file, LARGEST) as stream:
+        envelope = document(stream.read())
+    if not isinstance(envelope, dict) or envelope.keys() != {"digest", "content"}:
+        raise ValueError(f"{file.name} has another form; expected the keys digest and content")
+    if envelope["digest"] != digest(json.dumps(envelope["content"], sort_keys=True)):
         raise ValueError(f"{file.name} is damaged: its digest is not that of its content")
-    state: State = schema.valid(read["content"], State)
+    state: State = schema.valid(envelope["content"], State)
     sweep = state.sweep
     if state.made_by != made_by():
-        raise ValueError(f"it was begun with {_in_words(state.made_by)}; this is {_in_words(made_by())}")
+        raise ValueError(f"it was started with {_in_words(state.made_by)}; this is {_in_words(made_by())}")
     if sweep.catalogue != kinds():
-        raise ValueError("it was begun with another catalogue of cases")
+        raise ValueError("it was started with another catalogue of cases")
     number, of = sweep.shard
     if not sweep.who or not sweep.dtypes or not set(sweep.dtypes) <= set(DTYPES) or not 1 <= number <= of:
-        raise ValueError(f"{file.name} asks for nothing that can be judged")
+        raise ValueError(f"{file.name} selects nothing that can be judged")
     verdicts = state.tally.counts()["verdicts"]
     if state.done > len(range(0, sweep.count, BATCH)):
-        raise ValueError(f"{state.done} batches are done of {len(range(0, sweep.count, BATCH))}")
+        raise ValueError(f"it says that {state.done} of {len(range(0, sweep.count, BATCH))} batches are done")
     if sum(verdicts.values()) > state.done * BATCH * len(sweep.who) * len(sweep.dtypes):
-        raise ValueError("more is counted than was asked for")
+        raise ValueError("it counts more findings than the sweep can have")
     return state
 
 

@@ -1,4 +1,4 @@
-"""The record of a run: run.json (what was run, and the sums) and findings.jsonl (a finding a line).
+"""The record of a run: run.json (settings, counts, tables) and findings.jsonl (one finding on each line).
 
 Nothing in findings.jsonl depends on the clock, the machine or the number of workers.
 """
@@ -17,18 +17,18 @@ from typing import Any, BinaryIO, NamedTuple
 
 from gradaudit.records import schema
 from gradaudit.records.consistency import check_run, counts, finding_of
-from gradaudit.records.files import MIB, document, opened, renamed
+from gradaudit.records.files import MIB, document, open_file, replace_file
 from gradaudit.records.schema import Kind
 from gradaudit.verdicts.expected import Stale
 from gradaudit.verdicts.judge import Finding
 
-#: The version of the record's form; it changes when a key changes its meaning or goes.
+#: The version of the form of a record; it changes when a key gets another meaning or is removed.
 SCHEMA = 3
 
 
 #: The largest files that are read, and the longest line, in bytes.
 LARGEST_RUN, LARGEST_FINDINGS, LONGEST_LINE = 8 * MIB, 128 * MIB, MIB
-#: What run.json holds (the contract).
+#: The keys of run.json (the contract).
 KEYS = {
     "schema",
     "kind",
@@ -60,7 +60,7 @@ class Record(NamedTuple):
 def run_of(
     kind: Kind, findings: Sequence[Finding], strict: bool, partial: bool, missing: Sequence[Stale] = ()
 ) -> dict[str, Any]:
-    """What run.json says of the findings: whether all are there and as expected, and how many of each verdict.
+    """The part of run.json about the findings: whether they are complete and as expected, and how many there are.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def run_of(
     strict, partial : bool
         Whether `undecided` fails too, and whether some findings are missing.
     missing : sequence of Stale
-        What was expected and no longer shows.
+        The expected findings that did not occur.
     """
     tolerated = () if strict else ("undecided",)
     ok = not partial and not missing and all(f.expected or f.verdict in tolerated for f in findings)
@@ -79,7 +79,7 @@ def run_of(
 
 
 def machine() -> dict[str, Any]:
-    """What the run ran on."""
+    """The machine of the run."""
     return {
         "system": platform.system(),
         "processor": platform.machine(),
@@ -89,13 +89,13 @@ def machine() -> dict[str, Any]:
 
 
 def line(finding: Finding) -> str:
-    """One line of findings.jsonl: the finding's id, then its fields in their order, non-finite numbers as strings."""
+    """One line of findings.jsonl: the id of the finding, then its fields in their order."""
     fields = {k: v[: schema.LONGEST] if isinstance(v, str) else v for k, v in asdict(finding).items()}
     return json.dumps({"id": finding.id} | _portable(fields), allow_nan=False, ensure_ascii=True)
 
 
 def check(out: Path) -> None:
-    """Make sure, before the work, that a record can be written to `out`.
+    """Check, before the work begins, that a record can be written to `out`.
 
     Raises
     ------
@@ -112,24 +112,24 @@ def check(out: Path) -> None:
 
 
 def _cannot_hold(out: Path, error: OSError) -> RecordError:
-    return RecordError(f"{out} cannot hold the record ({error.strerror}); name a folder that can with --out")
+    return RecordError(f"{out} cannot hold the record ({error.strerror}); give another folder with --out")
 
 
 def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding], beside: Mapping[str, str]) -> Path:
     """Write a record; an old one in the same folder is replaced only when the new one is complete.
 
-    A partial record goes into a folder `partial` beside an old one.
+    If there is an old record, a partial one goes into the folder `partial` in it.
 
     Parameters
     ----------
     out : Path
-        The folder, made if it is not there.
+        The folder; it is created if necessary.
     run : mapping
-        What goes into run.json.
+        The content of run.json.
     findings : sequence of Finding
-        What goes into findings.jsonl.
+        The content of findings.jsonl.
     beside : mapping of str to str
-        Other files' names and texts.
+        The names and texts of other files.
 
     Returns
     -------
@@ -156,31 +156,31 @@ def write(out: Path, run: Mapping[str, Any], findings: Sequence[Finding], beside
 
 
 def complete(out: Path, run: Mapping[str, Any], findings: Path, beside: Mapping[str, str]) -> None:
-    """Put a record together: all files are written to the side before the first of them is renamed.
+    """Put a record together: all new files are complete before the first of them replaces an old one.
 
     Parameters
     ----------
     out : Path
         The folder.
     run : mapping
-        What goes into run.json.
+        The content of run.json.
     findings : Path
         The file of findings, which becomes findings.jsonl.
     beside : mapping of str to str
-        Other files' names and texts.
+        The names and texts of other files.
 
     Raises
     ------
     RecordError
-        If the folder cannot be written to; `findings` stays where it is then.
+        If the folder cannot be written to; the file `findings` is then not moved.
     """
     files = {**beside, "run.json": json.dumps(_portable(run), indent=2, allow_nan=False) + "\n"}
     try:
         for name, text in files.items():
             (out / f".{name}.new").write_text(text, encoding="utf-8", errors="replace")
-        renamed(findings, out / "findings.jsonl")
+        replace_file(out / "findings.jsonl", findings)
         for name in files:
-            renamed(out / f".{name}.new", out / name)
+            replace_file(out / name, out / f".{name}.new")
     except OSError as error:
         for name in files:
             with contextlib.suppress(OSError):
@@ -189,25 +189,25 @@ def complete(out: Path, run: Mapping[str, Any], findings: Path, beside: Mapping[
 
 
 def read(folder: Path) -> Record:
-    """Read a record, from wherever it comes.
+    """Read a record; it is not trusted.
 
     Raises
     ------
     RecordError
-        If it is not there, of another form, damaged, larger than the limits, or at odds with itself.
+        If it is missing, has another form, is damaged, is larger than the limits, or contradicts itself.
     """
     try:
-        with opened(folder / "run.json", LARGEST_RUN) as file:
+        with open_file(folder / "run.json", LARGEST_RUN) as file:
             run = document(file.read())
         if not isinstance(run, dict) or run.get("schema") != SCHEMA or not run.keys() >= KEYS:
-            raise RecordError(f"{folder}/run.json is not of form {SCHEMA}; run the audit again with this version")
-        with opened(folder / "findings.jsonl", LARGEST_FINDINGS) as file:
+            raise RecordError(f"{folder}/run.json does not have form {SCHEMA}; run the audit again with this version")
+        with open_file(folder / "findings.jsonl", LARGEST_FINDINGS) as file:
             findings = list(_findings(file, f"{folder}/findings.jsonl"))
     except RecordError:
         raise
     except (OSError, ValueError) as error:
         raise RecordError(
-            f"{folder} holds no record that can be read ({error}); expected what `run` wrote there"
+            f"{folder} holds no record that can be read ({error}); expected the folder of a run"
         ) from error
     try:
         check_run(run, findings)
@@ -217,7 +217,7 @@ def read(folder: Path) -> Record:
 
 
 def _findings(file: BinaryIO, name: str) -> Iterator[Finding]:
-    """The findings of a file, none of them twice."""
+    """The findings of a file; two with the same id are refused."""
     seen: set[str] = set()
     for number, text in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
         try:
@@ -233,7 +233,7 @@ def _findings(file: BinaryIO, name: str) -> Iterator[Finding]:
 
 
 def _portable(value: Any) -> Any:
-    """The value with non-finite numbers as the strings NaN, Infinity and -Infinity, which JSON itself lacks."""
+    """The value with non-finite numbers as the strings NaN, Infinity and -Infinity; JSON has no such numbers."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, Mapping):

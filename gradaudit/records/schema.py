@@ -1,7 +1,7 @@
-"""What the files of a record may hold, as types: read from elsewhere, they are these or refused.
+"""The types of the files of a record; a file with other content is refused.
 
-The types follow from the dataclasses that are written: every field is there, none beside them, and texts, numbers and
-lists are no larger than the limits here.
+The types follow from the dataclasses that are written: every field is there, there are no other fields, and texts,
+numbers and lists are within the limits here.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-#: The longest text, in characters; longer ones are cut when they are written.
+#: The longest text, in characters; a longer text is cut when it is written.
 LONGEST = 10_000
-#: The largest whole number, but for a seed: what float64 holds exactly.
+#: The largest whole number, except for a seed: float64 holds all smaller ones exactly.
 LARGEST = 2**53
-#: The largest seed of a command line, and so of a record.
+#: The largest seed that the command line takes.
 SEED = 10**18
 
 Text = Annotated[str, Meta(max_length=LONGEST)]
 Count = Annotated[int, Meta(ge=0, le=LARGEST)]
-#: A number of a record, where those that JSON lacks are texts.
+#: A number of a record; JSON has no number for the three texts.
 Number = float | Literal["NaN", "Infinity", "-Infinity"]
 Cell = Number | int | bool | Text | None
 
 
-#: What a record is of.
+#: The command that made a record.
 Kind = Literal["run", "candidate", "sweep"]
 
 
@@ -52,13 +52,13 @@ class Counts(msgspec.Struct):
 
 
 class Timings(msgspec.Struct):
-    """How long it took."""
+    """The duration of the run."""
 
     seconds: float
 
 
 class Run(msgspec.Struct):
-    """The content of run.json (the contract); what is beside it is left alone."""
+    """The content of run.json (the contract); other keys are ignored."""
 
     schema: Literal[3]
     kind: Kind
@@ -80,32 +80,32 @@ def valid(content: Any, of: type) -> Any:
     Raises
     ------
     ValueError
-        If it is none; the message says where.
+        If the content does not have this form; the message says where.
     """
     return _built(msgspec.convert(content, _closed(of)), of)
 
 
 def check(content: Any, of: type) -> None:
-    """Make sure that a content is of a type.
+    """Check that a content has a type.
 
     Raises
     ------
     ValueError
-        If it is not; the message says where.
+        If it does not; the message says where.
     """
     msgspec.convert(content, of)
 
 
 @lru_cache(maxsize=8)
 def _closed(of: type) -> Any:
-    """The type of what is written of a dataclass."""
+    """The type of the file content of a dataclass."""
     hints = typing.get_type_hints(of, include_extras=True)
     fields = [(name, _limited(hint, name)) for name, hint in hints.items()]
     return msgspec.defstruct(of.__name__, fields, forbid_unknown_fields=True)
 
 
 def _limited(kind: Any, name: str = "") -> Any:
-    """The type with its limits."""
+    """The type, with limits."""
     if kind is int:
         return Annotated[int, Meta(ge=0, le=SEED)] if name == "seed" else Count
     if kind in (str, float):
@@ -120,7 +120,7 @@ def _limited(kind: Any, name: str = "") -> Any:
 
 
 def _built(value: Any, kind: Any) -> Any:
-    """The value as it was before it was written: dataclasses, and numbers that JSON lacks."""
+    """The value as it was before it was written: dataclasses, and numbers that JSON does not have."""
     if is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         return typing.cast(type, kind)(**{name: _built(getattr(value, name), hint) for name, hint in hints.items()})

@@ -8,15 +8,15 @@ from typing import Any
 
 from gradaudit.verdicts.judge import OFFSET_MESSAGE, VERDICTS, Finding
 
-#: The bins of a ratio's histogram: so many to an octave, from the lowest exponent on.
+#: The bins of a histogram of ratios: how many in an octave, the lowest and the highest exponent of 2.
 BINS, LOWEST, HIGHEST = 8, -24, 8
-#: The quantiles that are shown.
+#: The quantiles in the table.
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 
 
 @dataclass
 class Tally:
-    """What is known of the findings without keeping them: as large after a million as after one.
+    """The counts of a sweep. Their size does not grow with the number of findings.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Tally:
     expected : dict
         Verdict -> how many failures are known and explained.
     offset : int
-        How many are undecided for digits lost to an offset.
+        How many findings are undecided because digits were lost to an offset.
     worst : dict
         Variant and dtype -> the largest ratio of a pass, and its case.
     bins : dict
@@ -54,13 +54,13 @@ class Tally:
             self.worst[who] = (finding.ratio, finding.case)
 
     def counts(self) -> dict[str, Any]:
-        """As in run.json: how many of each verdict, in all and by family."""
+        """The counts of run.json: how many findings have each verdict, in total and by family."""
         total = {v: sum(family.get(v, 0) for family in self.families.values()) for v in VERDICTS}
-        ordered = {name: {v: of[v] for v in VERDICTS if v in of} for name, of in sorted(self.families.items())}
-        return {"verdicts": total, "families": ordered, "expected": self.expected, "offset": self.offset}
+        families = {name: {v: of[v] for v in VERDICTS if v in of} for name, of in sorted(self.families.items())}
+        return {"verdicts": total, "families": families, "expected": self.expected, "offset": self.offset}
 
     def table(self) -> dict[str, Any]:
-        """The ratios of what passed: quantiles, the worst, and its case."""
+        """The ratios of the passes: quantiles, the largest, and its case."""
         return {
             "title": "error/bound of what passed",
             "columns": ["variant", *(f"{100 * q:g} %" for q in QUANTILES), "largest", "on"],
@@ -71,7 +71,7 @@ class Tally:
         }
 
     def _quantile(self, who: str, part: float) -> float:
-        """What so large a part of the ratios is below."""
+        """The upper edge of the bin in which a quantile lies."""
         number, seen = part * sum(self.bins[who].values()), 0
         for edge, count in sorted((int(name), count) for name, count in self.bins[who].items()):
             seen += count

@@ -1,4 +1,4 @@
-"""The findings of a run under way: on the disk as they arrive, so that nothing that was judged is lost."""
+"""The findings of a run under way: each is on the disk as soon as it is there, so that none is lost."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from gradaudit.records import record
 from gradaudit.verdicts.judge import Finding
 
-#: The exit status of a run that Ctrl-C ended: 128 and the number of the signal.
+#: The exit status of a run that Ctrl-C ended: 128 plus the number of the signal.
 INTERRUPTED = 130
-#: The file of what is judged, as long as its record is not written.
+#: The file of the findings, until the record is written.
 FILE = "judged.jsonl"
 
 
 class UnderWay:
-    """The findings of a run under way, in a file as they arrive.
+    """The findings of a run under way; each is written to a file as soon as it is there.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class UnderWay:
         self._path.write_bytes(b"")
 
     def add(self, number: int, finding: Finding) -> None:
-        """Write down the finding on an item."""
+        """Add the finding on an item, by the number of the item in the plan."""
         self.of_item[number] = finding
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(record.line(finding) + "\n")
@@ -38,5 +38,5 @@ class UnderWay:
         return [self.of_item[number] for number in sorted(self.of_item)]
 
     def remove(self) -> None:
-        """Remove the file: the record holds what it held."""
+        """Remove the file: the record holds the findings now."""
         self._path.unlink(missing_ok=True)

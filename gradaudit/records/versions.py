@@ -1,4 +1,4 @@
-"""Which gradaudit made a record: its version and commit, and those of what carries the exact values."""
+"""Which gradaudit made a record: its version and commit, and the versions of Python and python-flint."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from gradaudit import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
-#: What made a record, whatever it judged.
+#: The packages that make every record, whatever is judged.
 MAKERS = ("gradaudit", "python", "python-flint")
 
 
 @lru_cache(maxsize=1)
 def made_by() -> dict[str, str]:
-    """The versions of gradaudit (with the commit of its checkout, if it is one), of Python and of python-flint."""
+    """The versions of gradaudit (with its commit, if it is a checkout), of Python and of python-flint."""
     try:
         flint = version("python-flint")
     except PackageNotFoundError:
@@ -27,13 +27,13 @@ def made_by() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """The checkout's commit, "-dirty" behind it if a file was changed since; "unknown" where nobody can tell."""
+    """The commit of the checkout, with "-dirty" if a file was changed since; "unknown" if there is no checkout."""
     if not (ROOT / ".git").exists() or not (ROOT / "reference").is_dir():
         return "unknown"
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    own = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=own)
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=environment)
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return done.stdout.strip() or "unknown"
+    return result.stdout.strip() or "unknown"

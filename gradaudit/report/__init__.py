@@ -1,4 +1,4 @@
-"""What a run says, in the forms in which it is read; a form is imported when it is asked for."""
+"""The reports of a run, in several formats; the module of a format is imported when it is used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gradaudit.verdicts.judge import Finding
 
-#: Format -> (the file that holds it, the module and function that write it).
+#: Format -> (its file name, the module and the function that make its text).
 FORMATS = {
     "html": ("index.html", "gradaudit.report.html", "page"),
     "junit": ("junit.xml", "gradaudit.report.junit", "junit"),
@@ -19,7 +19,7 @@ FORMATS = {
 
 
 def rendered(formats: Sequence[str], run: Mapping[str, Any], findings: Sequence[Finding]) -> dict[str, str]:
-    """The texts of a run's files, by file name, in the formats that are asked for."""
+    """The texts of a run in these formats, by file name."""
     texts = {}
     for name in formats:
         file, module, function = FORMATS[name]

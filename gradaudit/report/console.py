@@ -1,4 +1,4 @@
-"""A run on the console: the verdict, who was judged, on what, and whatever did not pass."""
+"""A run on the console: the verdict, a row for each variant, the tables, and every finding that is not a pass."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from gradaudit.report.summary import (
 from gradaudit.runs.replay import Replay
 from gradaudit.verdicts.judge import VERDICTS, Finding, describe
 
-#: At most so many findings are printed one by one; all of them are in findings.jsonl.
+#: The largest number of findings that are printed; all of them are in findings.jsonl.
 SHOWN = 20
-#: Of a candidate that is diagnosed, so many.
+#: The same for a candidate with a diagnosis.
 SHOWN_OF_DIAGNOSED = 3
-#: The family in which being on the other side of a kink uses the bound up: left out where the worst is sought.
+#: The family in which a value from the other side of a kink uses up the bound: left out of the worst ratio.
 UNDECIDABLE = "undecidable kinks"
-#: A table of more columns is headed by letters, if one of their names is longer than so many characters.
+#: A table with more columns than MANY has letters as heads, if the name of a column is longer than LONG.
 MANY, LONG = 8, 10
-#: So many variants stand side by side, a column each; more are only listed with the family of their worst finding.
+#: The table of case families is shown for at most this number of variants, a column for each.
 SIDE_BY_SIDE = 6
 
 STYLE = {
@@ -50,7 +50,7 @@ STYLE = {
 
 
 def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) -> None:
-    """Print a run in the order of the page; the verdict stands first and, where a log ends, again last.
+    """Print a run in the order of the page; the verdict comes first, and again last, where a log ends.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
     console.print(verdict[0], style=verdict[1], highlight=False)
     if diagnosis:
         show_diagnosis(console, diagnosis)
-    swept = run["kind"] == "sweep"  # of which the passes are not written down
+    swept = run["kind"] == "sweep"  # its passes are counted, but are not among the findings
     frameworks, variants = {finding.framework for finding in findings}, {who(finding) for finding in findings}
     if not swept and 1 < len(frameworks) < len(variants):
         console.print(_verdicts(findings, variants=False))
@@ -76,14 +76,14 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
         console.print(_families(findings))
     for name, table in run["tables"].items():
         if name == "ledger":
-            console.print(f"{escape(table['note'])} (python -m gradaudit ledger)", highlight=False)
+            console.print(f"{escape(table['note'])} (gradaudit ledger)", highlight=False)
         elif name == "mistakes":
-            console.print(f"{escape(caught(table))} (python -m gradaudit mistakes)", highlight=False)
+            console.print(f"{escape(caught(table))} (gradaudit mistakes)", highlight=False)
         elif name != "diagnosis":
             show_table(console, table)
     notable = [finding for finding in unexpected(findings) if not swept or finding.verdict != "undecided"]
-    shown = notable[: SHOWN_OF_DIAGNOSED if diagnosis else SHOWN]
-    for finding in shown:
+    excerpt = notable[: SHOWN_OF_DIAGNOSED if diagnosis else SHOWN]
+    for finding in excerpt:
         style = STYLE[finding.verdict]
         console.print(f"[{style}]{finding.verdict}[/] {escape(who(finding))} {escape(finding.case)}", highlight=False)
         console.print(f"    {escape(describe(finding))}", highlight=False)
@@ -91,24 +91,24 @@ def show(console: Console, run: Mapping[str, Any], findings: Sequence[Finding]) 
             console.print(f"    {escape(replay_command(finding))}", highlight=False, soft_wrap=True)
     for reason, group in explained(findings):
         console.print(f"known, {len(group)} times: {escape(reason)}", highlight=False)
-    if len(notable) > len(shown):
-        console.print(f"... and {len(notable) - len(shown)} more in findings.jsonl")
+    if len(notable) > len(excerpt):
+        console.print(f"... and {len(notable) - len(excerpt)} more in findings.jsonl")
     console.print(verdict[0], style=verdict[1], highlight=False)
 
 
 def show_replay(console: Console, replay: Replay) -> None:
     """Print a replayed finding: its verdict, then its worst entries, one below the other."""
-    found = replay.finding
-    style = STYLE[found.verdict]
-    console.print(f"[{style}]{found.verdict}[/] {escape(who(found))} {escape(found.case)}", highlight=False)
-    if found.message:
-        console.print(escape(found.message), highlight=False)
-    if found.resolution is not None:
+    finding = replay.finding
+    style = STYLE[finding.verdict]
+    console.print(f"[{style}]{finding.verdict}[/] {escape(who(finding))} {escape(finding.case)}", highlight=False)
+    if finding.message:
+        console.print(escape(finding.message), highlight=False)
+    if finding.resolution is not None:
         console.print(
-            f"resolution {found.resolution:.2g}: an error above this part of the natural size is certain to be seen"
+            f"resolution {finding.resolution:.2g}: an error above this part of the natural size is certain to be seen"
         )
-    if found.blind is not None:
-        console.print(f"blind {found.blind:.2g}: this part of the entries not 0 is smaller than its bounds")
+    if finding.blind is not None:
+        console.print(f"blind {finding.blind:.2g}: this part of the entries other than 0 is smaller than its bounds")
     console.print(f"{replay.outside} of {replay.total} entries are outside their bounds")
     for entry in replay.entries:
         index = f"[{', '.join(map(str, entry.index))}]" if entry.index else ""
@@ -125,30 +125,30 @@ def show_replay(console: Console, replay: Replay) -> None:
 def show_changes(
     console: Console, before: Mapping[str, str], after: Mapping[str, str], changes: Sequence[Change]
 ) -> None:
-    """Print what changed between two runs: versions, then kind by kind, the largest ratios first, then how many."""
+    """Print the changes between two runs: versions, then each kind, the largest ratios first, then the counts."""
     for package in dict.fromkeys([*before, *after]):
-        one, other = before.get(package, "not there"), after.get(package, "not there")
-        if one != other:
-            console.print(f"{escape(package)}: {escape(one)}, now {escape(other)}", highlight=False)
+        old, new = before.get(package, "not there"), after.get(package, "not there")
+        if old != new:
+            console.print(f"{escape(package)}: {escape(old)}, now {escape(new)}", highlight=False)
     for kind in KINDS:
-        found = sorted((c for c in changes if c.kind == kind), key=lambda c: -c.factor)
-        for change in found[:SHOWN]:
-            what = f"{change.kind} {change.name}: {change.before}, now {change.after}"
-            console.print(escape(what), highlight=False, soft_wrap=True)
-        if len(found) > SHOWN:
-            console.print(f"... and {len(found) - SHOWN} more of kind {kind}")
-    counted = ", ".join(f"{n} {kind}" for kind in KINDS if (n := sum(c.kind == kind for c in changes)))
+        of_kind = sorted((c for c in changes if c.kind == kind), key=lambda c: -c.factor)
+        for change in of_kind[:SHOWN]:
+            text = f"{change.kind} {change.name}: {change.before}, now {change.after}"
+            console.print(escape(text), highlight=False, soft_wrap=True)
+        if len(of_kind) > SHOWN:
+            console.print(f"... and {len(of_kind) - SHOWN} more of kind {kind}")
+    counts = ", ".join(f"{n} {kind}" for kind in KINDS if (n := sum(c.kind == kind for c in changes)))
     console.print(
-        f"{len(changes)} changes: {counted}." if changes else "Nothing changed.", style="bold", highlight=False
+        f"{len(changes)} changes: {counts}." if changes else "Nothing changed.", style="bold", highlight=False
     )
 
 
 def _verdicts(findings: Sequence[Finding], variants: bool) -> Table:
-    """How many verdicts of each kind, and of the passes the worst error/bound and the share of blind entries.
+    """The number of each verdict, and for the passes the worst error/bound and the share of blind entries.
 
-    A row a variant, or a row a framework.
+    There is a row for each variant, or for each framework.
     """
-    shown = [v for v in reversed(VERDICTS) if v == "pass" or any(f.verdict == v for f in findings)]
+    columns = [v for v in reversed(VERDICTS) if v == "pass" or any(f.verdict == v for f in findings)]
     table = Table(
         header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, caption_justify="left"
     )
@@ -156,7 +156,7 @@ def _verdicts(findings: Sequence[Finding], variants: bool) -> Table:
     table.add_column("variant" if variants else "framework", overflow="fold")
     if not variants:
         table.add_column("variants", justify="right")
-    for verdict in shown:
+    for verdict in columns:
         table.add_column(verdict, justify="right", style=STYLE[verdict])
     expected = any(f.expected and f.verdict not in ("pass", "unsupported") for f in findings)
     if expected:
@@ -165,17 +165,18 @@ def _verdicts(findings: Sequence[Finding], variants: bool) -> Table:
     table.add_column("blind", justify="right")
     for name, group in grouped(findings, lambda f: f"{f.framework} {f.variant}" if variants else f.framework).items():
         names = [escape(name)] if variants else [escape(name), str(len({f.variant for f in group}))]
-        counts = (str(sum(f.verdict == v for f in group)) for v in shown)
-        known = [str(sum(f.expected and f.verdict not in ("pass", "unsupported") for f in group))] if expected else []
+        counts = (str(sum(f.verdict == v for f in group)) for v in columns)
+        explained_count = [str(sum(f.expected and f.verdict not in ("pass", "unsupported") for f in group))]
         worst = max((f.ratio or 0.0 for f in group if f.verdict == "pass" and f.family != UNDECIDABLE), default=None)
         share = blind_share(group)
         blind = "" if share is None else f"{100 * share:.1f} %"
-        table.add_row(*names, *counts, *known, "" if worst is None else f"{worst:.2f}", blind)
+        extra = explained_count if expected else []
+        table.add_row(*names, *counts, *extra, "" if worst is None else f"{worst:.2f}", blind)
     return table
 
 
 def _families(findings: Sequence[Finding]) -> Table:
-    """Case families by frameworks: the worst error/bound, or what did not pass."""
+    """A row for each case family, a column for each variant: the worst error/bound, or the worst verdicts."""
     names, rows = families(findings)
     table = Table(
         "worst error/bound in", header_style="bold", caption="1 is where wrong begins", caption_justify="left"
@@ -183,22 +184,21 @@ def _families(findings: Sequence[Finding]) -> Table:
     for name in names:
         table.add_column(escape(name), justify="right")
     for family, cells in rows:
-        marked = (_marked(cell) for cell in cells)
-        table.add_row(escape(family), *marked)
+        table.add_row(escape(family), *map(_coloured, cells))
     return table
 
 
-def _marked(cell: Cell) -> str:
-    """A cell's text in the colour of its verdict; a known one in that of doubt."""
+def _coloured(cell: Cell) -> str:
+    """The text of a cell in the colour of its verdict; if it is known, in that of `undecided`."""
     if cell.verdict in (None, "pass"):
         return cell.text
-    return f"[{STYLE['undecided'] if cell.known else STYLE[cell.verdict]}]{cell.text}[/]"
+    return f"[{STYLE['undecided'] if cell.is_known else STYLE[cell.verdict]}]{cell.text}[/]"
 
 
 def show_diagnosis(console: Console, table: Mapping[str, Any]) -> None:
-    """Print what is the matter with a candidate, and what else was noticed."""
-    for what, evidence, instead in table["rows"]:
-        console.print(f"[bold]{escape(what)}[/]: {escape(evidence)}", highlight=False)
+    """Print the diagnosis of a candidate, and the notes."""
+    for name, evidence, instead in table["rows"]:
+        console.print(f"[bold]{escape(name)}[/]: {escape(evidence)}", highlight=False)
         if instead:
             console.print(f"    there should stand {escape(instead)}", highlight=False)
     if table["note"]:
@@ -207,25 +207,25 @@ def show_diagnosis(console: Console, table: Mapping[str, Any]) -> None:
 
 
 def show_table(console: Console, content: Mapping[str, Any]) -> None:
-    """Print a table of run.json, a dot for 0; side by side as much of it as the console is wide, the rest below.
+    """Print a table of run.json, with a dot for 0; columns that have no room on the right follow below.
 
-    Where the columns' names are long and many, letters and a legend head them. A table of texts is printed as a list.
+    If there are many columns with long names, letters and a legend take their place. A table of texts becomes a list.
     """
     columns, rows, note = content["columns"], content["rows"], content["note"]
     if content.get("text"):
         console.print(escape(content["title"]), style="bold", highlight=False)
         for name, *cells in rows:
-            said = "; ".join(f"{column}: {cell}" for column, cell in zip(columns[1:], cells, strict=True))
-            console.print(f"  {escape(str(name))}: {escape(said)}", highlight=False)
+            text = "; ".join(f"{column}: {cell}" for column, cell in zip(columns[1:], cells, strict=True))
+            console.print(f"  {escape(str(name))}: {escape(text)}", highlight=False)
         console.print(escape(note), style="dim", highlight=False)
         return
     if len(columns) > MANY and max(map(len, columns[1:])) > LONG:
         letters = [chr(ord("a") + n) for n in range(len(columns) - 2)]
         note = ", ".join(f"{a} {column}" for a, column in zip(letters, columns[1:-1], strict=True)) + "\n" + note
         columns = [columns[0], *letters, columns[-1]]
-    written = [[str(row[0]), *map(_written, row[1:])] for row in rows]
-    widths = [max(_wide(columns[n]), *(len(row[n]) for row in written), 1) for n in range(len(columns))]
-    first = min(max([_wide(columns[0]), *(len(row[0]) for row in written)]), console.width // 2)
+    texts = [[str(row[0]), *map(_text, row[1:])] for row in rows]
+    widths = [max(_width(columns[n]), *(len(row[n]) for row in texts), 1) for n in range(len(columns))]
+    first = min(max([_width(columns[0]), *(len(row[0]) for row in texts)]), console.width // 2)
     parts = _parts(widths, console.width - first - 3)
     console.print(escape(content["title"]), style="bold", highlight=False)
     for part in parts:
@@ -233,14 +233,14 @@ def show_table(console: Console, content: Mapping[str, Any]) -> None:
         table.add_column(escape(columns[0]), width=first + 1)
         for number in part:
             table.add_column(escape(columns[number]), justify="right", width=widths[number] + 1)
-        for row in written:
+        for row in texts:
             table.add_row(escape(row[0]), *(escape(row[number]) for number in part))
         console.print(table)
     console.print(escape(note), style="dim", highlight=False)
 
 
 def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
-    """The columns but the first in parts, none of them wider than the room where that can be."""
+    """The columns after the first, in parts that are not wider than the room, if possible."""
     parts: list[list[int]] = [[]]
     used = 0
     for number in range(1, len(widths)):
@@ -252,13 +252,13 @@ def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
     return parts
 
 
-def _wide(name: str) -> int:
-    """How wide a column is for its name, which may be broken between words."""
+def _width(name: str) -> int:
+    """The width that the name of a column needs; it can be broken between words."""
     return max(map(len, name.split()), default=0)
 
 
-def _written(cell: Any) -> str:
-    """A cell of a table of run.json."""
+def _text(cell: Any) -> str:
+    """A cell of a table of run.json, as text."""
     if isinstance(cell, float):
         return f"{cell:.3g}"
     return "·" if cell == 0 else str(cell)

@@ -8,9 +8,9 @@ from typing import Any
 from gradaudit.report.summary import families, sentence, unexpected, who
 from gradaudit.verdicts.judge import Finding, describe
 
-#: GitHub shows so many annotations of a step; the others would be lost.
+#: The number of annotations of a step that GitHub shows.
 ANNOTATIONS = 10
-#: At most so many findings are listed in the summary.
+#: The largest number of findings in the summary.
 LISTED = 50
 
 
@@ -33,22 +33,22 @@ def summary(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
 
 
 def annotate(findings: Sequence[Finding]) -> list[str]:
-    """Workflow commands, one for each framework's variant and case family that fails, at most ten."""
+    """Workflow commands, one for each variant and case family that fails, at most ten."""
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in unexpected(findings):
         groups.setdefault((who(finding), finding.family), []).append(finding)
     commands = []
     for (name, family), group in list(groups.items())[:ANNOTATIONS]:
         worst = max(group, key=lambda finding: finding.ratio or 0.0)
-        text = f"{len(group)} findings, for instance {worst.verdict} on {worst.case}: {describe(worst)}"
+        text = f"{len(group)} findings, for example {worst.verdict} on {worst.case}: {describe(worst)}"
         commands.append(f"::error title={_property(f'{name}, {family}')}::{_data(text)}")
     return commands
 
 
 def _escaped(text: str) -> str:
-    """The text as Markdown shows it, in one cell of a table."""
-    kept = "".join(f"&#{ord(c)};" if c in "<>&|`*_[]\\#!" else c for c in " ".join(text.split()))
-    return kept[:500]
+    """The text for one cell of a table in Markdown."""
+    cell = "".join(f"&#{ord(c)};" if c in "<>&|`*_[]\\#!" else c for c in " ".join(text.split()))
+    return cell[:500]
 
 
 def _data(text: str) -> str:

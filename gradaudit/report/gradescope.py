@@ -11,21 +11,21 @@ from gradaudit.reference.problem import TENSORS
 from gradaudit.report.summary import sentence
 from gradaudit.verdicts.judge import Finding
 
-#: What a tensor that is right on every case is worth, in points.
+#: The points for a tensor that is right on every case.
 POINTS = 20.0
 
 
 def results(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
     """The content of results.json.
 
-    A tensor's credit is the part of the cases on which it is right; a run that does not tell them apart (of frameworks)
-    credits every tensor with the part of the cases that are as expected.
+    The credit of a tensor is the part of the cases on which it is right. A run of frameworks does not count this for
+    each tensor; there, every tensor has as credit the part of the cases that are as expected.
     """
     right = sum(finding.expected for finding in findings)
-    counted = {name: (right, len(findings)) for name in TENSORS}
+    totals = {name: (right, len(findings)) for name in TENSORS}
     for name, correct, of in run["tables"].get("tensors", {"rows": []})["rows"]:
-        counted[name] = (correct, of)
-    tests = [_test(name, *counted[name], run) for name in TENSORS]
+        totals[name] = (correct, of)
+    tests = [_test(name, *totals[name], run) for name in TENSORS]
     content = {
         "score": round(sum(test["score"] for test in tests), 2),
         "execution_time": run["timings"]["seconds"],
@@ -37,15 +37,15 @@ def results(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
 
 
 def _test(name: str, right: int, of: int, run: Mapping[str, Any]) -> dict[str, Any]:
-    """One tensor's test."""
+    """The test of one tensor."""
     rows = run["tables"].get("diagnosis", {"rows": []})["rows"]
     word = re.compile(r"the loss\b" if name == "loss" else rf"\bd?{name}\b")
-    about = [f"{what}: {evidence}" for what, evidence, _ in rows if what != "note" and word.search(evidence)]
+    evidences = [f"{mistake}: {text}" for mistake, text, _ in rows if mistake != "note" and word.search(text)]
     return {
         "name": "loss" if name == "loss" else f"gradient of {name}",
         "score": round(POINTS * right / of, 2) if of else 0.0,
         "max_score": POINTS,
         "status": "passed" if right == of else "failed",
-        "output": "\n".join([f"right on {right} of {of} cases", *about]),
+        "output": "\n".join([f"right on {right} of {of} cases", *evidences]),
         "visibility": "visible",
     }

@@ -1,4 +1,4 @@
-"""A run as one self-contained page: no script, font or picture comes from a network."""
+"""A run as one self-contained page: it loads no script, font or picture from a network."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from gradaudit.report.summary import (
 )
 from gradaudit.verdicts.judge import Finding, describe
 
-#: At most so many findings are on the page; all of them are in findings.jsonl.
+#: The largest number of findings on the page; all of them are in findings.jsonl.
 LISTED = 300
-#: The page's own order of the tables that it knows; others follow in the order of run.json.
+#: The order of the first tables on the page; the rest follow in the order of run.json.
 FIRST = ("diagnosis", "tensors", "stale", "ledger", "mistakes", "training")
-#: Of so many variants, the case families stand in columns.
+#: With more variants than this, the case families are the columns.
 TALL = 6
-#: A curve's width and height, and the room for its labels.
+#: The width and height of a curve, and the room for its labels.
 CURVE, MARGIN = (640, 220), 34
-#: A curve that goes beyond is drawn in logarithms.
+#: A curve with larger values has a logarithmic scale.
 LINEAR = 20.0
-#: The colours of a curve's lines, told apart also by those who do not see red and green alike.
+#: The colours of the lines of a curve; people with any kind of colour vision can tell them apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d00", "#7f7f7f")
 
 
 class Listed(NamedTuple):
-    """A finding as the page lists it."""
+    """A finding on the page."""
 
     verdict: str
     who: str
     case: str
     family: str
-    said: str
+    text: str
     diagnosis: str
     command: str
     ratio: float
@@ -69,7 +69,7 @@ def page(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["written"] = _written
+    environment.filters["text"] = _text
     environment.filters["curve"] = _curve
     names, rows = families(findings)
     tall = len(names) > TALL
@@ -77,24 +77,25 @@ def page(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
         across = [family for family, _ in rows]
         names, rows = across, [(name, [cells[i] for _, cells in rows]) for i, name in enumerate(names)]
     tables = run["tables"]
-    known = [name for name in FIRST if name in tables]
+    first = [name for name in FIRST if name in tables]
     listed = sorted(unexpected(findings), key=lambda f: -(f.ratio or 0.0))
-    judged = [f for f in findings if f.ratio is not None and f.family != "undecidable kinks"]
-    judged = [f for f in judged if f.verdict == "wrong" and not f.expected] or [
-        f for f in judged if f.verdict == "pass"
-    ]
+    measured = [f for f in findings if f.ratio is not None and f.family != "undecidable kinks"]
+    wrong = [f for f in measured if f.verdict == "wrong" and not f.expected]
+    candidates = wrong or [f for f in measured if f.verdict == "pass"]
     return environment.get_template("page.html.j2").render(
         run=run,
         sentence=sentence(run),
         columns=names,
         rows=rows,
-        judged="variant" if tall else "case family",
-        tables=[(name, tables[name]) for name in [*known, *(n for n in tables if n not in known)]],
+        row_kind="variant" if tall else "case family",
+        tables=[(name, tables[name]) for name in [*first, *(n for n in tables if n not in first)]],
         caught=caught(tables["mistakes"]) if "mistakes" in tables else "",
         listed=[_listed(finding) for finding in listed[:LISTED]],
         more=len(listed) - LISTED,
-        known=[(reason, len(group), _variants(group), _listed(group[0])) for reason, group in explained(findings)],
-        worst=_listed(max(judged, key=lambda f: f.ratio or 0.0)) if judged else None,
+        explanations=[
+            (reason, len(group), _variants(group), _listed(group[0])) for reason, group in explained(findings)
+        ],
+        worst=_listed(max(candidates, key=lambda f: f.ratio or 0.0)) if candidates else None,
         blindest=blindest(findings),
         blind_share=blind_share(findings),
         letter=_letter(run, unexpected(findings)) if run["kind"] == "candidate" else None,
@@ -107,7 +108,7 @@ def _listed(finding: Finding) -> Listed:
         who=who(finding),
         case=finding.case,
         family=finding.family,
-        said=describe(finding),
+        text=describe(finding),
         diagnosis=finding.diagnosis,
         command=replay_command(finding),
         ratio=finding.ratio or 0.0,
@@ -116,7 +117,7 @@ def _listed(finding: Finding) -> Listed:
 
 
 def _letter(run: Mapping[str, Any], failed: Sequence[Finding]) -> dict[str, Any]:
-    """What is written to a candidate's author."""
+    """The part of the page for the author of a candidate."""
     rows = run["tables"].get("diagnosis", {"rows": []})["rows"]
     return {
         "right": run["ok"],
@@ -126,24 +127,24 @@ def _letter(run: Mapping[str, Any], failed: Sequence[Finding]) -> dict[str, Any]
     }
 
 
-def _written(cell: Any) -> str:
-    """A cell of a table: three digits of a float, a dot for 0."""
+def _text(cell: Any) -> str:
+    """A cell of a table as text: three digits of a float, a dot for 0."""
     if isinstance(cell, float):
         return f"{cell:.3g}"
     return "·" if cell == 0 and not isinstance(cell, bool) else str(cell)
 
 
 def _variants(findings: Sequence[Finding]) -> str:
-    """The variants that findings are of, in words."""
+    """The variants of the findings, as text."""
     return ", ".join(dict.fromkeys(f.variant for f in findings))
 
 
 def _curve(table: Mapping[str, Any]) -> Markup:
-    """A table's rows as lines over its columns; rows that are alike share one, and a legend names them."""
-    alike: dict[tuple[float, ...], list[str]] = {}
+    """The rows of a table as lines over its columns, with a legend; equal rows share a line."""
+    groups: dict[tuple[float, ...], list[str]] = {}
     for name, *cells in table["rows"]:
-        alike.setdefault(tuple(float(c) if isinstance(c, (int, float)) else math.nan for c in cells), []).append(name)
-    numbers = [value for values in alike for value in values if math.isfinite(value)]
+        groups.setdefault(tuple(float(c) if isinstance(c, (int, float)) else math.nan for c in cells), []).append(name)
+    numbers = [value for values in groups for value in values if math.isfinite(value)]
     if not numbers:
         return Markup("")
     top = max(numbers)
@@ -152,20 +153,20 @@ def _curve(table: Mapping[str, Any]) -> Markup:
     (width, height), columns = CURVE, table["columns"][1:]
     step = (width - 2 * MARGIN) / max(1, len(columns) - 1)
     lines, legend = [], []
-    for number, (values, names) in enumerate(alike.items()):
+    for number, (values, names) in enumerate(groups.items()):
         colour, dashes = COLOURS[number % len(COLOURS)], "none" if number < len(COLOURS) else "4 3"
         points = " ".join(
             f"{MARGIN + i * step:.1f},{height - MARGIN - (height - 2 * MARGIN) * _height(v, logarithmic) / scale:.1f}"
             for i, v in enumerate(values)
             if math.isfinite(v)
         )
-        said = names[0] + (f" and {len(names) - 1} alike" if len(names) > 1 else "")
+        entry = names[0] + (f" and {len(names) - 1} equal to it" if len(names) > 1 else "")
         lines.append(
             Markup('<polyline points="{}" stroke="{}" stroke-dasharray="{}"><title>{}</title></polyline>').format(
                 points, colour, dashes, ", ".join(names)
             )
         )
-        legend.append(Markup('<li style="--colour: {}">{}</li>').format(colour, said))
+        legend.append(Markup('<li style="--colour: {}">{}</li>').format(colour, entry))
     labels = [
         Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(
             f"{MARGIN + i * step:.1f}", height - 12, name
@@ -183,7 +184,7 @@ def _height(value: float, logarithmic: bool) -> float:
 
 
 def _picture(finding: Finding) -> Markup:
-    """Where in the tensor the worst entry is: its outline, with a dot."""
+    """The place of the worst entry in its tensor: the outline of the tensor, with a dot."""
     if not finding.index or not finding.tensor:
         return Markup("")
     try:

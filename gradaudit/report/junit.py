@@ -1,4 +1,4 @@
-"""A run as JUnit XML: a test case a finding, named as pytest names it."""
+"""A run as JUnit XML: a test case for each finding, with a name like those of pytest."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 from gradaudit.verdicts.judge import Finding, describe
 
-#: What XML 1.0 cannot hold.
+#: The characters that XML 1.0 does not allow.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-#: Verdict -> the element that says so; a pass has none.
+#: Verdict -> its element; a pass has none.
 ELEMENTS = {
     "wrong": "failure",
     "error": "error",
@@ -31,10 +31,10 @@ def junit(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
     run : mapping
         The content of run.json.
     findings : sequence of Finding
-        The findings; an expected one is skipped with its reason, and `undecided` is a failure if the run was strict.
+        The findings. An expected one is skipped, with its reason; `undecided` is a failure if the run was strict.
     """
     suite = ElementTree.Element("testsuite", name="gradaudit")
-    counted = {"failure": 0, "error": 0, "skipped": 0}
+    totals = {"failure": 0, "error": 0, "skipped": 0}
     for finding in findings:
         case = ElementTree.SubElement(
             suite,
@@ -45,20 +45,20 @@ def junit(run: Mapping[str, Any], findings: Sequence[Finding]) -> str:
         )
         element = _element(finding, strict=run["settings"]["strict"])
         if element:
-            counted[element] += 1
-            said = ElementTree.SubElement(case, element, message=_printable(describe(finding) or finding.verdict))
-            said.set("type", finding.verdict)
-            said.text = _printable(finding.diagnosis)
+            totals[element] += 1
+            outcome = ElementTree.SubElement(case, element, message=_printable(describe(finding) or finding.verdict))
+            outcome.set("type", finding.verdict)
+            outcome.text = _printable(finding.diagnosis)
     suite.set("tests", str(len(findings)))
     for element, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
-        suite.set(attribute, str(counted[element]))
+        suite.set(attribute, str(totals[element]))
     suites = ElementTree.Element("testsuites", dict(suite.attrib))
     suites.append(suite)
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _element(finding: Finding, strict: bool) -> str | None:
-    """The element of a finding's verdict."""
+    """The element for the verdict of a finding."""
     if finding.verdict == "undecided" and strict and not finding.expected:
         return "failure"
     element = ELEMENTS.get(finding.verdict)
@@ -66,5 +66,5 @@ def _element(finding: Finding, strict: bool) -> str | None:
 
 
 def _printable(text: str) -> str:
-    """The text without what XML cannot hold."""
+    """The text without the characters that XML does not allow."""
     return _UNPRINTABLE.sub("\ufffd", text)

@@ -1,4 +1,4 @@
-"""What every form of the report says: the verdict in a sentence, who was judged, and the worst of each case family."""
+"""The part of the report that all formats share: the verdict in a sentence, and the worst of each case family."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Key = TypeVar("Key")
 
 
 class Cell(NamedTuple):
-    """What is shown of some findings: a text, the worst verdict, the worst ratio, and whether all of it is known."""
+    """A summary of some findings: a text, the worst verdict, the worst ratio, and whether all of them are known."""
 
     text: str
     verdict: Verdict | None
     ratio: float
-    known: bool = False
+    is_known: bool = False
 
 
 def sentence(run: Mapping[str, Any]) -> str:
@@ -25,27 +25,27 @@ def sentence(run: Mapping[str, Any]) -> str:
     verdicts = run["counts"]["verdicts"]
     total = sum(verdicts.values())
     part = {v: f" ({n} known)" for v, n in run["counts"]["expected"].items()}
-    if lost := run["counts"]["offset"]:
-        part["undecided"] = f" ({lost} lost digits to a common offset)"
-    said = ", ".join(f"{verdicts[v]} {v}{part.get(v, '')}" for v in VERDICTS if verdicts[v]) or "nothing judged"
+    if offset := run["counts"]["offset"]:
+        part["undecided"] = f" ({offset} lost digits to a common offset)"
+    parts = ", ".join(f"{verdicts[v]} {v}{part.get(v, '')}" for v in VERDICTS if verdicts[v]) or "nothing judged"
     stale = len(run["tables"].get("stale", {"rows": []})["rows"])
-    said += f", {stale} expected that no longer show" if stale else ""
+    parts += f", {stale} expected that did not occur" if stale else ""
     outcome = "PARTIAL, interrupted" if run["partial"] else "All as expected" if run["ok"] else "NOT as expected"
-    return f"{outcome}: {total} verdicts, {said}."
+    return f"{outcome}: {total} verdicts, {parts}."
 
 
 def who(finding: Finding) -> str:
-    """Who was judged: framework and variant."""
+    """The framework and the variant of a finding."""
     return f"{finding.framework}.{finding.variant}"
 
 
 def unexpected(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings that are not as expected, `undecided` ones among them."""
+    """The findings that are not as expected; `undecided` ones belong to them."""
     return [finding for finding in findings if not finding.expected]
 
 
 def families(findings: Sequence[Finding]) -> tuple[list[str], list[tuple[str, list[Cell]]]]:
-    """Case families by frameworks: the columns' names, and a row of cells for each family."""
+    """The table of case families: the names of its columns (the variants), and for each family a row of cells."""
     columns = list(dict.fromkeys((f.framework, f.variant) for f in findings))
     rows = []
     for family, group in grouped(findings, lambda f: f.family).items():
@@ -55,25 +55,25 @@ def families(findings: Sequence[Finding]) -> tuple[list[str], list[tuple[str, li
 
 
 def cell(findings: Sequence[Finding]) -> Cell:
-    """The worst verdicts, counted, or where all passed (of those that could be judged) the worst ratio."""
-    judged = [f for f in findings if f.verdict != "unsupported"] or list(findings)
-    ratio = max((f.ratio or 0.0 for f in judged), default=0.0)
+    """The number of the worst verdicts, or the worst ratio if all passed; `unsupported` counts only if all are that."""
+    supported = [f for f in findings if f.verdict != "unsupported"] or list(findings)
+    ratio = max((f.ratio or 0.0 for f in supported), default=0.0)
     for verdict in VERDICTS:
-        alike = [f for f in judged if f.verdict == verdict]
-        if alike and verdict != "pass":
-            known = all(f.expected for f in alike) and verdict != "unsupported"
-            return Cell(f"{len(alike)} {verdict}{' (known)' if known else ''}", verdict, ratio, known)
-    return Cell(f"{ratio:.2f}", "pass", ratio) if judged else Cell("", None, 0.0)
+        group = [f for f in supported if f.verdict == verdict]
+        if group and verdict != "pass":
+            is_known = all(f.expected for f in group) and verdict != "unsupported"
+            return Cell(f"{len(group)} {verdict}{' (known)' if is_known else ''}", verdict, ratio, is_known)
+    return Cell(f"{ratio:.2f}", "pass", ratio) if supported else Cell("", None, 0.0)
 
 
 def blind_share(findings: Sequence[Finding]) -> float | None:
-    """The share of entries, a mean over the passes, whose bounds are larger than they are; None without passes."""
+    """The share of the entries that are smaller than their bounds, as a mean over the passes; None without passes."""
     shares = [finding.blind for finding in findings if finding.verdict == "pass" and finding.blind is not None]
     return sum(shares) / len(shares) if shares else None
 
 
 def blindest(findings: Sequence[Finding]) -> Finding | None:
-    """The pass that says least: the one with the largest share of blind entries; None where no pass has any."""
+    """The pass with the largest share of blind entries; None if no pass has any."""
     blind = [finding for finding in findings if finding.verdict == "pass" and finding.blind]
     return max(blind, key=lambda f: f.blind or 0.0, default=None)
 
@@ -87,21 +87,21 @@ def grouped(findings: Sequence[Finding], key: Callable[[Finding], Key]) -> dict[
 
 
 def explained(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
-    """The findings that are known, by framework and reason: in words, and the findings."""
-    known = [finding for finding in findings if finding.expected and finding.verdict not in ("pass", "unsupported")]
-    groups = grouped(known, lambda f: (f.framework, f.diagnosis))
+    """The known findings, in groups: framework and reason as text, and the findings."""
+    failures = [finding for finding in findings if finding.expected and finding.verdict not in ("pass", "unsupported")]
+    groups = grouped(failures, lambda f: (f.framework, f.diagnosis))
     return [(f"{framework}: {reason}", group) for (framework, reason), group in groups.items()]
 
 
 def replay_command(finding: Finding) -> str:
-    """The command that judges a finding again; empty for a candidate, whose file a finding does not name."""
+    """The command that judges a finding again; empty for a candidate, because a finding does not name its file."""
     if finding.framework not in frameworks():
         return ""
-    return f"python -m gradaudit replay {finding.case} --framework {finding.framework} --variant {finding.variant}"
+    return f"gradaudit replay {finding.case} --framework {finding.framework} --variant {finding.variant}"
 
 
 def caught(detection: Mapping[str, Any]) -> str:
-    """The table of known mistakes in a sentence."""
+    """The table of the known mistakes, in a sentence."""
     missed = [row[0] for row in detection["rows"] if not any(row[1:-1])]
     number = f"{len(detection['rows']) - len(missed)} of {len(detection['rows'])}"
     return f"{number} known mistakes are caught by these cases" + "".join(f"; not {name}" for name in missed)

@@ -1,4 +1,4 @@
-"""The terminal: everything printed goes through here, and nothing unprintable gets out, from whatever name it comes."""
+"""The terminal: all output goes through here and is made printable, so that no name can control the terminal."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from gradaudit.verdicts.words import printable
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderResult
 
-#: Where there is no terminal, a line is printed each time that so many more verdicts are there.
+#: Without a terminal, a line is printed after each such number of verdicts.
 REPORTED = 1000
 
 
 class Printable(io.TextIOBase):
-    """A stream to which only what is printable is written; it says that it is no terminal, so that none is coloured.
+    """A stream that writes printable text only. It says that it is not a terminal, so that nothing is coloured.
 
     Parameters
     ----------
     raw : TextIO
-        The stream beneath.
+        The stream that gets the text.
     """
 
     def __init__(self, raw: TextIO) -> None:
@@ -44,13 +44,13 @@ class Printable(io.TextIOBase):
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """Let everything that is printed meanwhile go through `Printable`."""
+    """Send all output of a `with` block through `Printable`."""
     with redirect_stdout(Printable(sys.stdout)), redirect_stderr(Printable(sys.stderr)):
         yield
 
 
 class _Clean:
-    """What is to be rendered, its texts made printable; colours are rich's own."""
+    """A renderable of rich with its texts made printable; the colours are those of rich."""
 
     def __init__(self, renderable: ConsoleRenderable) -> None:
         self._renderable = renderable
@@ -63,7 +63,7 @@ class _Clean:
 
 
 class _Hook:
-    """What rich asks before it renders."""
+    """The hook that rich calls before it renders."""
 
     def process_renderables(self, renderables: list[Any]) -> list[Any]:
         """The renderables, each made printable."""
@@ -71,39 +71,39 @@ class _Hook:
 
 
 def console(stream: TextIO | None = None) -> Console:
-    """A console of rich on a stream, by default what is printed to: it colours a terminal, and prints what can be."""
+    """A console of rich on a stream, by default standard output; it colours a terminal, and prints printable text."""
     from rich.console import Console
 
     stream = stream or sys.stdout
-    made = Console(file=stream.raw if isinstance(stream, Printable) else stream)
-    made.push_render_hook(_Hook())  # type: ignore[arg-type]
-    return made
+    result = Console(file=stream.raw if isinstance(stream, Printable) else stream)
+    result.push_render_hook(_Hook())  # type: ignore[arg-type]
+    return result
 
 
 @contextmanager
 def progress(total: int, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show how far a long work is: a bar on a terminal, a line now and then elsewhere, nothing if it is to be quiet.
+    """Show the progress of long work: a bar on a terminal, a line now and then elsewhere, nothing if `quiet`.
 
     Parameters
     ----------
     total : int
-        How much there is to do.
+        The number of things to do.
     quiet : bool
         Whether nothing is shown.
 
     Yields
     ------
     callable
-        To be called with how much is done and how many verdicts there are.
+        A function to call with the number of things that are done, and the number of verdicts.
     """
     screen = console(sys.stderr)
     if quiet or not screen.is_terminal:
-        shown = 0
+        reports = 0
 
         def line(done: int, verdicts: int) -> None:
-            nonlocal shown
-            if not quiet and verdicts // REPORTED > shown:
-                shown = verdicts // REPORTED
+            nonlocal reports
+            if not quiet and verdicts // REPORTED > reports:
+                reports = verdicts // REPORTED
                 print(f"{done} of {total}, {verdicts} verdicts", file=sys.stderr, flush=True)
 
         yield line

@@ -1,1 +1,1 @@
-"""From a plan to its findings: a run, a sweep, a replay; and shards put together again."""
+"""From a plan to its findings: a run, a sweep, a replay, and the merging of shards."""

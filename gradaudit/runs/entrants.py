@@ -1,4 +1,4 @@
-"""Those who are judged, made from their names wherever they are judged: a framework, or a candidate."""
+"""The entrants: what is judged, a framework or a candidate, made from its name in the process that judges it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gradaudit.reference.problem import Problem
 
 
 class SettingsError(ValueError):
-    """Settings that cannot be met: the message says which, what was expected and how to mend it."""
+    """Impossible settings: the message says which, what was expected and how to mend it."""
 
 
 class Entrant(Protocol):
-    """Who is judged.
+    """What is judged.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Entrant(Protocol):
     def dtypes(self) -> tuple[str, ...]: ...
 
     def answer(self, problem: Problem, layout: str = "C", labels: str = "int64") -> Answer:
-        """Its gradients of a problem, whose arrays it is given in a layout, the labels in the dtype `labels`."""
+        """Its gradients of a problem. The arrays have the given layout, the labels the dtype `labels`."""
 
 
 class Framework:
@@ -38,7 +38,7 @@ class Framework:
     Raises
     ------
     FrameworkError
-        If there is no such framework, or its package is not installed.
+        If the framework is unknown, or its package is not installed.
     """
 
     def __init__(self, name: str, variant: str) -> None:
@@ -50,8 +50,8 @@ class Framework:
         return Caller(lambda inputs: self._adapter.gradients(inputs, self._variant))(problem, layout, labels)
 
 
-def entrant(framework: str, variant: str, limits: Sequence[str] = ()) -> Entrant:
-    """The entrant of a name; a candidate's process stays for the next call."""
+def entrant_of(framework: str, variant: str, limits: Sequence[str] = ()) -> Entrant:
+    """The entrant with this name; the process of a candidate stays for the next call."""
     if framework != CANDIDATE:
         return Framework(framework, variant)
     key = (variant, *limits)
@@ -61,65 +61,65 @@ def entrant(framework: str, variant: str, limits: Sequence[str] = ()) -> Entrant
     return _candidates[key]
 
 
-#: The candidate whose process runs beside this one, if any, by its target and limits.
+#: The candidate with a running process, if any, by its target and limits.
 _candidates: dict[tuple[str, ...], Isolated] = {}
 
 
 def leave() -> None:
-    """End the candidate's process, if there is one beside this process."""
+    """End the process of the candidate, if there is one."""
     while _candidates:
         _candidates.popitem()[1].stop()
 
 
 class Offer(NamedTuple):
-    """What a framework says of itself."""
+    """The variants and versions of a framework."""
 
     variants: tuple[str, ...]
     versions: dict[str, str]
 
 
-def _offered(names: Names) -> Iterator[tuple[Name, Offer]]:
-    """What frameworks, given by their names, say of themselves, in whatever process they are imported."""
+def _offers(names: Names) -> Iterator[tuple[Name, Offer]]:
+    """The offers of frameworks, by their names, from the process that imports them."""
     for name in names:
         framework = adapter(name[0])
         yield name, Offer(framework.variants, framework.versions())
 
 
 def offers(frameworks: Sequence[str], engine: Engine) -> dict[str, Offer]:
-    """What frameworks say of themselves where they are going to be judged.
+    """The offers of frameworks, from the place where they will be judged.
 
     Raises
     ------
     SettingsError
-        If one of them ends its process when it is imported.
+        If a framework ends its process when it is imported.
     """
 
     def give_up(name: Name, loss: Lost) -> Offer:
         raise SettingsError(f"{name[0]} cannot be imported ({loss}); leave it out with --frameworks")
 
-    batches = in_order(engine, _offered, [((name,),) for name in frameworks], give_up)
+    batches = in_order(engine, _offers, [((name,),) for name in frameworks], give_up)
     return {names[0][0]: offer for names, results in batches for offer in results}
 
 
 def choose_variants(
     frameworks: Sequence[str], variants: Sequence[str], of: Mapping[str, Offer] | None = None
 ) -> tuple[tuple[str, str], ...]:
-    """The frameworks, each with those of its variants that are asked for ("canonical", "all", or names).
+    """The frameworks with the selected variants of each ("canonical", "all", or names).
 
     Parameters
     ----------
     frameworks, variants : sequence of str
         Their names.
     of : mapping of str to Offer
-        What they offer; by default they are asked in this process.
+        Their offers; by default the frameworks are imported in this process.
 
     Raises
     ------
     SettingsError
-        If a variant is named that none of the frameworks offers.
+        If no framework has one of the variants.
     """
-    offering = offers(frameworks, Here()) if of is None else of
-    choice = {name: offering[name].variants for name in frameworks}
+    of = offers(frameworks, Here()) if of is None else of
+    choice = {name: of[name].variants for name in frameworks}
     who = tuple(
         (name, variant)
         for name, its_variants in choice.items()
@@ -128,6 +128,6 @@ def choose_variants(
     )
     missing = set(variants) - {"canonical", "all"} - {variant for _, variant in who}
     if missing:
-        there = "; ".join(f"{name}: {', '.join(its_variants)}" for name, its_variants in choice.items())
-        raise SettingsError(f"no framework has the variant {', '.join(sorted(missing))}; expected one of {there}")
+        names = "; ".join(f"{name}: {', '.join(its_variants)}" for name, its_variants in choice.items())
+        raise SettingsError(f"no framework has the variant {', '.join(sorted(missing))}; expected one of {names}")
     return who

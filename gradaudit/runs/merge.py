@@ -1,4 +1,4 @@
-"""Several records as one: the shards of a run, and runs that judged other frameworks on the same cases."""
+"""Several records as one: the shards of a run, or runs of different frameworks on the same cases."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gradaudit.verdicts.judge import Finding
 
 
 def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
-    """The whole of a run from the records of all its shards; of several runs that judged other frameworks, one run.
+    """The complete run from the records of all its shards; runs of different frameworks become one run.
 
     Raises
     ------
     RecordError
-        If a shard or a finding is missing, foreign, or there twice, or the runs were not asked for the same.
+        If a shard or a finding is missing, foreign, or there twice, or if the settings of the runs differ.
     """
     runs: dict[str, list[Record]] = {}
     for shard in records:
@@ -31,17 +31,17 @@ def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
         _check_maker(shard, records[0])
         if shard.run["kind"] == "sweep":
             raise RecordError(
-                f"{shard.folder} is a sweep's, which keeps no passes to merge; use its --workers or --engine"
+                f"{shard.folder} is the record of a sweep, which has no passes to merge; use --workers or --engine"
             )
         differing = [key for key in first if key != "who" and shard.run["settings"][key] != first[key]]
         if differing:
-            folders = f"{shard.folder} is of another run than {records[0].folder}"
-            raise RecordError(f"{folders}: its {differing[0]} is not the same; merge runs that were asked for the same")
+            folders = f"{shard.folder} and {records[0].folder} are different runs"
+            raise RecordError(f"{folders}: they differ in {differing[0]}; expected runs with the same settings")
     of_id: dict[str, Finding] = {}
     for parts in runs.values():
         for name, finding in _whole(parts).items():
             if name in of_id:
-                raise RecordError(f"{name} was judged by two of these runs; give one of them")
+                raise RecordError(f"{name} was judged by two of these runs; leave one of them out")
             of_id[name] = finding
     who = [pair for parts in runs.values() for pair in parts[0].run["settings"]["who"]]
     kind = records[0].run["kind"]
@@ -61,21 +61,21 @@ def merge(records: Sequence[Record]) -> tuple[dict[str, Any], list[Finding]]:
 
 
 def _check_maker(record: Record, first: Record) -> None:
-    """Make sure that two records were made by the same gradaudit."""
+    """Check that the same gradaudit made two records."""
     for name in MAKERS:
-        its, mine = (r.run["versions"].get(name, "unknown") for r in (record, first))
-        if its != mine:
-            makers = f"{record.folder} was made with {name} {its}, {first.folder} with {name} {mine}"
+        version, expected = (r.run["versions"].get(name, "unknown") for r in (record, first))
+        if version != expected:
+            makers = f"{record.folder} was made with {name} {version}, {first.folder} with {name} {expected}"
             raise RecordError(f"{makers}; make both with the same version, or `compare` them")
 
 
 def _whole(parts: Sequence[Record]) -> dict[str, Finding]:
-    """The findings of all shards of one run, by their items' names."""
+    """The findings of all shards of one run, by id."""
     first = parts[0]
-    for other in parts[1:]:
+    for part in parts[1:]:
         for key in ("settings", "versions"):
-            if other.run[key] != first.run[key]:
-                raise RecordError(f"{other.folder} is of another run than {first.folder}: its {key} is not the same")
+            if part.run[key] != first.run[key]:
+                raise RecordError(f"{part.folder} and {first.folder} are different runs: they differ in {key}")
     names = [item.id for item in plan(_settings(first.run))]
     of_id: dict[str, Finding] = {}
     for part in parts:
@@ -85,18 +85,18 @@ def _whole(parts: Sequence[Record]) -> dict[str, Finding]:
             of_id[finding.id] = finding
     foreign, missing = sorted(of_id.keys() - set(names)), [name for name in names if name not in of_id]
     if foreign:
-        raise RecordError(f"{foreign[0]} does not belong to this run (nor do {len(foreign) - 1} others)")
+        raise RecordError(f"{foreign[0]} does not belong to this run, nor do {len(foreign) - 1} more")
     if missing:
         shards = ", ".join(part.run["shard"] for part in parts)
         raise RecordError(
-            f"{len(missing)} of {len(names)} findings are missing, {missing[0]} among them; "
-            f"there are the shards {shards}: expected every I of I/N"
+            f"{len(missing)} of {len(names)} findings are missing, for example {missing[0]}; "
+            f"the shards are {shards}; expected every I of I/N"
         )
     return of_id
 
 
 def _united(versions: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """The versions of all runs; where a package has two, both."""
+    """The versions of all runs; if a package has several, all of them."""
     united: dict[str, list[str]] = {}
     for of_run in versions:
         for package, version in of_run.items():
@@ -106,7 +106,7 @@ def _united(versions: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def _tables(of_runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The runs' tables, the rows of one below those of the other; a row that is there already is left out."""
+    """The tables of the runs, the rows of the first above those of the next, each row once."""
     united: dict[str, Any] = {}
     for tables in of_runs:
         for name, table in tables.items():
@@ -121,7 +121,7 @@ def _tables(of_runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _settings(run: Mapping[str, Any]) -> Settings:
-    """What a run was asked for; that it is no sweep was checked before."""
+    """The settings of a run; it was checked before that it is not a sweep."""
     settings = settings_of(run)
     assert isinstance(settings, Settings)
     return settings

@@ -1,4 +1,4 @@
-"""One finding again, entry by entry: what was got, what is exact, and where the entry comes from."""
+"""One finding again, entry by entry: the value, the exact value, and where the entry comes from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gradaudit.cases.edge_cases import EdgeCase
 from gradaudit.cases.plan import Item
 from gradaudit.reference.acceptance import Acceptance, accept
 from gradaudit.reference.problem import TENSORS, Gradients, Problem
-from gradaudit.runs.entrants import Entrant, entrant
+from gradaudit.runs.entrants import Entrant, entrant_of
 from gradaudit.runs.run import problem
 from gradaudit.runs.shrink import load
 from gradaudit.verdicts.expected import expectations, explain
@@ -25,11 +25,11 @@ class Entry:
     Attributes
     ----------
     tensor, index : str, tuple of int
-        Which.
+        Which entry.
     got, exact, error, bound, ratio : float
         As in a finding.
     place : str
-        Which unit, class, feature or sample it belongs to, and the state of the unit's kink.
+        Its unit, class, feature or sample, and the state of the kink of the unit.
     """
 
     tensor: str
@@ -53,37 +53,37 @@ class Replay:
 
 
 def replay(item: Item, number: int) -> Replay:
-    """Judge an item again and look at its `number` worst entries.
+    """Judge an item again, with its `number` worst entries.
 
     Raises
     ------
     PrecisionExhausted
-        If the exact values are not sharp enough at the last precision.
+        If the exact values are not sharp enough at the highest precision.
     """
     edge = item.case.edge
-    return _replay(item.subject, problem(item), entrant(item.framework, item.variant, item.limits), number, edge)
+    return _replay(item.subject, problem(item), entrant_of(item.framework, item.variant, item.limits), number, edge)
 
 
 def replay_problem(file: Path, framework: str, variant: str, number: int, limits: tuple[str, ...] = ()) -> Replay:
-    """Judge an entrant on the problem of an .npz file, and look at its `number` worst entries.
+    """Judge an entrant on the problem of an .npz file, with its `number` worst entries.
 
     Raises
     ------
     PrecisionExhausted
-        If the exact values are not sharp enough at the last precision.
+        If the exact values are not sharp enough at the highest precision.
     ProblemError
         If the file holds no problem.
     """
-    loaded = load(file)
-    subject = Subject(str(file), "", framework, variant.rpartition(":")[2], loaded.dtype.name)
-    return _replay(subject, loaded, entrant(framework, variant, limits), number)
+    content = load(file)
+    subject = Subject(str(file), "", framework, variant.rpartition(":")[2], content.dtype.name)
+    return _replay(subject, content, entrant_of(framework, variant, limits), number)
 
 
-def _replay(subject: Subject, problem: Problem, whom: Entrant, number: int, edge: EdgeCase | None = None) -> Replay:
+def _replay(subject: Subject, problem: Problem, entrant: Entrant, number: int, edge: EdgeCase | None = None) -> Replay:
     acceptance = accept(problem)
-    answer = whom.answer(problem, edge.layout, edge.labels) if edge else whom.answer(problem)
+    answer = entrant.answer(problem, edge.layout, edge.labels) if edge else entrant.answer(problem)
     finding = explain(judge_answer(subject, answer, acceptance), expectations())
-    if finding.tensor is None or answer.gradients is None:  # nothing that could be compared
+    if finding.tensor is None or answer.gradients is None:  # there is nothing to compare
         return Replay(finding, 0, 0, ())
     return _worst(finding, answer.gradients, acceptance, number)
 
@@ -102,22 +102,22 @@ def _worst(finding: Finding, gradients: Gradients, acceptance: Acceptance, numbe
     return Replay(finding, sum(ratio < -1 for ratio, _, _ in ranked), len(ranked), worst)
 
 
-def _entry(name: str, index: tuple[int, ...], compared: Comparison, acceptance: Acceptance) -> Entry:
+def _entry(name: str, index: tuple[int, ...], comparison: Comparison, acceptance: Acceptance) -> Entry:
     exact = acceptance.exact.tensors[name]
     return Entry(
         tensor=name,
         index=index,
-        got=float(compared.got[index]),
+        got=float(comparison.got[index]),
         exact=(float(exact.hi[index]), float(exact.lo[index])),
-        error=float(compared.error[index]),
-        bound=float(compared.bound[index]),
-        ratio=float(compared.ratio[index]),
+        error=float(comparison.error[index]),
+        bound=float(comparison.bound[index]),
+        ratio=float(comparison.ratio[index]),
         place=_place(name, index, acceptance),
     )
 
 
 def _place(name: str, index: tuple[int, ...], acceptance: Acceptance) -> str:
-    """Where an entry comes from, in words."""
+    """Where an entry comes from, as text."""
     if name == "loss":
         worst = int(acceptance.exact.losses.argmax())
         return f"the largest loss is that of sample {worst}, {acceptance.exact.losses[worst]:.6g}"
@@ -129,7 +129,7 @@ def _place(name: str, index: tuple[int, ...], acceptance: Acceptance) -> str:
 
 
 def _kink(unit: int, acceptance: Acceptance) -> str:
-    """On which side of the ReLU's kink a unit is, sample by sample."""
+    """On which side of the kink of the ReLU a unit is, sample by sample."""
     sign, unsure = acceptance.exact.sign[:, unit], acceptance.bound.kinks[:, unit]
     states = {
         "active in": (sign > 0) & ~unsure,
@@ -141,7 +141,7 @@ def _kink(unit: int, acceptance: Acceptance) -> str:
 
 
 def _samples(where: np.ndarray) -> str:
-    """Some samples in words."""
+    """Some samples, as text."""
     numbers = np.flatnonzero(where)
     if len(numbers) == len(where):
         return "every sample"

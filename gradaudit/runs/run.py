@@ -1,4 +1,4 @@
-"""From the items of a plan to their findings, wherever an engine has the work done."""
+"""From the items of a plan to their findings, by an engine."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from gradaudit.cases.training import trajectory
 from gradaudit.engines.base import Engine, Lost, Name, Names, Patience, in_order, skipped
 from gradaudit.reference.acceptance import Acceptance, PrecisionExhausted, accept
 from gradaudit.reference.problem import Problem
-from gradaudit.runs.entrants import Entrant, entrant
+from gradaudit.runs.entrants import Entrant, entrant_of
 from gradaudit.verdicts.expected import Expectation, explain
 from gradaudit.verdicts.judge import Finding, judge_answer
 
-#: How many items a worker is given at a time, at most.
+#: The largest number of items that a worker gets at a time.
 BATCH = 30
 
 
 def findings(items: Sequence[Item], engine: Engine, entries: Sequence[Expectation]) -> Iterator[tuple[int, Finding]]:
-    """Judge the items wherever the engine has it done; the findings are the same.
+    """Judge the items with an engine; the findings do not depend on which.
 
     Parameters
     ----------
     items : sequence of Item
         What is judged.
     engine : Engine
-        Where.
+        Where it is judged.
     entries : sequence of Expectation
-        What is known of the frameworks.
+        The known findings of the frameworks.
 
     Yields
     ------
     tuple of int and Finding
-        The item's number and its finding, as they come.
+        The number of an item and its finding, as soon as it is there.
     """
     batches = _batches(items)
     names = (tuple(name_of(items[i]) for i in batch) for batch in batches)
@@ -45,47 +45,47 @@ def findings(items: Sequence[Item], engine: Engine, entries: Sequence[Expectatio
 
 
 def _batches(items: Sequence[Item]) -> list[list[int]]:
-    """The items' numbers in batches, each of one shape and dtype or one training: what is compiled once serves all.
+    """The numbers of the items in batches. The items of a batch have one shape and dtype, or belong to one training.
 
-    The items of one case stay together, so that its exact values are computed once.
+    So a framework compiles once for a batch. The items of one case stay together: its exact values are computed once.
     """
-    alike: dict[object, list[list[int]]] = {}
+    groups: dict[object, list[list[int]]] = {}
     for case, group in groupby(range(len(items)), key=lambda i: items[i].case):
         for numbers in [[i] for i in group] if case.step is not None else [list(group)]:
             first = items[numbers[0]]
             training = None if case.step is None else (first.framework, first.variant)
-            batches = alike.setdefault((case.shape, case.dtype, training), [[]])
+            batches = groups.setdefault((case.shape, case.dtype, training), [[]])
             if len(batches[-1]) + len(numbers) > BATCH and batches[-1]:
                 batches.append([])
             batches[-1].extend(numbers)
-    return sorted((batch for batches in alike.values() for batch in batches), key=len, reverse=True)
+    return sorted((batch for batches in groups.values() for batch in batches), key=len, reverse=True)
 
 
 def name_of(item: Item) -> Name:
-    """What another process makes the item from."""
+    """The name of an item, from which another process makes it again."""
     return item.case.id, item.framework, item.variant, *item.limits
 
 
 def item_of(name: Name) -> Item:
-    """The item of a name."""
+    """The item with this name."""
     case, framework, variant, *limits = name
     return Item(case_of(case), framework, variant, tuple(limits))
 
 
 def judge_names(names: Names) -> Iterator[tuple[Name, Finding]]:
-    """Judge items that are given by their names."""
+    """Judge items, by their names."""
     return zip(names, judge_items([item_of(name) for name in names]), strict=True)
 
 
 def give_up(name: Name, loss: Lost) -> Finding:
-    """The finding on an item that took its process with it."""
+    """The finding on an item that ended its process."""
     return _without_gradients(item_of(name), loss)
 
 
 def judge_items(items: Sequence[Item]) -> Iterator[Finding]:
     """Judge the items one after the other; the exact values of a case are computed once.
 
-    An entrant that crashes or hangs in a process of its own is given up after some of it.
+    An entrant that crashes or hangs several times in a process of its own is given up.
     """
     patience = Patience()
     for _, group in groupby(items, key=lambda item: item.case):
@@ -95,8 +95,8 @@ def judge_items(items: Sequence[Item]) -> Iterator[Finding]:
             if patience.spent(who):
                 yield _without_gradients(item, skipped())
                 continue
-            whom = entrant(item.framework, item.variant, item.limits)
-            if item.case.dtype not in whom.dtypes:
+            entrant = entrant_of(item.framework, item.variant, item.limits)
+            if item.case.dtype not in entrant.dtypes:
                 message = f"{item.framework} does not compute in {item.case.dtype}"
                 yield Finding(*item.subject, verdict="unsupported", expected=True, message=message)
                 continue
@@ -105,27 +105,27 @@ def judge_items(items: Sequence[Item]) -> Iterator[Finding]:
                     acceptance = accept(problem(item))
             except PrecisionExhausted as error:
                 yield Finding(*item.subject, verdict="undecided", expected=False, message=str(error))
-            except Exception as error:  # a training is the framework's own work
+            except Exception as error:  # a training is done by the framework
                 yield Finding(*item.subject, verdict="error", expected=False, message=in_words(error))
             else:
-                finding = judge_item(item, acceptance, whom)
+                finding = judge_item(item, acceptance, entrant)
                 patience.count(who, finding.verdict)
                 yield finding
 
 
 def problem(item: Item) -> Problem:
-    """The problem that an item is judged on: the case's own, or where the framework's training had led it."""
+    """The problem of an item: that of its case, or the state of the framework's training at that step."""
     case = item.case
     if case.step is None:
         return case.problem()
     return trajectory(item.framework, item.variant, replace(case, step=0), STEPS).problems[case.step]
 
 
-def judge_item(item: Item, acceptance: Acceptance, whom: Entrant | None = None) -> Finding:
-    """Let an entrant, by default the item's, compute the gradients of a case, and judge them."""
+def judge_item(item: Item, acceptance: Acceptance, entrant: Entrant | None = None) -> Finding:
+    """Judge the gradients of a case from an entrant, by default that of the item."""
     edge = item.case.edge
-    whom = whom or entrant(item.framework, item.variant, item.limits)
-    answer = whom.answer(acceptance.problem, edge.layout, edge.labels)
+    entrant = entrant or entrant_of(item.framework, item.variant, item.limits)
+    answer = entrant.answer(acceptance.problem, edge.layout, edge.labels)
     return judge_answer(item.subject, answer, acceptance)
 
 

@@ -1,4 +1,4 @@
-"""A failing problem made as small and plain as it can be while it still fails; kept as .npz, which is data only."""
+"""A failing problem, made as small and simple as possible; saved as .npz, which holds data only."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 import numpy as np
 from numpy.lib import format as npy
 
-from gradaudit.records.files import MIB, opened
-from gradaudit.reference.problem import ARRAYS, PARAMETERS, Problem, ProblemError
+from gradaudit.records.files import MIB, open_file
+from gradaudit.reference.problem import PARAMETERS, Problem, ProblemError
 
-#: The largest file, and the largest array in it, in bytes.
+#: The largest size of a file, and of an array in it, in bytes.
 LARGEST = 32 * MIB
-#: Numbers are tried with so many significant bits.
+#: The numbers of significant bits to which arrays are rounded.
 PLAIN = (1, 3, 8)
 
 
 def shrink(problem: Problem, fails: Callable[[Problem], bool]) -> Problem:
-    """The smallest problem that was found to fail as well: fewer samples, classes, units, features; plainer numbers.
+    """A smaller problem that fails, too: with fewer samples, classes, units and features, and with simpler numbers.
 
     Parameters
     ----------
     problem : Problem
-        One that fails.
+        A problem that fails.
     fails : callable
-        Whether a problem does.
+        Whether a problem fails.
     """
     while True:
         smaller = next((candidate for candidate in _smaller(problem) if fails(candidate)), None)
@@ -45,7 +45,7 @@ def shrink(problem: Problem, fails: Callable[[Problem], bool]) -> Problem:
 
 
 def _smaller(problem: Problem) -> Iterator[Problem]:
-    """The problem without one half of, then without each of, its samples, units, features and unused classes."""
+    """The problem without half of its samples, units, features or classes, then without each one of them."""
     N, D, H, C = problem.shape
     for size, without in ((N, _without_samples), (H, _without_units), (D, _without_features), (C, _without_classes)):
         parts = [*(np.array_split(np.arange(size), 2) if size > 2 else []), *np.arange(size)[:, None]]
@@ -53,7 +53,7 @@ def _smaller(problem: Problem) -> Iterator[Problem]:
             if len(part) < size:
                 try:
                     yield without(problem, part)
-                except ProblemError:  # a class that is some sample's label
+                except ProblemError:  # the class is the label of a sample
                     continue
 
 
@@ -77,7 +77,7 @@ def _without_classes(p: Problem, part: np.ndarray) -> Problem:
 
 
 def _plainer(problem: Problem) -> Iterator[Callable[[Problem], Problem | None]]:
-    """Changes that make numbers plainer: no regularisation, arrays of zeros, arrays of few bits."""
+    """Changes that make the numbers simpler: no regularisation, arrays of zeros, arrays of few bits."""
     if problem.reg:
         yield lambda p: replace(p, reg=0.0)
     for name in ("X", *PARAMETERS):
@@ -88,7 +88,7 @@ def _plainer(problem: Problem) -> Iterator[Callable[[Problem], Problem | None]]:
 
 
 def _rounded(p: Problem, name: str, bits: int) -> Problem | None:
-    """The problem with an array of so few significant bits; None where it has no more."""
+    """The problem with an array rounded to `bits` significant bits; None if that changes nothing or overflows."""
     array = getattr(p, name)
     significand, exponent = np.frexp(array)
     plain = np.ldexp(np.round(significand * 2.0**bits), exponent - bits).astype(array.dtype)
@@ -103,7 +103,7 @@ def save(file: Path, problem: Problem) -> None:
 
 
 def load(file: Path) -> Problem:
-    """The problem of an .npz file, which is data only: nothing in it is executed, and its sizes are checked first.
+    """The problem of an .npz file. Nothing in the file is executed, and its sizes are checked first.
 
     Raises
     ------
@@ -111,28 +111,28 @@ def load(file: Path) -> Problem:
         If it cannot be read, is larger than the limits, or holds no problem.
     """
     try:
-        with opened(file, LARGEST) as stream, ZipFile(stream) as archive:
+        with open_file(file, LARGEST) as stream, ZipFile(stream) as archive:
             arrays = {name: _array(archive, f"{name}.npy") for name in (*ARRAYS, "reg")}
             reg = float(arrays.pop("reg").reshape(()))
     except (OSError, ValueError, LookupError, TypeError, EOFError, ArithmeticError, NotImplementedError) as error:
-        raise _none(file, error) from error
+        raise _refusal(file, error) from error
     except (RuntimeError, MemoryError, SyntaxError, TokenError, BadZipFile, zlib.error) as error:
-        raise _none(file, error) from error
+        raise _refusal(file, error) from error
     return Problem(**arrays, reg=reg)
 
 
-def _none(file: Path, error: BaseException) -> ProblemError:
-    said = " ".join(str(error).split())[:200]
-    return ProblemError(f"{file} holds no problem ({said}); expected X, y, W1, b1, W2, b2 and reg as .npz")
+def _refusal(file: Path, error: BaseException) -> ProblemError:
+    reason = " ".join(str(error).split())[:200]
+    return ProblemError(f"{file} holds no problem ({reason}); expected X, y, W1, b1, W2, b2 and reg as .npz")
 
 
 def _array(archive: ZipFile, name: str) -> np.ndarray:
-    """An array of the archive, once its declared sizes are known to be possible.
+    """An array of the archive; its declared size is checked before it is read.
 
     Raises
     ------
     ValueError
-        If it is there twice, encrypted, compressed in an unusual way, too large, or no plain array of numbers.
+        If it is there twice, encrypted, compressed in an unusual way, too large, or not a plain array of numbers.
     """
     members = [member for member in archive.infolist() if member.filename == name]
     if len(members) != 1:
@@ -141,16 +141,16 @@ def _array(archive: ZipFile, name: str) -> np.ndarray:
     if member.flag_bits & 1 or member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         raise ValueError(f"{name} is encrypted, or compressed in an unusual way")
     if member.file_size > LARGEST:
-        raise ValueError(f"{name} has {member.file_size} bytes, more than the {LARGEST} that are read")
+        raise ValueError(f"{name} has {member.file_size} bytes; at most {LARGEST} are read")
     with archive.open(member) as stream:
         version = npy.read_magic(stream)
         if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"{name} is of another version of .npy")
+            raise ValueError(f"{name} has an unknown version of .npy")
         header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, dtype = header(stream)
         content = stream.read(LARGEST)
     if dtype.hasobject or dtype.kind not in "iuf":
         raise ValueError(f"{name} has dtype {str(dtype)[:50]}")
     if len(shape) > 2 or math.prod(shape) * dtype.itemsize != len(content):
-        raise ValueError(f"{name} has another size than it says")
+        raise ValueError(f"{name} does not have the size that its header says")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")

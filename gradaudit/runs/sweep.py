@@ -1,7 +1,7 @@
-"""A sweep: random problems by the thousand, each made again from its id; the record grows as they are judged.
+"""A sweep: thousands of random problems, each made from its id; the record grows while they are judged.
 
-What is not `pass` is kept whole; of the rest there are counts, worst ratios and quantiles, in bounded memory. A sweep
-that was interrupted, by whatever, goes on where its record ends.
+Findings other than `pass` are recorded one by one; the passes only as counts, largest ratios and quantiles, in bounded
+memory. A sweep that was interrupted continues where its record ends.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from gradaudit.records import record
 from gradaudit.records.progress import Progress
 from gradaudit.reference.acceptance import accept
 from gradaudit.reference.problem import Problem
-from gradaudit.runs.entrants import Entrant, entrant
+from gradaudit.runs.entrants import Entrant, entrant_of
 from gradaudit.runs.run import give_up, item_of, judge_names
 from gradaudit.runs.shrink import save, shrink
 from gradaudit.verdicts.expected import expectations, explain
 from gradaudit.verdicts.judge import VERDICTS, Finding, judge_answer
 
-#: At most so many failing problems are shrunk.
+#: The largest number of failing problems that are shrunk.
 SHRUNK = 5
 
 
 def judge_rest(progress: Progress, engine: Engine, limits: tuple[str, ...] = ()) -> Iterator[int]:
-    """Judge what is left of a sweep, and write it down; end early where everybody is given up.
+    """Judge and record the rest of a sweep; end early if every entrant is given up.
 
     Parameters
     ----------
     progress : Progress
-        The record, which grows.
+        The record.
     engine : Engine
         Where the work is done.
     limits : tuple of str
-        A candidate's limits of time and memory.
+        The limits of time and memory of a candidate.
 
     Yields
     ------
@@ -57,7 +57,7 @@ def judge_rest(progress: Progress, engine: Engine, limits: tuple[str, ...] = ())
 
 
 def result(progress: Progress, began: float) -> dict[str, Any]:
-    """What goes into run.json, versions and machine aside."""
+    """The content of run.json, without the versions."""
     counts, sweep = progress.tally.counts(), progress.sweep
     partial = progress.done < len(range(0, sweep.count, BATCH))
     bad = [v for v in VERDICTS if v not in ("pass", "unsupported", *(() if sweep.strict else ("undecided",)))]
@@ -80,7 +80,7 @@ def result(progress: Progress, began: float) -> dict[str, Any]:
 def shrink_failing(
     out: Path, findings: Sequence[Finding], who: Sequence[tuple[str, str]], limits: tuple[str, ...], engine: Engine
 ) -> None:
-    """Shrink the first failing problems, where those who fail are, and save each as .npz for `replay`."""
+    """Shrink the first failing problems, where the engine runs, and save each as .npz for `replay`."""
     targets = {(framework, variant.rpartition(":")[2]): variant for framework, variant in who}
     for finding in [f for f in findings if f.verdict == "wrong" and not f.expected][:SHRUNK]:
         variant = targets[finding.framework, finding.variant]
@@ -92,13 +92,13 @@ def shrink_failing(
 
 
 def _small(names: Names) -> Iterator[tuple[Name, Problem | None]]:
-    """The smallest problems on which entrants fail as they do on cases; None where they do not fail again."""
+    """Smaller problems on which entrants fail as on their cases; None where they do not fail again."""
     for name in names:
         item = item_of(name)
-        whom = entrant(item.framework, item.variant, item.limits)
+        entrant = entrant_of(item.framework, item.variant, item.limits)
 
-        def fails(problem: Problem, item: Item = item, whom: Entrant = whom) -> bool:
-            return judge_answer(item.subject, whom.answer(problem), accept(problem)).verdict == "wrong"
+        def fails(problem: Problem, item: Item = item, entrant: Entrant = entrant) -> bool:
+            return judge_answer(item.subject, entrant.answer(problem), accept(problem)).verdict == "wrong"
 
         problem = item.case.problem()
         yield name, shrink(problem, fails) if fails(problem) else None

@@ -1,4 +1,4 @@
-"""The tables that belong to a run beside its findings: of the whole plan, whatever the shard."""
+"""The tables of a run; they are of the complete plan, not of a shard."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tables(items: Sequence[Item], variants: Sequence[tuple[str, str]] = ()) -> d
     items : sequence of Item
         The plan.
     variants : sequence of (framework, variant)
-        The variants to be compared at kinks, at saturation, in speed and so on.
+        The variants to compare: at kinks, at saturation, in speed and so on.
     """
     of_run = {}
     quick = {case.id for case in cases("quick", seed=items[0].case.seed)}
@@ -43,7 +43,7 @@ def tables(items: Sequence[Item], variants: Sequence[tuple[str, str]] = ()) -> d
 
 
 def tables_by(engine: Engine, settings: Settings, compare: bool) -> dict[str, Any]:
-    """The tables of a run, made where the frameworks are; if they cannot be made, a table that says why."""
+    """The tables of a run, made where the engine runs; if they cannot be made, a table that says why."""
     name = (json.dumps(asdict(settings)), "compare" if compare else "")
     ((_, results),) = in_order(engine, _work, [(name,)], _missing)
     (of_run,) = results
@@ -63,7 +63,7 @@ def _missing(_: Name, loss: Lost) -> dict[str, Any]:
 
 
 def stale_of(settings: Settings, findings: Sequence[Finding]) -> list[Stale]:
-    """What was expected of a run and no longer shows; nothing where words choose among the cases."""
+    """The expected findings that did not occur in a run; none if only some of the cases were selected by words."""
     return (
         []
         if settings.words
@@ -72,11 +72,11 @@ def stale_of(settings: Settings, findings: Sequence[Finding]) -> list[Stale]:
 
 
 def stale_table(missing: Sequence[Stale]) -> dict[str, Any]:
-    """What was expected and no longer shows, as a table of run.json, if there is any."""
+    """The expected findings that did not occur, as a table of run.json; no table if there are none."""
     if not missing:
         return {}
     rows = [[entry.framework, variant, family, entry.reason] for entry, variant, family in missing]
-    note = "take these entries out of the file of expectations, or find out why the findings went"
-    title = "expected findings that no longer show"
+    note = "take these entries out of the file of expectations, or find out why the findings are gone"
+    title = "expected findings that did not occur"
     columns = ["framework", "variant", "family", "reason"]
     return {"stale": {"title": title, "columns": columns, "note": note, "text": True, "rows": rows}}

@@ -120,7 +120,7 @@ def test_runs_that_were_asked_for_other_cases_cannot_be_merged(
     command = ["run", "--cases", "quick", "-k", "one_sample", "--frameworks", "jax", "--out", str(other)]
     assert command_line.main(command) == 0
     assert command_line.main(["merge", str(before), str(other), "--out", str(tmp_path / "out")]) == 2
-    assert "its words is not the same" in capsys.readouterr().err
+    assert "they differ in words" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("maker", MAKERS)

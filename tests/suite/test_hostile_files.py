@@ -142,7 +142,7 @@ RECORDS: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "invalid UTF-8": ("run.json", lambda t: t + b"\xff", "can't decode"),
     "NULs": ("findings.jsonl", lambda t: t[:-100] + bytes(100), "is damaged"),
     "invented counts": ("run.json", lambda t: t.replace(b'"pass": ', b'"pass": 9', 1), "its counts are not those"),
-    "8 MiB of it": ("run.json", lambda t: t + b" " * (1 << 23), "more than the 8388608 that are read"),
+    "8 MiB of it": ("run.json", lambda t: t + b" " * (1 << 23), "at most 8388608 are read"),
     "a line of 2 MB": ("findings.jsonl", lambda t: b" " * 2_000_000 + t, "more than 1048576 bytes"),
 }
 
@@ -161,17 +161,17 @@ def test_a_damaged_record_is_refused_in_one_line(
 
 
 SETTINGS: dict[str, tuple[str, Any, str]] = {
-    "a framework that was not asked for": ("who", [["torch", "autograd"]], "its settings do not ask for it"),
-    "a variant that was not asked for": ("who", [["numpy", "jit"]], "its settings do not ask for it"),
-    "a dtype that was not asked for": ("dtypes", ["float32"], "its settings do not ask for it"),
-    "nobody": ("who", [], "ask for nothing"),
+    "a framework that was not asked for": ("who", [["torch", "autograd"]], "which its settings do not select"),
+    "a variant that was not asked for": ("who", [["numpy", "jit"]], "which its settings do not select"),
+    "a dtype that was not asked for": ("dtypes", ["float32"], "which its settings do not select"),
+    "nobody": ("who", [], "select nothing"),
     "who is no pair": ("who", [["numpy"]], "$.who[0]"),
     "a name that is a number": ("who", [["numpy", 1]], "$.who[0][1]"),
-    "no dtype": ("dtypes", [], "ask for nothing"),
-    "an unknown dtype": ("dtypes", ["float64", "float32", "float8"], "ask for nothing"),
-    "an unknown selection": ("cases", "all", "a selection of cases other than quick, standard, full"),
-    "another unknown selection": ("others", "all", "a selection of cases other than quick, standard, full"),
-    "no selection": ("cases", "", "a selection of cases other than quick, standard, full"),
+    "no dtype": ("dtypes", [], "select nothing"),
+    "an unknown dtype": ("dtypes", ["float64", "float32", "float8"], "select nothing"),
+    "an unknown selection": ("cases", "all", "unknown selection of cases; expected quick, standard, full"),
+    "another unknown selection": ("noncanonical", "all", "unknown selection of cases; expected quick, standard, full"),
+    "no selection": ("cases", "", "unknown selection of cases; expected quick, standard, full"),
     "a list of words": ("words", ["random"], "$.words"),
     "a seed below 0": ("seed", -1, "$.seed"),
     "a seed that is too large": ("seed", 10**19, "$.seed"),
@@ -222,11 +222,11 @@ def test_settings_of_any_kind_are_merged_or_refused(
 PROGRESSES: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "a count that is a text": (("done",), "1", "$.done"),
     "a negative one": (("size",), -1, "$.size"),
-    "a fraction": (("lost",), 0.5, "$.lost"),
-    "done beyond the end": (("done",), 4, "4 batches are done of 3"),
+    "a fraction": (("losses",), 0.5, "$.losses"),
+    "done beyond the end": (("done",), 4, "4 of 3 batches are done"),
     "another catalogue": (("sweep", "catalogue"), "0" * 64, "another catalogue"),
-    "another gradaudit": (("made_by", "gradaudit"), "0.0", "it was begun with gradaudit 0.0"),
-    "invented counts": (("tally", "families"), {"random": {"pass": 10**6}}, "more is counted than was asked for"),
+    "another gradaudit": (("made_by", "gradaudit"), "0.0", "it was started with gradaudit 0.0"),
+    "invented counts": (("tally", "families"), {"random": {"pass": 10**6}}, "more findings than the sweep can have"),
     "wrong ones that are not kept": (("tally", "families"), {"random": {"wrong": 1}}, "are not those of sweep.jsonl"),
     "an unknown key": (("more",), 1, "unknown field"),
 }
@@ -337,7 +337,7 @@ def test_a_pipe_in_place_of_a_file_is_refused_at_once(
     commands = {"p.npz": ["replay", str(folder / name), "--framework", "numpy"]}
     commands |= {key: ["sweep", "--resume", str(folder)] for key in ("progress.json", "sweep.jsonl")}
     assert command_line.main(commands.get(name, ["compare", str(folder), str(folder)])) == 2
-    assert "is no regular file" in capsys.readouterr().err
+    assert "is not a regular file" in capsys.readouterr().err
 
 
 LARGE: dict[str, Callable[[Path, Path], list[str]]] = {

@@ -106,13 +106,13 @@ def test_merge_refuses_what_is_not_the_whole_run(
 
 def test_merge_refuses_a_missing_shard(shards: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.main(["merge", str(shards[0]), "--out", str(tmp_path)]) == 2
-    assert "there are the shards 1/2: expected every I of I/N" in capsys.readouterr().err
+    assert "the shards are 1/2; expected every I of I/N" in capsys.readouterr().err
 
 
 def test_merge_refuses_another_run(shards: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = record(tmp_path / "other", "--shard", "2/2", "--seed", "1")
     assert command_line.main(["merge", str(shards[0]), str(other), "--out", str(tmp_path / "out")]) == 2
-    assert "is of another run" in capsys.readouterr().err
+    assert "are different runs" in capsys.readouterr().err
 
 
 def test_merge_refuses_a_folder_without_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,7 @@ def test_two_shards_are_the_whole(whole: Path, tmp_path: Path) -> None:
 
 def test_sweeps_are_not_merged(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.main(["merge", str(whole), "--out", str(tmp_path)]) == 2
-    assert "is a sweep's, which keeps no passes to merge" in capsys.readouterr().err
+    assert "is the record of a sweep, which has no passes to merge" in capsys.readouterr().err
 
 
 def interrupted(out: Path, batches: int) -> Path:
