@@ -5,7 +5,6 @@ The project itself is hidden from that process, so it is given a folder with a c
 
 from __future__ import annotations
 
-import shutil
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +13,8 @@ from tests.places import IMPLEMENTATIONS, ROOT
 
 #: The files of tests/implementations that import the mistakes.
 OF_MISTAKES = ("mistaken.py",)
+#: What the copy of the room gradaudit/mistakes is called: gradaudit itself is there, without that room.
+COPY = "copied_mistakes"
 _folders: list[TemporaryDirectory[str]] = []
 
 
@@ -23,11 +24,14 @@ def with_mistakes() -> Path:
     _folders.append(TemporaryDirectory())
     folder = Path(_folders[0].name)
     folder.chmod(0o755)
-    for name in OF_MISTAKES:
-        shutil.copyfile(IMPLEMENTATIONS / name, folder / name)
-    others = shutil.ignore_patterns("matrix.py", "__pycache__")
-    shutil.copytree(ROOT / "audit" / "mistakes", folder / "audit" / "mistakes", ignore=others)
-    (folder / "audit" / "__init__.py").touch()
+    sources = [IMPLEMENTATIONS / name for name in OF_MISTAKES]
+    sources += [
+        ROOT / "gradaudit" / "mistakes" / name for name in ("__init__.py", "network.py", "formulas.py", "hidden.py")
+    ]
+    (folder / COPY).mkdir()
+    for source in sources:
+        place = folder / COPY if source.parent.name == "mistakes" else folder
+        (place / source.name).write_text(source.read_text().replace("gradaudit.mistakes", COPY))
     return folder
 
 

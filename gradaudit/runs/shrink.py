@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from gradaudit.records.files import MIB, open_file
-from gradaudit.reference.problem import PARAMETERS, Problem, ProblemError
+from gradaudit.reference.problem import ARRAYS, PARAMETERS, Problem, ProblemError
 
 #: The largest size of a file, and of an array in it, in bytes.
 LARGEST = 32 * MIB

@@ -102,9 +102,9 @@ def point(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """An entry point of another package, which offers `absent`."""
     points = (EntryPoint("absent", f"{__name__}:absent", adapters.GROUP),)
     monkeypatch.setattr(adapters, "entry_points", lambda **_: points)
-    adapters._of_others.cache_clear()
+    adapters._plugins.cache_clear()
     yield monkeypatch
-    adapters._of_others.cache_clear()
+    adapters._plugins.cache_clear()
 
 
 @pytest.mark.usefixtures("point")
@@ -117,6 +117,6 @@ def test_an_adapter_of_another_package_is_there_by_its_entry_point() -> None:
 def test_two_adapters_of_one_name_are_refused(point: pytest.MonkeyPatch) -> None:
     points = (EntryPoint("torch", "mine:torch", adapters.GROUP),)
     point.setattr(adapters, "entry_points", lambda **_: points)
-    adapters._of_others.cache_clear()
+    adapters._plugins.cache_clear()
     with pytest.raises(FrameworkError, match="mine:torch offers an adapter 'torch', which is there"):
         installed()

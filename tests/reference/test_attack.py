@@ -16,7 +16,7 @@ from gradaudit.reference.acceptance import Acceptance, accept
 from gradaudit.reference.problem import PARAMETERS, TENSORS, Problem
 from gradaudit.reference.rounding import bound
 from gradaudit.rounding.softmax import Offset
-from gradaudit.verdicts.judge import OFFSET_MESSAGE, NO_DIGIT, Subject, compare, describe, judge
+from gradaudit.verdicts.judge import NO_DIGIT, OFFSET_MESSAGE, Subject, compare, describe, judge
 from tests.answers import FRAMEWORKS, canonical
 from tests.few_bits import ARITHMETICS, SOFTMAXES, Program, random_network, random_program
 from tests.problems import random_problem

@@ -50,7 +50,7 @@ def test_a_run_writes_its_record_and_a_table(tmp_path: Path, capsys: pytest.Capt
     assert sum(sum(c.values()) for c in run["counts"]["families"].values()) == len(found)
     assert run["versions"]["numpy"] == np.__version__
     assert set(run) == record.KEYS
-    assert [list(line) for line in found] == [[field.name for field in fields(Finding)]] * len(found)
+    assert [list(line) for line in found] == [["id", *(field.name for field in fields(Finding))]] * len(found)
     printed = capsys.readouterr().out
     assert "numpy reference" in printed
     assert "undecidable kinks" in printed
@@ -126,7 +126,7 @@ UNUSABLE = {
         ["run", "--frameworks", "numpy", "--variants", "jit"],
         "no framework has the variant jit; expected one of numpy: reference",
     ),
-    "dtype": (["run", "--dtypes", "float16"], "'float16' is no dtype of a case; expected of float64, float32"),
+    "dtype": (["run", "--dtypes", "float16"], "'float16' is no dtype of a case; expected one of float64, float32"),
     "seed": (["run", "--seed", "-1"], "'-1' is no seed; expected a whole number >= 0"),
     "selection": (["run", "--cases", "all"], "invalid choice: 'all'"),
     "command": (["judge"], "invalid choice: 'judge'"),

@@ -31,7 +31,7 @@ if __name__ == "__main__":
 """
 #: NumPy's adapter, to which something happens on the two cases of one sample.
 FRAMEWORK = """
-from adapters import numpy_reference
+from gradaudit.adapters import numpy_reference
 
 gradients = numpy_reference.gradients
 
@@ -44,32 +44,32 @@ numpy_reference.gradients = amiss
 """
 #: Ctrl-C as soon as so many verdicts are there.
 VERDICTS = """
-from gradaudit.records.under_way import Judged
+from gradaudit.records.under_way import UnderWay
 
-add = Judged.add
+add = UnderWay.add
 
 def interrupted(self, number, finding):
     add(self, number, finding)
     if len(self.of_item) == {verdicts}:
         signal.raise_signal(signal.SIGINT)
 
-Judged.add = interrupted
+UnderWay.add = interrupted
 """
 #: Ctrl-C while a worker makes the tables, which never ends by itself.
 TABLES = """
-from audit import run
+from gradaudit.runs import tables as room
 
 def tables(*_):
     os.kill(os.getppid(), signal.SIGINT)
     time.sleep(10_000)
 
-run.tables = tables
+room.tables = tables
 """
 #: Ctrl-C while a candidate's verdicts are explained.
 DIAGNOSIS = """
-from audit import implementation
+from gradaudit.candidate import audit
 
-implementation.diagnose = lambda *_: signal.raise_signal(signal.SIGINT)
+audit.diagnose = lambda *_: signal.raise_signal(signal.SIGINT)
 """
 #: Ctrl-C as a module is imported.
 IMPORT = """
@@ -141,5 +141,5 @@ def test_ctrl_c_after_the_last_verdict_keeps_all_of_them(tmp_path: Path, amiss: 
 @pytest.mark.parametrize("module", ["gradaudit.engines.threads", "numpy", "flint", "gradaudit.commands", "rich.table"])
 def test_ctrl_c_during_the_imports_is_said_in_one_line(tmp_path: Path, module: str) -> None:
     ended = audit(tmp_path, IMPORT.format(module=module), *RUN)
-    assert (ended.returncode, ended.stderr) == (130, "audit: interrupted; no record was written\n")
+    assert (ended.returncode, ended.stderr) == (130, "gradaudit: interrupted; no record was written\n")
     assert not (tmp_path / "out").exists()

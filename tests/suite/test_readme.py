@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 import subprocess
@@ -24,8 +25,8 @@ SELECTING = ("run", "candidate", "cases")
 #: What has no end of its own, or is tried by another test in full.
 NEEDS_MORE = {
     "replay CASE-ID --framework F": "replay 5x4x10x3-reg_0.1-random-float64-s0 --framework numpy",
-    "replay FILE.npz --framework NAME": None,  # FILE.npz is made where a sweep fails: tests/test_sweep.py
-    "sweep --resume audit-sweep": None,  # of a sweep that was interrupted: tests/test_sweep.py
+    "replay FILE.npz --framework NAME": None,  # FILE.npz is made where a sweep fails: tests/suite/test_sweep.py
+    "sweep --resume audit-sweep": None,  # of a sweep that was interrupted: tests/suite/test_sweep.py
 }
 
 
@@ -115,7 +116,8 @@ def test_every_command_of_the_readme_runs(
         pytest.skip("tried in full by another test")
     monkeypatch.chdir(folder)
     for module in ("run", "listings", "sweep"):
-        monkeypatch.setattr(f"gradaudit.commands.{module}.installed", lambda: ["numpy", "torch"])
+        room = importlib.import_module(f"gradaudit.commands.{module}")
+        monkeypatch.setattr(room, "installed", lambda: ["numpy", "torch"])
     expected = next((status for start, status in STATUS.items() if words.startswith(start)), 0)
     try:
         status = command_line.main(smaller(shlex.split(instead)))

@@ -75,7 +75,9 @@ def copied(shard: Path, to: Path, change: Any) -> Path:
 
 
 def altered(line: str, **changes: Any) -> str:
-    return json.dumps(json.loads(line) | changes)
+    """A line of findings.jsonl with other values, and the id that they make."""
+    finding = json.loads(line) | changes
+    return json.dumps(finding | {"id": "{framework}.{variant}-{case}".format(**finding)})
 
 
 SPOILED = {
@@ -87,7 +89,7 @@ SPOILED = {
     ),
     "a framework is foreign": (
         lambda lines: [*lines, altered(lines[0], framework="caffe")],
-        "was found, and its settings do not ask for it",
+        "which its settings do not select",
     ),
     "a line is cut": (lambda lines: [*lines[:-1], lines[-1][:40]], "is damaged; run that shard again"),
     "a key is missing": (lambda lines: ['{"case": "c"}', *lines[1:]], "line 1 is damaged"),
@@ -144,7 +146,9 @@ def test_pytest_divides_the_tests_as_the_command_line_divides_the_cases() -> Non
     collected = []
     for shard in ("1/2", "2/2", "1/1"):
         command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "--shard", shard]
-        done = subprocess.run([*command, "tests/test_frameworks.py"], cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, "tests/frameworks/test_frameworks.py"], cwd=ROOT, capture_output=True, text=True
+        )
         collected.append({line for line in done.stdout.splitlines() if "::" in line})
     one, two, both = collected
     assert one | two == both
@@ -162,7 +166,7 @@ def test_a_shard_without_a_test_is_a_success() -> None:
         "-q",
         "-p",
         "no:cacheprovider",
-        "tests/test_shards.py::test_every_case_belongs_to_one_shard",
+        "tests/suite/test_shards.py::test_every_case_belongs_to_one_shard",
     ]
     statuses = [
         subprocess.run([*command, "--shard", f"{i}/2"], cwd=ROOT, capture_output=True).returncode for i in (1, 2)
