@@ -26,6 +26,7 @@ from gradaudit.reference.problem import ProblemError
 from gradaudit.runs.shrink import load, save
 from gradaudit.runs.sweep import judge_rest
 from tests.places import ROOT
+from tests.suite.test_hostile_problems import ARCHIVES
 
 HOSTILE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 JSON = st.recursive(
