@@ -52,6 +52,48 @@ greater_equal: Operation = _comparison("greater_equal", {1: 1, 0: 1, -1: 0})
 equal: Operation = _comparison("equal", {1: 0, 0: 1, -1: 0})
 
 
+def _not(mask: Signs) -> Signs:
+    return np.where(mask == UNKNOWN, UNKNOWN, 1 - mask).astype(np.int8)
+
+
+def _and(mask: Signs, other: Signs) -> Signs:
+    both = np.where((mask == 1) & (other == 1), 1, UNKNOWN)
+    return np.where((mask == 0) | (other == 0), 0, both).astype(np.int8)
+
+
+def _certainly_false(mask: Operand) -> Any:
+    return (mask.value == 0) & ~mask.bound
+
+
+opposite: Operation = define(
+    Operation(
+        "opposite",
+        shape=same,
+        value=lambda A, mask: _not(mask),  # noqa: ARG005
+        derivative=no_derivative,
+        rounding=lambda fp, value, mask: mask.bound,  # noqa: ARG005
+        mask=True,
+    )
+)
+both: Operation = define(
+    Operation(
+        "both",
+        shape=same,
+        value=lambda A, mask, other: _and(mask, other),  # noqa: ARG005
+        derivative=no_derivative,
+        rounding=lambda fp, value, mask, other: (  # noqa: ARG005
+            (mask.bound | other.bound) & ~_certainly_false(mask) & ~_certainly_false(other)
+        ),
+        mask=True,
+    )
+)
+
+
+def either(mask: Node, other: Node) -> Node:
+    """Where one mask holds or the other."""
+    return opposite(both(opposite(mask), opposite(other)))
+
+
 def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """Where the mask is not certain, either branch is right, and what lies between them."""
     with np.errstate(all="ignore"):
@@ -135,12 +177,18 @@ def absolute(x: Node) -> Node:
 # --- the largest along an axis ----------------------------------------------------------------------------------------
 
 
+def _part(A: Any, x: Any, axis: int, start: int, stop: int) -> Any:
+    return A.restructure(lambda y: y[(slice(None),) * axis + (slice(start, stop),)], x)
+
+
 def _largest_value(A: Any, x: Any, axis: int) -> Any:
-    parts = [A.restructure(lambda y, i=i: np.take(y, i, axis=axis), x) for i in range(A.shape(x)[axis])]
-    result = parts[0]
-    for part in parts[1:]:
-        result = _maximum_value(A, result, part)
-    return result
+    """By halves."""
+    while (count := A.shape(x)[axis]) > 1:
+        half = count // 2
+        both = _maximum_value(A, _part(A, x, axis, 0, half), _part(A, x, axis, half, 2 * half))
+        rest = _part(A, x, axis, 2 * half, count)
+        x = both if count == 2 * half else A.restructure(lambda y, z: np.concatenate((y, z), axis), both, rest)
+    return A.restructure(lambda y: y.reshape(y.shape[:axis] + y.shape[axis + 1 :]), x)
 
 
 def _largest_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
@@ -173,18 +221,28 @@ def _picked(node: Node, g: Node) -> Node:
     return at_largest(x, broadcast(reshape(g, to=kept), to=x.shape), axis=axis)
 
 
+def _running(A: Any, x: Any, axis: int) -> Any:
+    """The largest of each entry and those before it, by doubling: no entry is compared with itself."""
+    count, step = A.shape(x)[axis], 1
+    while step < count:
+        later = _maximum_value(A, _part(A, x, axis, step, count), _part(A, x, axis, 0, count - step))
+        x = A.restructure(lambda y, z: np.concatenate((y, z), axis), _part(A, x, axis, 0, step), later)
+        step *= 2
+    return x
+
+
 def _at_largest_value(A: Any, x: Any, g: Any, axis: int) -> Any:
-    """G at the first of the largest entries, else 0."""
+    """G at the first of the largest entries, else 0: it is above all before it, and not below any after it."""
     count = A.shape(x)[axis]
-    columns = [A.restructure(lambda y, i=i: np.take(y, i, axis=axis), x) for i in range(count)]
-    masks: list[Any] = [np.ones(A.shape(columns[0]), dtype=np.int8) for _ in range(count)]
-    for i in range(count):
-        for j in range(count):
-            if i != j:
-                truth = {1: 1, 0: int(i < j), -1: 0}
-                beats = _mask(A.sign(A.subtract(columns[i], columns[j])), truth)
-                masks[i] = np.where((masks[i] == 0) | (beats == 0), 0, np.maximum(masks[i], beats)).astype(np.int8)
-    mask = np.stack(masks, axis=axis)
+    mask = np.ones(A.shape(x), dtype=np.int8)
+    if count > 1:
+        before = _part(A, _running(A, x, axis), axis, 0, count - 1)
+        back = _running(A, A.restructure(lambda y: np.flip(y, axis), x), axis)
+        after = _part(A, A.restructure(lambda y: np.flip(y, axis), back), axis, 1, count)
+        above = _mask(A.sign(A.subtract(_part(A, x, axis, 1, count), before)), {1: 1, 0: 0, -1: 0})
+        level = _mask(A.sign(A.subtract(_part(A, x, axis, 0, count - 1), after)), {1: 1, 0: 1, -1: 0})
+        one = np.ones_like(np.take(mask, [0], axis=axis))
+        mask = _and(np.concatenate((one, above), axis), np.concatenate((level, one), axis))
     return A.select(mask, g, A.constant(np.zeros(A.shape(g))))
 
 
