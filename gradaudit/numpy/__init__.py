@@ -5,10 +5,11 @@ constants. What would need a number (a branch, ``float(x)``) is refused, never g
 """
 
 from gradaudit.numpy import arrangements, products, reductions, ufuncs
-from gradaudit.numpy.array import FUNCTIONS, REDUCTIONS, UFUNCS, Recorded, recorded
+from gradaudit.numpy.array import FUNCTIONS, TABLES, Recorded, recorded
 
-UFUNCS.update(ufuncs.UFUNCS)
-REDUCTIONS.update(reductions.UFUNCS)
+TABLES["__call__"].update(ufuncs.UFUNCS)
+TABLES["reduce"].update(reductions.REDUCED)
+TABLES["accumulate"].update(reductions.ACCUMULATED)
 FUNCTIONS.update({**arrangements.FUNCTIONS, **products.FUNCTIONS, **reductions.FUNCTIONS, **ufuncs.FUNCTIONS})
 
 __all__ = ["Recorded", "recorded"]

@@ -21,9 +21,8 @@ from gradaudit.operations.choices import where
 from gradaudit.operations.entrywise import add, negative
 from gradaudit.operations.shapes import Indices, as_shape, constant, reshape, scatter
 
-#: What is followed: ufuncs, their reductions, and functions, each with what records it; other modules fill them.
-UFUNCS: dict[Any, Callable[..., Any]] = {}
-REDUCTIONS: dict[Any, Callable[..., Any]] = {}
+#: What is followed, each with what records it: the methods of ufuncs, and functions; other modules fill them.
+TABLES: dict[str, dict[Any, Callable[..., Any]]] = {"__call__": {}, "reduce": {}, "accumulate": {}}
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 _SAME = ("sum", "mean", "var", "std", "max", "min", "prod", "cumsum", "dot", "clip", "squeeze", "ravel", "swapaxes",
          "take", "repeat", "diagonal", "trace")  # fmt: skip
@@ -163,10 +162,8 @@ class Recorded(NDArrayOperatorsMixin):
         name = f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else "")
         if method == "at" and ufunc in (np.add, np.subtract):
             return _added_at(ufunc, *inputs)
-        table = {"__call__": UFUNCS, "reduce": REDUCTIONS}.get(method, {})
+        table = TABLES.get(method, {})
         function = table.get(ufunc) or table.get(ufunc.__name__)
-        if method == "accumulate" and ufunc is np.add:
-            function = FUNCTIONS[np.cumsum]
         if function is None:
             raise refused(name)
         result = _called(name, function, inputs, options)

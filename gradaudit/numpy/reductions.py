@@ -104,12 +104,13 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return np.sum(np.diagonal(x, offset, axis1, axis2), axis=-1)
 
 
-#: What ufunc.reduce does.
-UFUNCS: dict[Any, Callable[..., Recorded]] = {
+#: What ufunc.reduce and ufunc.accumulate do: along the first axis if none is given.
+REDUCED: dict[Any, Callable[..., Recorded]] = {
     np.add: lambda x, axis=0, **options: sum_(x, axis, **options),
     np.maximum: lambda x, axis=0, **options: maximum(x, axis, **options),
     np.minimum: lambda x, axis=0, **options: minimum(x, axis, **options),
 }
+ACCUMULATED: dict[Any, Callable[..., Recorded]] = {np.add: lambda x, axis=0, **options: cumsum(x, axis, **options)}
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: sum_,
     np.max: maximum,

@@ -49,6 +49,8 @@ def _letters(subscripts: str, axes: Sequence[int]) -> tuple[list[str], str]:
     if not arrow:
         single = sorted(c for c in set(parts) - {",", "."} if parts.count(c) == 1)
         return full, leading + "".join(single)
+    if hidden and "..." not in output:
+        raise ValueError(f"einsum({subscripts!r}): expected an ellipsis in the result as well")
     return full, output.replace("...", leading)
 
 

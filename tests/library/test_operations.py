@@ -82,11 +82,12 @@ TABLE: dict[str, tuple[Maker, Callable[[np.random.Generator], list[Any]], Callab
     ),
     "equal": (lambda x, y: choices.where(choices.equal(x, y), y, x), two, lambda x, y: np.where(x == y, y, x)),
     "opposite": (
-        lambda x, y: choices.where(choices.opposite(choices.greater(x, y)), y, x), two, lambda x, y: np.where(x > y, x, y)
+        lambda x, y: choices.where(choices.opposite(choices.greater(x, y)), y, x), two,
+        lambda x, y: np.where(x > y, x, y),
     ),
     "both": (
-        lambda x, y: choices.where(choices.both(choices.greater(x, y), choices.greater(y, constant(np.zeros((2, 4))))), x, y),
-        two, lambda x, y: np.where((x > y) & (y > 0), x, y),
+        lambda x, y: choices.where(choices.both(choices.greater(x, y), choices.equal(y, y)), x, y), two,
+        lambda x, y: np.where((x > y) & (y == y), x, y),
     ),
     "largest": (lambda x: choices.largest(x, axis=1), one, lambda x: x.max(axis=1)),
     "at_largest": (
