@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.enclosure import UNKNOWN
-from gradaudit.graph import Node, Shape
-from gradaudit.operations.entrywise import multiply, negative
+from gradaudit.graph import Node
+from gradaudit.operations.entrywise import negative
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative, same
 from gradaudit.operations.shapes import broadcast, constant, reshape
 from gradaudit.rounding.arithmetic import Arithmetic
-from gradaudit.rounding.bound import Bound, rounded
+from gradaudit.rounding.bound import Bound
 
 Signs = NDArray[np.int8]
 
@@ -218,7 +217,12 @@ largest: Operation = define(
 def _picked(node: Node, g: Node) -> Node:
     x, axis = node.inputs[0], node.parameters["axis"]
     kept = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-    return at_largest(x, broadcast(reshape(g, to=kept), to=x.shape), axis=axis)
+    return at_largest(x, broadcast(reshape(g, to=kept), to=x.shape), axis=axis, line=node.line)
+
+
+def at_largest(x: Node, g: Node, axis: int, line: str = "") -> Node:
+    """G where x is the first of the largest entries along an axis, else 0."""
+    return where(is_largest(x, axis=axis, line=line), g, constant(np.zeros(g.shape)))
 
 
 def _running(A: Any, x: Any, axis: int) -> Any:
@@ -231,47 +235,34 @@ def _running(A: Any, x: Any, axis: int) -> Any:
     return x
 
 
-def _at_largest_value(A: Any, x: Any, g: Any, axis: int) -> Any:
-    """G at the first of the largest entries, else 0: it is above all before it, and not below any after it."""
+def _is_largest_value(A: Any, x: Any, axis: int) -> Signs:
+    """The first of the largest entries: it is above all before it, and not below any after it."""
     count = A.shape(x)[axis]
     mask = np.ones(A.shape(x), dtype=np.int8)
-    if count > 1:
-        before = _part(A, _running(A, x, axis), axis, 0, count - 1)
-        back = _running(A, A.restructure(lambda y: np.flip(y, axis), x), axis)
-        after = _part(A, A.restructure(lambda y: np.flip(y, axis), back), axis, 1, count)
-        above = _mask(A.sign(A.subtract(_part(A, x, axis, 1, count), before)), {1: 1, 0: 0, -1: 0})
-        level = _mask(A.sign(A.subtract(_part(A, x, axis, 0, count - 1), after)), {1: 1, 0: 1, -1: 0})
-        one = np.ones_like(np.take(mask, [0], axis=axis))
-        mask = _and(np.concatenate((one, above), axis), np.concatenate((level, one), axis))
-    return A.select(mask, g, A.constant(np.zeros(A.shape(g))))
+    if count <= 1:
+        return mask
+    before = _part(A, _running(A, x, axis), axis, 0, count - 1)
+    back = _running(A, A.restructure(lambda y: np.flip(y, axis), x), axis)
+    after = _part(A, A.restructure(lambda y: np.flip(y, axis), back), axis, 1, count)
+    above = _mask(A.sign(A.subtract(_part(A, x, axis, 1, count), before)), {1: 1, 0: 0, -1: 0})
+    level = _mask(A.sign(A.subtract(_part(A, x, axis, 0, count - 1), after)), {1: 1, 0: 1, -1: 0})
+    first = np.take(mask, [0], axis=axis)
+    return _and(np.concatenate((first, above), axis), np.concatenate((level, first), axis))
 
 
-def _at_largest_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand, axis: int) -> Bound:  # noqa: ARG001
-    """Where more than one entry may be the largest, each of them gets anything from 0 to g."""
+def _is_largest_rounding(fp: Arithmetic, value: Signs, x: Operand, axis: int) -> Any:  # noqa: ARG001
+    """Where more than one entry may be the largest, rounding decides which, or a tie leaves it open."""
     may = _candidates(x, axis)
-    alone = may.sum(axis=axis, keepdims=True) == 1
-    with np.errstate(all="ignore"):
-        either = np.maximum(np.abs(g.v - value.hi) + g.E, np.abs(value.hi))
-    return rounded(np.where(may, np.where(alone, g.E, either), 0.0))
+    return may & (may.sum(axis=axis, keepdims=True) > 1) | (value == UNKNOWN)
 
 
-def _at_largest_derivative(node: Node, g: Node) -> Sequence[Node | None]:
-    x = node.inputs[0]
-    mask = at_largest(x, constant(np.ones(x.shape)), axis=node.parameters["axis"])
-    return [None, multiply(mask, g)]
-
-
-def _at_largest_shape(x: Shape, g: Shape, axis: int) -> Shape:  # noqa: ARG001
-    return same(x, g)
-
-
-at_largest: Operation = define(
+is_largest: Operation = define(
     Operation(
-        "at_largest",
-        shape=_at_largest_shape,
-        value=_at_largest_value,
-        derivative=_at_largest_derivative,
-        rounding=_at_largest_rounding,
-        size=lambda x, g, axis: g,  # noqa: ARG005
+        "is_largest",
+        shape=lambda x, axis: x,  # noqa: ARG005
+        value=_is_largest_value,
+        derivative=no_derivative,
+        rounding=_is_largest_rounding,
+        mask=True,
     )
 )

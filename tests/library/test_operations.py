@@ -90,7 +90,7 @@ TABLE: dict[str, tuple[Maker, Callable[[np.random.Generator], list[Any]], Callab
         lambda x, y: np.where((x > y) & (y == y), x, y),
     ),
     "largest": (lambda x: choices.largest(x, axis=1), one, lambda x: x.max(axis=1)),
-    "at_largest": (
+    "is_largest": (
         lambda x, g: choices.at_largest(x, g, axis=1), two,
         lambda x, g: np.where(x == x.max(axis=1, keepdims=True), g, 0),
     ),
