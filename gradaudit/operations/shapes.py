@@ -14,10 +14,21 @@ from numpy.typing import NDArray
 from gradaudit.exact.arithmetic import Arithmetic as Exact
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
-from gradaudit.rounding.arithmetic import Arithmetic
+from gradaudit.rounding.arithmetic import Arithmetic, lowest_bits
 from gradaudit.rounding.bound import FINEST, Bound, exact, summed, terms_of
 
 Indices = NDArray[np.int64]
+
+
+def _known(fp: Arithmetic, value: Any, **_: Any) -> Bound:
+    """Floats: exact, but rounded once where the dtype has not got them, as 0.1 written into a float32 program."""
+    v = value.hi
+    bound = exact(fp, v)
+    rounded = bound.pure & (v != 0) & (lowest_bits(v) < np.frexp(v)[1] - fp.precision)
+    if not rounded.any():
+        return bound
+    return Bound(bound.E + np.where(rounded, fp.u * np.abs(v), 0.0), bound.pure & ~rounded, bound.grid)
+
 
 # --- what a graph begins with -----------------------------------------------------------------------------------------
 
@@ -27,7 +38,7 @@ input_: Operation = define(
         shape=lambda size: size,
         value=None,  # type: ignore[arg-type] # it is given
         derivative=no_derivative,
-        rounding=lambda fp, value, **_: exact(fp, value.hi),
+        rounding=_known,
     )
 )
 constant_: Operation = define(
@@ -36,7 +47,7 @@ constant_: Operation = define(
         shape=lambda values: values.shape,
         value=lambda A, values: A.constant(values),
         derivative=no_derivative,
-        rounding=lambda fp, value, values: exact(fp, value.hi),  # noqa: ARG005
+        rounding=_known,
     )
 )
 

@@ -156,7 +156,7 @@ BAD = {
     "a gradient missing": (_sum, [X, X], [X], "there are 1 gradients; expected 2"),
     "None": (_sum, [X, X], [X, None], "the gradient by input 1 is missing"),
     "another shape": (_sum, [X, X], [X, X.T], "the gradient by input 1 has the shape \\(3, 2\\); expected \\(2, 3\\)"),
-    "integers": (_sum, [X, X], [X, X.astype(int)], "the gradient by input 1 has the dtype int64; expected floats"),
+    "integers": (_sum, [X, X], [X, X.astype(int)], "the gradient by input 1 has the dtype int64; expected float64"),
     "NaN": (_sum, [X, np.full((2, 3), np.nan)], [X, X], "input 1\\[0, 0\\] is nan; expected finite numbers"),
     "two dtypes": (_sum, [X, X.astype(np.float32)], [X, X], "expected all float64 or all float32"),
     "no scalar": (lambda x, y: x * y, [X, X], [X, X], "expected one scalar: add it up"),
