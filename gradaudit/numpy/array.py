@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from gradaudit.errors import InputError
+from gradaudit.errors import InputError, UnsupportedError
 from gradaudit.graph import Node, Shape
 from gradaudit.numpy.lines import line, refused
 from gradaudit.operations.arrangements import arranged, places, replaced, stack
@@ -291,7 +291,12 @@ def recorded(definition: Callable[..., Any], arguments: Sequence[Any], keywords:
     InputError
         If it returns what is no recorded array: nothing, or a number that depends on no input.
     """
-    result = definition(*arguments, **keywords)
+    try:
+        result = definition(*arguments, **keywords)
+    except ValueError as error:  # NumPy's own, where it asked for a number and was refused
+        if isinstance(error.__cause__, UnsupportedError):
+            raise error.__cause__ from None
+        raise
     results = result if isinstance(result, (tuple, list)) else [result]
     for r in results:
         if not isinstance(r, Recorded):

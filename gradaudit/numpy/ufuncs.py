@@ -135,6 +135,7 @@ UFUNCS: dict[Any, Callable[..., Recorded]] = {
     np.tanh: entry_by_entry(entrywise.tanh),
     np.sin: entry_by_entry(entrywise.sin),
     np.cos: entry_by_entry(entrywise.cos),
+    np.arctan: entry_by_entry(entrywise.arctan),
     "expit": entry_by_entry(entrywise.sigmoid),
     "erf": entry_by_entry(entrywise.erf),
     np.maximum: entry_by_entry(choices.maximum),

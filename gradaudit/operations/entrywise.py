@@ -266,3 +266,4 @@ erf: Operation = _elementary(functions.ERF, lambda x, y: bell(x))  # noqa: ARG00
 bell: Operation = _elementary(functions.BELL, lambda x, y: times(multiply(x, y), -2.0))
 sin: Operation = _elementary(functions.SIN, lambda x, y: cos(x))  # noqa: ARG005
 cos: Operation = _elementary(functions.COS, lambda x, y: negative(sin(x)))  # noqa: ARG005
+arctan: Operation = _elementary(functions.ARCTAN, lambda x, y: divide(_ones(x), add(_ones(x), square(x))))  # noqa: ARG005

@@ -74,6 +74,7 @@ TABLE: dict[str, tuple[Maker, Callable[[np.random.Generator], list[Any]], Callab
     "bell": (entrywise.bell, one, lambda x: (x.dtype.type(2 / np.sqrt(np.pi)) * np.exp(-x * x)).astype(x.dtype)),
     "sin": (entrywise.sin, one, np.sin),
     "cos": (entrywise.cos, one, np.cos),
+    "arctan": (entrywise.arctan, one, np.arctan),
     "maximum": (choices.maximum, two, np.maximum),
     "where": (lambda x, y: choices.where(choices.greater(x, y), x, y), two, lambda x, y: np.where(x > y, x, y)),
     "greater": (lambda x, y: choices.where(choices.greater(x, y), y, x), two, lambda x, y: np.where(x > y, y, x)),
