@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradaudit.checking import check, gradient
+    from gradaudit.checking import check, cotangent, gradient
     from gradaudit.errors import GradientError, InputError, UndecidedError, UnsupportedError
     from gradaudit.judge import Finding, Report
 
@@ -17,7 +17,7 @@ __version__ = "0.2.0"
 
 #: Name -> the module that it is from.
 _FROM = {
-    **dict.fromkeys(("check", "gradient"), "checking"),
+    **dict.fromkeys(("check", "cotangent", "gradient"), "checking"),
     **dict.fromkeys(("GradientError", "InputError", "UndecidedError", "UnsupportedError"), "errors"),
     **dict.fromkeys(("Finding", "Report"), "judge"),
 }
@@ -30,6 +30,7 @@ __all__ = [
     "UndecidedError",
     "UnsupportedError",
     "check",
+    "cotangent",
     "gradient",
 ]
 

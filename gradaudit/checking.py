@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradaudit.arguments import Arrays, Inputs, read_cotangents, read_gradients, read_inputs, read_values
 from gradaudit.certify import Certificates, certify
-from gradaudit.derivative import gradient as gradient_nodes
-from gradaudit.errors import InputError
+from gradaudit.derivative import pulled_back
 from gradaudit.exact.enclosure import Enclosure
-from gradaudit.graph import Node
+from gradaudit.graph import Node, Shape
 from gradaudit.judge import Report, judge
 from gradaudit.numpy import Recorded, recorded
-from gradaudit.operations.shapes import input_
-
-Arrays = Sequence[Any] | Mapping[str, Any]
-Keys = list[Any]
+from gradaudit.operations.shapes import constant, input_
 
 
 def check(
@@ -28,6 +25,7 @@ def check(
     value: Any = None,
     *,
     wrt: Sequence[Any] | None = None,
+    cotangent: Any = None,
     raise_exception: bool = True,
 ) -> Report:
     """Judge gradients, from wherever they come, of a function that is defined in NumPy.
@@ -35,17 +33,21 @@ def check(
     Parameters
     ----------
     definition : callable
-        The function, written in NumPy; it returns a scalar. It is called once, with arrays that record.
+        The function, written in NumPy. It is called once, with arrays that record; it returns a scalar, or arrays if
+        there is a cotangent.
     inputs : tuple, or mapping of str to array
         Its arguments, in order or by name: float arrays of one dtype (float64 or float32), which is what the gradients
         were computed in; integers, and whatever is no array, are passed on as they are.
     gradients : tuple, or mapping with the same keys
         The derivatives of the scalar by the float inputs (by `wrt`), in their shapes. In a tuple an entry may be None
         where the input is not differentiated by.
-    value : float, optional
-        What was computed for the scalar itself; judged too if it is given.
+    value : float, or array, or tuple of arrays, optional
+        What was computed for the function itself; judged too if it is given.
     wrt : sequence, optional
         The numbers or names of the inputs that are differentiated by; the float inputs if not given.
+    cotangent : array, or tuple of arrays, optional
+        What the gradients were pulled back with: they are those of the sum of its products with what the definition
+        returns, in whose shapes it is. `gradaudit.cotangent` draws one.
     raise_exception : bool
         Whether to raise; else the report says it.
 
@@ -65,16 +67,15 @@ def check(
     InputError
         If the arguments do not fit together.
     """
-    arrays, keys, dtype = _read(inputs, wrt)
-    given = _gradients(gradients, arrays, keys)
-    certificates = _certified(definition, arrays, keys, dtype)
-    of_value, *of_gradients = certificates.outputs
+    read = read_inputs(definition, inputs, wrt)
+    given = read_gradients(gradients, read)
+    certificates, shapes = _certified(definition, read, cotangent)
     findings = []
     if value is not None:
-        if np.shape(value) != ():
-            raise InputError(f"value has the shape {np.shape(value)}; expected the scalar that the definition returns")
-        findings.append(judge("value", np.asarray(value), of_value))
-    for key, certificate in zip(keys, of_gradients, strict=True):
+        names = ["value"] if len(shapes) == 1 else [f"value {n}" for n in range(len(shapes))]
+        values = read_values(value, shapes)
+        findings += [judge(*each) for each in zip(names, values, certificates.outputs[: len(shapes)], strict=True)]
+    for key, certificate in zip(read.keys, certificates.outputs[len(shapes) :], strict=True):
         findings.append(judge(key, given[key], certificate))
     report = Report(tuple(findings), certificates.kinks)
     if raise_exception:
@@ -83,92 +84,47 @@ def check(
 
 
 def gradient(
-    definition: Callable[..., Any], inputs: Arrays, *, wrt: Sequence[Any] | None = None
-) -> tuple[Enclosure, dict[Any, Enclosure]]:
+    definition: Callable[..., Any], inputs: Arrays, *, wrt: Sequence[Any] | None = None, cotangent: Any = None
+) -> tuple[Any, dict[Any, Enclosure]]:
     """The certified value of a function that is defined in NumPy, and its certified gradients.
 
     Parameters
     ----------
-    definition, inputs, wrt
+    definition, inputs, wrt, cotangent
         As in `check`.
 
     Returns
     -------
     tuple of Enclosure and dict of Enclosure
-        Value and gradients by the inputs' numbers or names: arrays ``hi``, ``lo``, ``radius``.
+        Value (a tuple of them, if there are several) and gradients by the inputs' numbers or names: arrays ``hi``,
+        ``lo``, ``radius``.
     """
-    arrays, keys, dtype = _read(inputs, wrt)
-    certificates = _certified(definition, arrays, keys, dtype)
-    value, *rest = (c.exact for c in certificates.outputs)
-    return value, dict(zip(keys, rest, strict=True))
+    read = read_inputs(definition, inputs, wrt)
+    certificates, shapes = _certified(definition, read, cotangent)
+    exact = [c.exact for c in certificates.outputs]
+    values, rest = exact[: len(shapes)], exact[len(shapes) :]
+    return values[0] if len(values) == 1 else tuple(values), dict(zip(read.keys, rest, strict=True))
 
 
-def _read(inputs: Arrays, wrt: Sequence[Any] | None) -> tuple[dict[Any, Any], Keys, np.dtype[Any]]:
-    """The inputs by number or name, which of them are differentiated by, and their dtype."""
-    items = inputs if isinstance(inputs, Mapping) else dict(enumerate(inputs))
-    arrays = {key: np.asarray(x) if isinstance(x, (np.ndarray, np.floating, float)) else x for key, x in items.items()}
-    floats = [k for k, x in arrays.items() if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
-    keys = list(wrt) if wrt is not None else floats
-    for key in keys:
-        if key not in floats:
-            raise InputError(f"input {key!r} is no array of floats; expected wrt to name some of {floats}")
-    if not keys:
-        raise InputError("there is no float input to differentiate by; expected float64 or float32 arrays")
-    dtypes = {arrays[k].dtype.name for k in keys if arrays[k].ndim or len(floats) == 1} or {arrays[keys[0]].dtype.name}
-    if len(dtypes) > 1 or not dtypes <= {"float64", "float32"}:
-        raise InputError(f"the inputs have the dtypes {sorted(dtypes)}; expected all float64 or all float32")
-    for key in floats:
-        if not np.isfinite(arrays[key]).all():
-            where = [int(i) for i in np.argwhere(~np.isfinite(arrays[key]))[0]]
-            raise InputError(f"input {key!r}{where} is {arrays[key][tuple(where)]}; expected finite numbers")
-    return arrays, keys, np.dtype(dtypes.pop())
+def cotangent(shape: Shape, seed: int = 0, dtype: Any = np.float64) -> NDArray[Any]:
+    """Numbers to pull an array back with, in which an error in any entry of the Jacobian is seen.
 
-
-def _gradients(gradients: Arrays, arrays: Mapping[Any, Any], keys: Keys) -> dict[Any, NDArray[Any]]:
-    """The gradients by the inputs' keys.
-
-    Raises
-    ------
-    InputError
-        If one is missing, has another shape, or is no array of floats.
+    Returns
+    -------
+    ndarray
+        1, 9/8, ... 15/8, of either sign: of so few bits that a product with them is rounded but once.
     """
-    if isinstance(gradients, Mapping):
-        items = dict(gradients)
-    elif len(gradients) == len(keys):
-        items = dict(zip(keys, gradients, strict=True))
-    elif len(gradients) == len(arrays):
-        items = dict(zip(arrays, gradients, strict=True))
-    else:
-        raise InputError(f"there are {len(gradients)} gradients; expected {len(keys)}, by the inputs {keys}")
-    for key in keys:
-        if items.get(key) is None:
-            raise InputError(
-                f"the gradient by input {key!r} is missing; expected one by each of {keys}, or name them by wrt"
-            )
-        got = np.asarray(items[key])
-        if got.dtype.kind != "f":
-            raise InputError(f"the gradient by input {key!r} has the dtype {got.dtype}; expected floats")
-        if got.shape != arrays[key].shape:
-            raise InputError(f"the gradient by input {key!r} has the shape {got.shape}; expected {arrays[key].shape}")
-        items[key] = got
-    return items
+    rng = np.random.default_rng(seed)
+    numbers: NDArray[Any] = (1 + rng.integers(0, 8, shape) / 8) * rng.choice([-1.0, 1.0], shape)
+    return numbers.astype(dtype)
 
 
-def _certified(
-    definition: Callable[..., Any], arrays: Mapping[Any, Any], keys: Keys, dtype: np.dtype[Any]
-) -> Certificates:
-    """The certificates of the scalar and of its gradients."""
-    nodes: dict[Any, Node] = {
-        k: input_(size=x.shape) for k, x in arrays.items() if isinstance(x, np.ndarray) and x.dtype.kind == "f"
-    }
-    given = {k: Recorded(nodes[k]) if k in nodes else x for k, x in arrays.items()}
-    named = all(isinstance(k, str) for k in given)
-    outputs = recorded(definition, [] if named else list(given.values()), given if named else {})
-    if len(outputs) != 1 or outputs[0].shape != ():
-        shapes = ", ".join(str(o.shape) for o in outputs)
-        raise InputError(
-            f"the definition returns {len(outputs)} arrays of the shapes {shapes}; expected one scalar: add it up"
-        )
-    derivatives = gradient_nodes(outputs[0], [nodes[k] for k in keys])
-    values = {node: np.asarray(arrays[k], dtype=np.float64) for k, node in nodes.items()}
-    return certify([outputs[0], *derivatives], values, dtype)
+def _certified(definition: Callable[..., Any], read: Inputs, cotangents: Any) -> tuple[Certificates, list[Shape]]:
+    """The certificates of the outputs and then of the gradients, and the shapes of the outputs."""
+    nodes: dict[Any, Node] = {k: input_(size=read.arrays[k].shape) for k in read.floats}
+    given = {k: Recorded(nodes[k]) if k in nodes else x for k, x in read.arrays.items()}
+    outputs = recorded(definition, *read.called(definition, given))
+    weights = [constant(c) for c in read_cotangents(cotangents, outputs)]
+    derivatives = pulled_back(outputs, [nodes[k] for k in read.keys], weights)
+    values = {node: np.asarray(read.arrays[k], dtype=np.float64) for k, node in nodes.items()}
+    return certify([*outputs, *derivatives], values, read.dtype), [o.shape for o in outputs]

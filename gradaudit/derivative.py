@@ -23,15 +23,24 @@ def gradient(output: Node, sources: Sequence[Node], cotangent: Node | None = Non
     cotangent : Node, optional
         What the output is pulled back with, of its shape; 1 if it is not given.
     """
-    order = ordered([output])
+    return pulled_back([output], sources, [cotangent or constant(np.ones(output.shape))])
+
+
+def pulled_back(outputs: Sequence[Node], sources: Sequence[Node], cotangents: Sequence[Node]) -> list[Node]:
+    """The derivatives of several outputs, each pulled back with its own cotangent, added up."""
+    order = ordered(outputs)
     involved = depending(order, sources)
-    by: dict[int, Node] = {id(output): cotangent or constant(np.ones(output.shape))}
+    by: dict[int, Node] = {}
+
+    def contribute(node: Node, part: Node | None) -> None:
+        if part is not None and id(node) in involved:
+            by[id(node)] = add(by[id(node)], part) if id(node) in by else part
+
+    for output, cotangent in zip(outputs, cotangents, strict=True):
+        contribute(output, cotangent)
     for node in reversed(order):
         g = by.get(id(node))
-        if g is None or id(node) not in involved or not node.inputs:
-            continue
-        parts = node.operation.derivative(node, g)
-        for operand, part in zip(node.inputs, parts, strict=True):
-            if part is not None and id(operand) in involved:
-                by[id(operand)] = add(by[id(operand)], part) if id(operand) in by else part
+        if g is not None and node.inputs:
+            for operand, part in zip(node.inputs, node.operation.derivative(node, g), strict=True):
+                contribute(operand, part)
     return [by.get(id(source)) or constant(np.zeros(source.shape)) for source in sources]

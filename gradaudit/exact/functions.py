@@ -129,8 +129,13 @@ BELL = Function(
 )
 SIN = Function("sin", np.sin, lambda x: x.sin(), lambda low, _: np.ones_like(low), 2, 1.0)
 COS = Function("cos", np.cos, lambda x: x.cos(), lambda low, high: np.minimum(1.0, _furthest(low, high)), 2, 1.0)
+ARCTAN = Function(
+    "arctan", np.arctan, lambda x: x.atan(), lambda low, high: 1 / (1 + _nearest(low, high) ** 2), 2, math.pi / 2
+)
 
 #: Every function by its name.
-FUNCTIONS = {f.name: f for f in (EXP, EXPM1, LOG, LOG1P, SQRT, RSQRT, TANH, SIGMOID, SOFTPLUS, ERF, BELL, SIN, COS)}
+FUNCTIONS = {
+    f.name: f for f in (EXP, EXPM1, LOG, LOG1P, SQRT, RSQRT, TANH, SIGMOID, SOFTPLUS, ERF, BELL, SIN, COS, ARCTAN)
+}
 #: The relative error of `plain` in float64, in units of u; a test holds it against balls.
 PLAIN_K = 16.0

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.enclosure import UNKNOWN
-from gradaudit.graph import Node, Shape
-from gradaudit.operations.entrywise import multiply, negative
+from gradaudit.graph import Node
+from gradaudit.operations.entrywise import negative
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative, same
 from gradaudit.operations.shapes import broadcast, constant, reshape
 from gradaudit.rounding.arithmetic import Arithmetic
-from gradaudit.rounding.bound import Bound, rounded
+from gradaudit.rounding.bound import Bound
 
 Signs = NDArray[np.int8]
 
@@ -50,6 +49,48 @@ def _comparison(name: str, truth: dict[int, int]) -> Operation:
 greater: Operation = _comparison("greater", {1: 1, 0: 0, -1: 0})
 greater_equal: Operation = _comparison("greater_equal", {1: 1, 0: 1, -1: 0})
 equal: Operation = _comparison("equal", {1: 0, 0: 1, -1: 0})
+
+
+def _not(mask: Signs) -> Signs:
+    return np.where(mask == UNKNOWN, UNKNOWN, 1 - mask).astype(np.int8)
+
+
+def _and(mask: Signs, other: Signs) -> Signs:
+    both = np.where((mask == 1) & (other == 1), 1, UNKNOWN)
+    return np.where((mask == 0) | (other == 0), 0, both).astype(np.int8)
+
+
+def _certainly_false(mask: Operand) -> Any:
+    return (mask.value == 0) & ~mask.bound
+
+
+opposite: Operation = define(
+    Operation(
+        "opposite",
+        shape=same,
+        value=lambda A, mask: _not(mask),  # noqa: ARG005
+        derivative=no_derivative,
+        rounding=lambda fp, value, mask: mask.bound,  # noqa: ARG005
+        mask=True,
+    )
+)
+both: Operation = define(
+    Operation(
+        "both",
+        shape=same,
+        value=lambda A, mask, other: _and(mask, other),  # noqa: ARG005
+        derivative=no_derivative,
+        rounding=lambda fp, value, mask, other: (  # noqa: ARG005
+            (mask.bound | other.bound) & ~_certainly_false(mask) & ~_certainly_false(other)
+        ),
+        mask=True,
+    )
+)
+
+
+def either(mask: Node, other: Node) -> Node:
+    """Where one mask holds or the other."""
+    return opposite(both(opposite(mask), opposite(other)))
 
 
 def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
@@ -135,12 +176,18 @@ def absolute(x: Node) -> Node:
 # --- the largest along an axis ----------------------------------------------------------------------------------------
 
 
+def _part(A: Any, x: Any, axis: int, start: int, stop: int) -> Any:
+    return A.restructure(lambda y: y[(slice(None),) * axis + (slice(start, stop),)], x)
+
+
 def _largest_value(A: Any, x: Any, axis: int) -> Any:
-    parts = [A.restructure(lambda y, i=i: np.take(y, i, axis=axis), x) for i in range(A.shape(x)[axis])]
-    result = parts[0]
-    for part in parts[1:]:
-        result = _maximum_value(A, result, part)
-    return result
+    """By halves."""
+    while (count := A.shape(x)[axis]) > 1:
+        half = count // 2
+        both = _maximum_value(A, _part(A, x, axis, 0, half), _part(A, x, axis, half, 2 * half))
+        rest = _part(A, x, axis, 2 * half, count)
+        x = both if count == 2 * half else A.restructure(lambda y, z: np.concatenate((y, z), axis), both, rest)
+    return A.restructure(lambda y: y.reshape(y.shape[:axis] + y.shape[axis + 1 :]), x)
 
 
 def _largest_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
@@ -170,50 +217,52 @@ largest: Operation = define(
 def _picked(node: Node, g: Node) -> Node:
     x, axis = node.inputs[0], node.parameters["axis"]
     kept = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-    return at_largest(x, broadcast(reshape(g, to=kept), to=x.shape), axis=axis)
+    return at_largest(x, broadcast(reshape(g, to=kept), to=x.shape), axis=axis, line=node.line)
 
 
-def _at_largest_value(A: Any, x: Any, g: Any, axis: int) -> Any:
-    """G at the first of the largest entries, else 0."""
+def at_largest(x: Node, g: Node, axis: int, line: str = "") -> Node:
+    """G where x is the first of the largest entries along an axis, else 0."""
+    return where(is_largest(x, axis=axis, line=line), g, constant(np.zeros(g.shape)))
+
+
+def _running(A: Any, x: Any, axis: int) -> Any:
+    """The largest of each entry and those before it, by doubling: no entry is compared with itself."""
+    count, step = A.shape(x)[axis], 1
+    while step < count:
+        later = _maximum_value(A, _part(A, x, axis, step, count), _part(A, x, axis, 0, count - step))
+        x = A.restructure(lambda y, z: np.concatenate((y, z), axis), _part(A, x, axis, 0, step), later)
+        step *= 2
+    return x
+
+
+def _is_largest_value(A: Any, x: Any, axis: int) -> Signs:
+    """The first of the largest entries: it is above all before it, and not below any after it."""
     count = A.shape(x)[axis]
-    columns = [A.restructure(lambda y, i=i: np.take(y, i, axis=axis), x) for i in range(count)]
-    masks: list[Any] = [np.ones(A.shape(columns[0]), dtype=np.int8) for _ in range(count)]
-    for i in range(count):
-        for j in range(count):
-            if i != j:
-                truth = {1: 1, 0: int(i < j), -1: 0}
-                beats = _mask(A.sign(A.subtract(columns[i], columns[j])), truth)
-                masks[i] = np.where((masks[i] == 0) | (beats == 0), 0, np.maximum(masks[i], beats)).astype(np.int8)
-    mask = np.stack(masks, axis=axis)
-    return A.select(mask, g, A.constant(np.zeros(A.shape(g))))
+    mask = np.ones(A.shape(x), dtype=np.int8)
+    if count <= 1:
+        return mask
+    before = _part(A, _running(A, x, axis), axis, 0, count - 1)
+    back = _running(A, A.restructure(lambda y: np.flip(y, axis), x), axis)
+    after = _part(A, A.restructure(lambda y: np.flip(y, axis), back), axis, 1, count)
+    above = _mask(A.sign(A.subtract(_part(A, x, axis, 1, count), before)), {1: 1, 0: 0, -1: 0})
+    level = _mask(A.sign(A.subtract(_part(A, x, axis, 0, count - 1), after)), {1: 1, 0: 1, -1: 0})
+    first = np.take(mask, [0], axis=axis)
+    return _and(np.concatenate((first, above), axis), np.concatenate((level, first), axis))
 
 
-def _at_largest_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand, axis: int) -> Bound:  # noqa: ARG001
-    """Where more than one entry may be the largest, each of them gets anything from 0 to g."""
+def _is_largest_rounding(fp: Arithmetic, value: Signs, x: Operand, axis: int) -> Any:  # noqa: ARG001
+    """Where more than one entry may be the largest, rounding decides which, or a tie leaves it open."""
     may = _candidates(x, axis)
-    alone = may.sum(axis=axis, keepdims=True) == 1
-    with np.errstate(all="ignore"):
-        either = np.maximum(np.abs(g.v - value.hi) + g.E, np.abs(value.hi))
-    return rounded(np.where(may, np.where(alone, g.E, either), 0.0))
+    return may & (may.sum(axis=axis, keepdims=True) > 1) | (value == UNKNOWN)
 
 
-def _at_largest_derivative(node: Node, g: Node) -> Sequence[Node | None]:
-    x = node.inputs[0]
-    mask = at_largest(x, constant(np.ones(x.shape)), axis=node.parameters["axis"])
-    return [None, multiply(mask, g)]
-
-
-def _at_largest_shape(x: Shape, g: Shape, axis: int) -> Shape:  # noqa: ARG001
-    return same(x, g)
-
-
-at_largest: Operation = define(
+is_largest: Operation = define(
     Operation(
-        "at_largest",
-        shape=_at_largest_shape,
-        value=_at_largest_value,
-        derivative=_at_largest_derivative,
-        rounding=_at_largest_rounding,
-        size=lambda x, g, axis: g,  # noqa: ARG005
+        "is_largest",
+        shape=lambda x, axis: x,  # noqa: ARG005
+        value=_is_largest_value,
+        derivative=no_derivative,
+        rounding=_is_largest_rounding,
+        mask=True,
     )
 )

@@ -61,7 +61,7 @@ negative: Operation = define(
 def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """A product is a sum of one term; times a constant it is the sum of the constant's multiples of all terms."""
     for scale, other in ((x, y), (y, x)):
-        if other.bound.terms is not None and _is_input(scale):
+        if other.bound.terms is not None and _is_known(fp, scale):
             return _scaled(fp, np.abs(scale.v), scale, other)
     reach_x, reach_y = x.reach, y.reach
     with np.errstate(all="ignore"):
@@ -80,9 +80,9 @@ def _nothing(a: Array, b: Array) -> Array:
     return np.where((a == 0) | (b == 0), 0.0, a * b)
 
 
-def _is_input(x: Operand) -> bool:
-    """Whether an operand is known exactly to a program, flushing apart."""
-    return bool(x.bound.pure.all()) and x.bound.terms is None
+def _is_known(fp: Arithmetic, x: Operand) -> bool:
+    """Whether an operand is known to a program but for the rounding to its dtype, flushing apart."""
+    return x.bound.terms is None and bool((x.bound.pure | (fp.u * np.abs(x.v) >= x.E)).all())
 
 
 def _is_power(x: Operand) -> Any:
@@ -266,3 +266,4 @@ erf: Operation = _elementary(functions.ERF, lambda x, y: bell(x))  # noqa: ARG00
 bell: Operation = _elementary(functions.BELL, lambda x, y: times(multiply(x, y), -2.0))
 sin: Operation = _elementary(functions.SIN, lambda x, y: cos(x))  # noqa: ARG005
 cos: Operation = _elementary(functions.COS, lambda x, y: negative(sin(x)))  # noqa: ARG005
+arctan: Operation = _elementary(functions.ARCTAN, lambda x, y: divide(_ones(x), add(_ones(x), square(x))))  # noqa: ARG005

@@ -12,13 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
-from gradaudit.exact.arithmetic import grouped
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
-from gradaudit.rounding.arithmetic import Arithmetic
+from gradaudit.rounding.arithmetic import Arithmetic, lowest_bits
 from gradaudit.rounding.bound import FINEST, Bound, exact, summed, terms_of
 
 Indices = NDArray[np.int64]
+
+
+def _known(fp: Arithmetic, value: Any, **_: Any) -> Bound:
+    """Floats: exact, but rounded once where the dtype has not got them, as 0.1 written into a float32 program."""
+    v = value.hi
+    bound = exact(fp, v)
+    rounded = bound.pure & (v != 0) & (lowest_bits(v) < np.frexp(v)[1] - fp.precision)
+    if not rounded.any():
+        return bound
+    return Bound(bound.E + np.where(rounded, fp.u * np.abs(v), 0.0), bound.pure & ~rounded, bound.grid)
+
 
 # --- what a graph begins with -----------------------------------------------------------------------------------------
 
@@ -28,7 +38,7 @@ input_: Operation = define(
         shape=lambda size: size,
         value=None,  # type: ignore[arg-type] # it is given
         derivative=no_derivative,
-        rounding=lambda fp, value, **_: exact(fp, value.hi),
+        rounding=_known,
     )
 )
 constant_: Operation = define(
@@ -37,7 +47,7 @@ constant_: Operation = define(
         shape=lambda values: values.shape,
         value=lambda A, values: A.constant(values),
         derivative=no_derivative,
-        rounding=lambda fp, value, values: exact(fp, value.hi),  # noqa: ARG005
+        rounding=_known,
     )
 )
 
@@ -66,31 +76,23 @@ def _gather_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices) -> 
 
 def _scatter_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices, into: Shape) -> Bound:  # noqa: ARG001
     """A sum of the entries that go to the same place."""
-    size = int(np.prod(into))
-    if not size or not index.size:
-        return exact(fp, np.zeros(into))
-    table = grouped(_places(index, size), size + 1)[:-1]
+    size, there = int(np.prod(into)), index >= 0
+    places = index[there]
 
-    def tabled(y: Any, empty: Any) -> Any:
-        return np.append(y.reshape(-1), empty)[table]
+    def added(y: Any) -> Any:
+        return np.bincount(places, weights=y[there], minlength=size).reshape(into)
 
-    terms = terms_of(x.bound, x.v).changed(lambda y: tabled(y, 0.0).sum(axis=1).reshape(into))
-    pure = tabled(x.bound.pure, True).all(axis=1).reshape(into)
-    return summed(fp, terms, pure, tabled(x.bound.grid, FINEST).min(axis=1).reshape(into))
-
-
-def _places(index: Indices, size: int) -> bytes:
-    """Where entries go, as the exact arithmetics want it; what goes nowhere goes behind the last place."""
-    flat = index.reshape(-1)
-    return np.where(flat < 0, size, flat).astype(np.int64).tobytes()
+    grid = np.full(size, FINEST, dtype=np.int64)
+    np.minimum.at(grid, places, x.bound.grid[there])
+    terms = terms_of(x.bound, x.v).changed(added)
+    return summed(fp, terms, added(~x.bound.pure) == 0, grid.reshape(into))
 
 
 def _scattered(A: Exact[Any], x: Any, index: Indices, into: Shape) -> Any:
-    size = int(np.prod(into))
-    places = np.frombuffer(_places(index, size), dtype=np.int64)
-    flat = A.restructure(lambda y: y.reshape(-1), x)
-    sums = A.scatter(flat, places, size + 1)
-    return A.restructure(lambda y: y[:size].reshape(into), sums)
+    there = index >= 0
+    entries = A.restructure(lambda y: y[there], x)
+    sums = A.scatter(entries, index[there].astype(np.int64), int(np.prod(into)))
+    return A.restructure(lambda y: y.reshape(into), sums)
 
 
 def _added(x: Array, index: Indices, into: Shape) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -130,11 +131,32 @@ def _branches(x: Any) -> Any:
     return x.sum() if x[0] > 0 else -x.sum()
 
 
+def _filled(x: Any) -> Any:
+    a = np.zeros(3)
+    a[0] = x[0]
+    return a.sum()
+
+
+def _added(x: Any) -> Any:
+    a = np.zeros(3)
+    a += x
+    return a.sum()
+
+
 REFUSED = {
     "a branch": (_branches, "a branch on a recorded value"),
     "float()": (lambda x: float(x.sum()), "float\\(\\) of a recorded value"),
     "an unknown function": (lambda x: np.fft.fft(x).sum(), "np.fft"),
-    "an unknown ufunc": (lambda x: np.arctan(x).sum(), "np.arctan"),
+    "an unknown ufunc": (lambda x: np.arcsin(x).sum(), "np.arcsin"),
+    "an unknown method": (lambda x: x.argsort().sum(), "\\.argsort of a recorded array"),
+    "options": (lambda x: np.sum(x, where=[True, False, True]), "np.sum with arguments that are not known"),
+    "int()": (lambda x: [1, 2, 3][x[0]] * x.sum(), "int\\(\\) of a recorded value"),
+    "a search": (lambda x: x.sum() if 1.0 in x else -x.sum(), "a search among recorded values"),
+    "math": (lambda x: math.exp(x.sum()), "float\\(\\) of a recorded value"),
+    "a plain array to be filled": (_filled, "begin with np.zeros\\(shape, like=x\\)"),
+    "a plain array added to": (_added, "a result written into a plain array"),
+    "a power": (lambda x: (x**x).sum(), "write it as np.exp\\(n \\* np.log\\(x\\)\\)"),
+    "a norm": (lambda x: np.linalg.norm(x, 3), "np.linalg.norm of vectors with ord=3"),
     "an index": (lambda x: x[x > 0].sum(), "an index that is a recorded value"),
     "a plain array": (lambda x: np.asarray(x).sum(), "taken for a plain one"),
 }
@@ -156,12 +178,33 @@ BAD = {
     "a gradient missing": (_sum, [X, X], [X], "there are 1 gradients; expected 2"),
     "None": (_sum, [X, X], [X, None], "the gradient by input 1 is missing"),
     "another shape": (_sum, [X, X], [X, X.T], "the gradient by input 1 has the shape \\(3, 2\\); expected \\(2, 3\\)"),
-    "integers": (_sum, [X, X], [X, X.astype(int)], "the gradient by input 1 has the dtype int64; expected floats"),
+    "integers": (_sum, [X, X], [X, X.astype(int)], "the gradient by input 1 has the dtype int64; expected float64"),
     "NaN": (_sum, [X, np.full((2, 3), np.nan)], [X, X], "input 1\\[0, 0\\] is nan; expected finite numbers"),
     "two dtypes": (_sum, [X, X.astype(np.float32)], [X, X], "expected all float64 or all float32"),
     "no scalar": (lambda x, y: x * y, [X, X], [X, X], "expected one scalar: add it up"),
     "no floats": (_sum, [X.astype(int), X.astype(int)], [X, X], "there is no float input"),
-}
+    "an array for the inputs": (_sum, X, [X, X], "inputs is of the type ndarray; expected a tuple"),
+    "an array for the gradients": (_sum, [X, X], X, "gradients is of the type ndarray; expected a tuple"),
+    "no function": (3, [X, X], [X, X], "definition is of the type int; expected a function"),
+    "a narrow gradient": (
+        _sum, [X, X], [X, X.astype(np.float32)], "dtype float32, the inputs float64; expected one dtype"
+    ),
+    "a complex gradient": (_sum, [X, X], [X, X * 1j], "the dtype complex128; expected float64"),
+    "half precision": (_sum, [X.astype(np.float16)] * 2, [X, X], "expected all float64 or all float32: use astype"),
+    "infinity": (_sum, [X, np.float64(np.inf)], [X, X], "input 1 is inf; expected finite numbers"),
+    "a gradient by nothing": (
+        _sum, {"x": X, "y": X}, {"x": X, "z": X}, "a gradient by 'z', but no such input; expected some of"
+    ),
+    "too few inputs": (_sum, [X], [X], "the definition does not take 1 inputs: missing a required argument: 'y'"),
+    "another name": (_sum, {"x": X, "z": X}, {"x": X, "z": X}, "does not take the inputs \\['x', 'z'\\]"),
+    "nothing returned": (lambda *_: None, [X, X], [X, X], "the definition returns 'NoneType'"),
+    "a constant returned": (lambda *_: 3.0, [X, X], [X, X], "which depends on no input"),
+    "shapes of operands": (lambda x, y: (x @ y).sum(), [X, X], [X, X], "np.matmul at .*a matrix product of the shapes"),
+    "shapes of a sum": (
+        lambda x, y: (x + y[:, :2]).sum(), [X, X], [X, X], "np.add at .*: shape mismatch"
+    ),
+    "an axis": (lambda x, y: (x + y).sum(axis=2), [X, X], [X, X], "np.sum at .*the axes \\(2,\\) of an array"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("function", "given", "gradients", "message"), BAD.values(), ids=BAD)
@@ -202,3 +245,71 @@ def test_the_library_knows_no_suite() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_function_of_more_than_a_scalar_is_pulled_back() -> None:
+    rng = np.random.default_rng(2)
+    x, W = rng.standard_normal((5, 4)), rng.standard_normal((4, 3))
+
+    def function(x: Any, W: Any) -> Any:
+        return np.tanh(x @ W)
+
+    c = gradaudit.cotangent((5, 3), seed=4)
+    slope = c * (1 - np.tanh(x @ W) ** 2)
+    gradients = [slope @ W.T, x.T @ slope]
+    assert gradaudit.check(function, [x, W], gradients, np.tanh(x @ W), cotangent=c)
+    wrong = gradients[1].copy()
+    wrong[0, 0] += 1e-9
+    with pytest.raises(gradaudit.GradientError, match=r"1\[0, 0\] is wrong"):
+        gradaudit.check(function, [x, W], [gradients[0], wrong], cotangent=c)
+    for bad, message in ((None, "or give cotangent="), (c.T, "expected the same shapes"), (c * np.inf, "not finite")):
+        with pytest.raises(gradaudit.InputError, match=message):
+            gradaudit.check(function, [x, W], gradients, cotangent=bad)
+    with pytest.raises(gradaudit.InputError, match="value is an array of shape \\(\\)"):
+        gradaudit.check(function, [x, W], gradients, 1.0, cotangent=c)
+
+
+def test_a_cotangent_has_few_bits_and_both_signs() -> None:
+    c = gradaudit.cotangent((40, 5), seed=1, dtype=np.float32)
+    assert c.dtype == np.float32
+    assert set(np.unique(np.abs(c) * 8)) == set(range(8, 16))
+    assert {-1.0, 1.0} == set(np.sign(c).ravel())
+    assert (c == gradaudit.cotangent((40, 5), seed=1)).all()
+
+
+def test_a_function_of_several_arrays_is_pulled_back() -> None:
+    x = np.array([0.5, -1.5, 2.0])
+    cotangents = (gradaudit.cotangent((3,)), np.float64(2.0))
+
+    def function(x: Any) -> Any:
+        return x * x, x.sum()
+
+    right = cotangents[0] * 2 * x + 2.0
+    values = (x * x, x.sum())
+    report = gradaudit.check(function, [x], [right], values, cotangent=cotangents)
+    assert [f.array for f in report.findings] == ["value 0", "value 1", 0]
+    assert report
+    with pytest.raises(gradaudit.GradientError, match="value 1 is wrong"):
+        gradaudit.check(function, [x], [right], (x * x, x.sum() * (1 + 1e-9)), cotangent=cotangents)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_constant_that_the_dtype_has_not_got_may_be_rounded(dtype: str) -> None:
+    """0.1 in a float32 program is the float32 next to it, in a constant or a number that is handed in."""
+    x, tenth = np.array([1.0, 2.0, 3.0], dtype=dtype), np.array(0.1, dtype=dtype)
+    for definition, given in ((lambda x: (0.1 * x).sum(), [x]), (lambda x, c: (c * x).sum(), [x, 0.1])):
+        gradients = [np.full(3, tenth), np.array(6, dtype=dtype)][: len(given)]
+        assert gradaudit.check(definition, given, gradients)
+        with pytest.raises(gradaudit.GradientError):
+            gradaudit.check(definition, given, [np.nextafter(g, g + 1) for g in gradients])
+
+
+def test_arrays_of_other_packages_are_taken() -> None:
+    import jax.numpy as jnp
+    import torch
+
+    x = np.array([1.0, 2.0], dtype=np.float32)
+    for convert in (torch.tensor, jnp.asarray):
+        assert gradaudit.check(lambda x: (x * x).sum(), [convert(x)], [convert(2 * x)])
+    with pytest.raises(gradaudit.InputError, match="input 0 is no array of NumPy \\(Can't call numpy"):
+        gradaudit.check(lambda x: x.sum(), [torch.tensor(x, requires_grad=True)], [x])

@@ -74,6 +74,7 @@ TABLE: dict[str, tuple[Maker, Callable[[np.random.Generator], list[Any]], Callab
     "bell": (entrywise.bell, one, lambda x: (x.dtype.type(2 / np.sqrt(np.pi)) * np.exp(-x * x)).astype(x.dtype)),
     "sin": (entrywise.sin, one, np.sin),
     "cos": (entrywise.cos, one, np.cos),
+    "arctan": (entrywise.arctan, one, np.arctan),
     "maximum": (choices.maximum, two, np.maximum),
     "where": (lambda x, y: choices.where(choices.greater(x, y), x, y), two, lambda x, y: np.where(x > y, x, y)),
     "greater": (lambda x, y: choices.where(choices.greater(x, y), y, x), two, lambda x, y: np.where(x > y, y, x)),
@@ -81,8 +82,16 @@ TABLE: dict[str, tuple[Maker, Callable[[np.random.Generator], list[Any]], Callab
         lambda x, y: choices.where(choices.greater_equal(x, y), y, x), two, lambda x, y: np.where(x >= y, y, x)
     ),
     "equal": (lambda x, y: choices.where(choices.equal(x, y), y, x), two, lambda x, y: np.where(x == y, y, x)),
+    "opposite": (
+        lambda x, y: choices.where(choices.opposite(choices.greater(x, y)), y, x), two,
+        lambda x, y: np.where(x > y, x, y),
+    ),
+    "both": (
+        lambda x, y: choices.where(choices.both(choices.greater(x, y), choices.equal(y, y)), x, y), two,
+        lambda x, y: np.where((x > y) & (y == y), x, y),
+    ),
     "largest": (lambda x: choices.largest(x, axis=1), one, lambda x: x.max(axis=1)),
-    "at_largest": (
+    "is_largest": (
         lambda x, g: choices.at_largest(x, g, axis=1), two,
         lambda x, g: np.where(x == x.max(axis=1, keepdims=True), g, 0),
     ),
