@@ -98,6 +98,8 @@ class Pairs(Arithmetic[Enclosure]):
         """The matrix product, by splitting."""
         leading = a.hi.shape[:-2]
         n, m = a.hi.shape[-2], b.hi.shape[-1]
+        if not a.hi.size or not b.hi.size:
+            return self.constant(np.zeros((*leading, n, m)))
         if not leading:
             return product(a, b, self.slices)
         parts = [product(_at(a, i), _at(b, i), self.slices) for i in np.ndindex(*leading)]
