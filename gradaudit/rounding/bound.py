@@ -125,7 +125,8 @@ def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponent
         What is added.
     pure, grid : ndarray
         Where no term was rounded itself, and the finest of their grids: where it and the size of the sum leave no
-        more digits than the dtype has, no partial sum is rounded.
+        more digits than the dtype has, no partial sum is rounded. Nor is a term alone that is scaled by a power of
+        two, unless the result is subnormal.
     """
     with np.errstate(all="ignore"):
         additions = np.maximum(terms.count - 1, 0)
@@ -133,6 +134,7 @@ def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponent
         E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + terms.faint
         low, high = fp.exponents
         limit = np.ldexp(1.0, np.clip(grid + fp.precision, low, high))
-        unrounded = pure & (grid >= low) & (terms.size * OF_OVERFLOW <= limit) | pure & (amount == 0)
+        normal = (grid >= low) | (terms.faint == 0) | (terms.count <= 1) & (terms.error == 0) & (terms.size >= fp.eta)
+        unrounded = pure & (grid >= low) & (terms.size * OF_OVERFLOW <= limit) | pure & (amount == 0) & normal
         E = fp.unless_overflow(certainly(np.where(unrounded, terms.error, E) * OF_EVALUATION), terms.size)
     return Bound(E, unrounded, np.asarray(grid), terms)
