@@ -88,6 +88,12 @@ class Bound:
             terms = first.changed(change, *rest)
         return Bound(E, pure, grid, terms)
 
+    def where(self, known: NDArray[np.bool_]) -> Bound:
+        """The bound where the exact value is known; infinite elsewhere."""
+        if known.all():
+            return self
+        return Bound(np.where(known, self.E, np.inf), self.pure & known, np.where(known, self.grid, -FINEST))
+
 
 def exact(fp: Arithmetic, v: Array) -> Bound:
     """The bound of an input: none but that it may be flushed to zero where it is subnormal."""

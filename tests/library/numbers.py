@@ -60,8 +60,8 @@ def of_dtype(info: Any) -> tuple[Draw, ...]:
 
     def extreme(rng: Generator, shape: Shape) -> Any:
         """Near the smallest or the largest numbers."""
-        end = float(info.minexp if rng.random() < 0.5 else info.maxexp - 8)
-        return rng.standard_normal(shape) * 2.0 ** (end + float(rng.integers(-8, 5)))
+        end = info.minexp + rng.integers(-8, 9) if rng.random() < 0.5 else info.maxexp - rng.integers(0, 8)
+        return np.ldexp(np.clip(rng.standard_normal(shape), -1, 1), int(end) - 1)
 
     def faint(rng: Generator, shape: Shape) -> Any:
         """Subnormal numbers among others."""
