@@ -15,7 +15,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from gradaudit.exact.functions import FUNCTIONS
-from gradaudit.graph import Node, Shape
+from gradaudit.graph import Node, Shape, ordered
 from gradaudit.operations import OPERATIONS, choices
 from gradaudit.operations.shapes import input_
 
@@ -43,8 +43,6 @@ class Specimen:
         (*nodes, **parameters) -> its node; the operation itself where there is none.
     positive : bool
         Whether most of its operands are to be positive.
-    smooth : tuple of bool
-        Which operands it has a derivative by.
     """
 
     draw: Callable[[Generator], Drawn]
@@ -298,3 +296,12 @@ def plain(rng: Generator, size: Shape, positive: bool) -> Array:
     """Numbers without a twist: no kink, no tie, nothing large or small."""
     x = rng.standard_normal(size)
     return np.exp(x) if positive else np.asarray(x)
+
+
+def evaluated(A: Any, outputs: list[Node], given: dict[int, Any]) -> list[Any]:
+    """The outputs in an arithmetic, the inputs given in it."""
+    own: dict[int, Any] = dict(given)
+    for node in ordered(outputs):
+        if id(node) not in own:
+            own[id(node)] = node.operation.value(A, *(own[id(n)] for n in node.inputs), **node.parameters)
+    return [own[id(node)] for node in outputs]

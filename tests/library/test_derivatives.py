@@ -13,25 +13,16 @@ from flint import arb, ctx
 from gradaudit.derivative import gradient
 from gradaudit.exact.balls import Balls
 from gradaudit.exact.functions import Function
-from gradaudit.graph import Node, ordered
+from gradaudit.graph import Node
 from gradaudit.operations import Operation, choices, entrywise
 from gradaudit.operations.shapes import constant, input_, total
 from tests.library.series import Series
-from tests.library.specimens import NAMES, Pose, plain, posed, specimen
+from tests.library.specimens import NAMES, Pose, evaluated, plain, posed, specimen
 
 BITS = 320
 #: No larger is any radius, relative to the sum of what is compared, so that a wide ball cannot pass.
 SHARP = arb(2) ** -200
 POINTS = 12
-
-
-def evaluated(A: Any, outputs: list[Node], given: dict[int, Any]) -> list[Any]:
-    """The outputs in an arithmetic, the inputs given in it."""
-    own: dict[int, Any] = dict(given)
-    for node in ordered(outputs):
-        if id(node) not in own:
-            own[id(node)] = node.operation.value(A, *(own[id(n)] for n in node.inputs), **node.parameters)
-    return [own[id(node)] for node in outputs]
 
 
 class Point:

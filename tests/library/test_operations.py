@@ -6,18 +6,22 @@ How many problems is set by ``--operation-problems``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from flint import arb, ctx
 
-from gradaudit.exact.balls import Balls
+from gradaudit.exact.arithmetic import OutOfRange
+from gradaudit.exact.balls import Balls, balls
+from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.functions import FUNCTIONS, PLAIN_K
+from gradaudit.exact.pairs import Pairs
 from gradaudit.graph import ordered
 from gradaudit.readings import bounds, values
 from gradaudit.rounding.arithmetic import Arithmetic
 from tests.library.numbers import numbers
-from tests.library.specimens import NAMES, posed
+from tests.library.specimens import NAMES, evaluated, posed
 
 DTYPES = ("float32", "float64")
 #: The precision of the exact values, in bits.
@@ -28,9 +32,9 @@ def worst(name: str, dtype: str, seed: int) -> float:
     """The largest error over bound of the programs of a random problem, none of which may exceed 1."""
     rng = np.random.default_rng([seed, *name.encode()])
     pose = posed(name, rng, numbers(dtype))
-    order, balls, ratio = ordered([pose.output]), Balls(BITS), 0.0
-    with balls.precision(), np.errstate(all="ignore"):
-        read = values(balls, order, {id(n): x for n, x in zip(pose.inputs, pose.arrays, strict=True)})
+    order, A, ratio = ordered([pose.output]), Balls(BITS), 0.0
+    with A.precision(), np.errstate(all="ignore"):
+        read = values(A, order, {id(n): x for n, x in zip(pose.inputs, pose.arrays, strict=True)})
         E = bounds(Arithmetic.of(np.dtype(dtype)), order, read)[id(pose.output)].E
         exact = read[id(pose.output)]
         for number, program in enumerate(pose.programs):
@@ -53,6 +57,34 @@ def test_numpy_stays_within_the_bound(name: str, pytestconfig: pytest.Config, fi
     ratios = {dtype: max(worst(name, dtype, seed) for seed in seeds) for dtype in DTYPES}
     figures = ", ".join(f"{dtype} {ratio:.2g}" for dtype, ratio in ratios.items())
     figure(f"largest error/bound of {name} on {len(seeds)} problems in NumPy: {figures}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_floats_and_pairs_enclose_what_balls_do(name: str, pytestconfig: pytest.Config) -> None:
+    """The radii of the cheaper arithmetics are right, on a quarter of the problems."""
+    A = Balls(BITS)
+    for seed in range(pytestconfig.getoption("--operation-problems") // 4):
+        pose = posed(name, np.random.default_rng([seed, *name.encode()]), numbers("float64"))
+        pairs = list(zip(pose.inputs, pose.arrays, strict=True))
+        with A.precision():
+            (exact,) = evaluated(A, [pose.output], {id(n): A.constant(x) for n, x in pairs})
+        for B in (Doubles(), Pairs()):
+            with np.errstate(all="ignore"), suppress(OutOfRange):
+                read = values(B, ordered([pose.output]), {id(n): x for n, x in pairs})[id(pose.output)]
+                assert read.hi.shape == pose.output.shape
+                with A.precision():
+                    for one, other in zip(balls(read), exact.ravel(), strict=True):
+                        assert one.overlaps(other), (type(B).__name__, seed, one, other)
+
+
+@pytest.mark.parametrize("A", [Doubles(), Pairs()], ids=["floats", "pairs"])
+def test_what_underflows_is_not_zero(A: Any) -> None:
+    """1e-900 is no float and has a radius that is none; it is not 0 for that, neither in a product nor in a sum."""
+    x = A.constant(np.full((1, 1), 1e-300))
+    square = A.multiply(x, x)
+    for product in (square, A.multiply(square, x), A.multiply(x, square), A.matmul(square, x), A.divide(square, x)):
+        assert (A.enclosure(product).radius > 0).all()
+    assert (A.enclosure(A.multiply(square, A.constant(np.zeros((1, 1))))).radius == 0).all()
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
