@@ -33,7 +33,7 @@ class Terms(NamedTuple):
     error : ndarray
         The sum of their own errors.
     faint : ndarray
-        What underflow may add.
+        What underflow may add, apart from that of partial sums.
     depth : float
         The largest number of such roundings.
     """
@@ -137,8 +137,9 @@ def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponent
     with np.errstate(all="ignore"):
         additions = np.maximum(terms.count - 1, 0)
         amount = np.where(additions > 0, additions * terms.size, 0.0) + terms.rounded
-        E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + terms.faint
         low, high = fp.exponents
+        faint = terms.faint + np.where(pure & (grid >= low), 0.0, additions * fp.eta)
+        E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + faint
         limit = np.ldexp(1.0, np.clip(grid + fp.precision, low, high))
         normal = (grid >= low) | (terms.faint == 0) | (terms.count <= 1) & (terms.error == 0) & (terms.size >= fp.eta)
         unrounded = pure & (grid >= low) & (terms.size * OF_OVERFLOW <= limit) | pure & (amount == 0) & normal
