@@ -84,6 +84,6 @@ def numbers(dtype: str) -> Callable[[Generator, Shape, bool], NDArray[Any]]:
     def draw(rng: Generator, shape: Shape, positive: bool) -> NDArray[Any]:
         x = np.asarray(kinds[rng.integers(len(kinds))](rng, shape))
         x = np.abs(x) if positive and rng.random() < 0.9 else x
-        return np.clip(x, -float(info.max), float(info.max)).astype(dtype)
+        return np.asarray(np.clip(x, -float(info.max), float(info.max)), dtype=dtype)
 
     return draw

@@ -208,12 +208,13 @@ FORMS: dict[str, Callable[..., Value]] = {
 
 def run(way: Way, order: Sequence[Node], inputs: Mapping[int, Array]) -> dict[int, Array]:
     """What a program computes for every node of an order; masks as signs."""
-    A, own = Program(way), dict[int, Any]()
+    A = Program(way)
+    own: dict[int, Any] = {}
     with np.errstate(all="ignore"):
         for node in order:
             if node.operation is input_:
                 own[id(node)] = A.constant(inputs[id(node)])
             else:
-                value = FORMS.get(node.operation.name, node.operation.value)
+                value: Any = FORMS.get(node.operation.name, node.operation.value)
                 own[id(node)] = value(A, *(own[id(n)] for n in node.inputs), **node.parameters)
     return {key: value.x if isinstance(value, Value) else value for key, value in own.items()}

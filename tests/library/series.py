@@ -153,7 +153,7 @@ class Series(Arithmetic[Jets]):
 
     def function(self, f: Function, a: Jets) -> Jets:
         """f(a), as it is written for balls; its value must be that on balls."""
-        results = [f.ball(x) for x in a.ravel()]  # type: ignore[arg-type] # a jet is used like a ball
+        results: list[Any] = [f.ball(x) for x in a.ravel()]  # a jet is used like a ball
         for x, y in zip(a.ravel(), results, strict=True):
             assert y[0].overlaps(f.ball(x[0])), f"{f.name} of a series has another value than {f.name} of a ball"
         return _array(results, a.shape)
