@@ -45,13 +45,16 @@ def values(A: Exact[Any], order: Sequence[Node], inputs: Mapping[int, NDArray[An
 def bounds(fp: Arithmetic, order: Sequence[Node], read: Values, kinks: bool = True) -> dict[int, Any]:
     """How far a correct program may be, for every node; for a mask, where rounding decides it.
 
-    Without `kinks`, as if a program fell on the exact side of each.
+    Where a value is not known, nor is the bound. Without `kinks`, as if a program fell on the exact side of each.
     """
     of: dict[int, Any] = {}
     for node in order:
         operands = (Operand(read[id(n)], of[id(n)]) for n in node.inputs)
         bound = node.operation.rounding(fp, read[id(node)], *operands, **node.parameters)
-        of[id(node)] = bound if kinks or not node.operation.mask else np.zeros_like(bound)
+        if node.operation.mask:
+            of[id(node)] = bound if kinks else np.zeros_like(bound)
+        else:
+            of[id(node)] = bound.where(np.isfinite(read[id(node)].radius))
     return of
 
 

@@ -73,7 +73,7 @@ class Balls(Arithmetic[Balls_]):
         """The matrix product."""
         leading = a.shape[:-2]
         n, k, m = *a.shape[-2:], b.shape[-1]
-        if not k:
+        if not a.size or not b.size:
             return self.constant(np.zeros((*leading, n, m)))
         pairs = zip(a.reshape(-1, n, k), b.reshape(-1, k, m), strict=True)
         entries = [x for A, B in pairs for x in (arb_mat(A.tolist()) * arb_mat(B.tolist())).entries()]

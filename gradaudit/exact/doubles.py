@@ -86,7 +86,8 @@ class Doubles(Arithmetic[Approximate]):
         with np.errstate(all="ignore"):
             k = a.x.shape[-1]
             size_a, size_b = np.abs(a.x), np.abs(b.x)
-            radius = k * U * UP * (size_a @ size_b) + np.where((size_a != 0) @ (size_b != 0), k * TINY, 0.0)
+            products = (size_a + a.radius != 0) @ (size_b + b.radius != 0)
+            radius = k * U * UP * (size_a @ size_b) + np.where(products, k * TINY, 0.0)
             if a.radius.any():
                 radius = radius + a.radius @ (size_b + b.radius)
             if b.radius.any():

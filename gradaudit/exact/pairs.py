@@ -74,9 +74,9 @@ class Pairs(Arithmetic[Enclosure]):
             faint = np.abs(p) < 2.0**-960  # there the error of the product underflows
             slack = np.where(faint, np.where((a.hi != 0) & (b.hi != 0), U * np.abs(p) + 4 * TINY, 0.0) + slack, slack)
             zero = (a.size == 0) | (b.size == 0)
-            return _normal(
-                p, np.where(faint, across + other, lo), np.where(zero, 0.0, moved + slack + TINY * (lo != 0))
-            )
+            inexact = (lo != 0) | (a.lo != 0) | (b.lo != 0) | (a.radius != 0) | (b.radius != 0)
+            radius = np.where(zero, 0.0, moved + slack + TINY * inexact)
+            return _normal(p, np.where(faint, across + other, lo), radius)
 
     def divide(self, a: Enclosure, b: Enclosure) -> Enclosure:
         """A / b: a quotient, corrected once; the radius is what is left of a, over the least that b may be."""
@@ -98,6 +98,8 @@ class Pairs(Arithmetic[Enclosure]):
         """The matrix product, by splitting."""
         leading = a.hi.shape[:-2]
         n, m = a.hi.shape[-2], b.hi.shape[-1]
+        if not a.hi.size or not b.hi.size:
+            return self.constant(np.zeros((*leading, n, m)))
         if not leading:
             return product(a, b, self.slices)
         parts = [product(_at(a, i), _at(b, i), self.slices) for i in np.ndindex(*leading)]

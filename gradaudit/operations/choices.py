@@ -128,9 +128,15 @@ def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bou
     """The maximum moves no further than its operands; where one is certainly larger, no further than that."""
     with np.errstate(all="ignore"):
         first, second = x.v - x.E > y.v + y.E, y.v - y.E > x.v + x.E
-    E = np.where(first, x.E, np.where(second, y.E, np.maximum(x.E, y.E)))
+    E = np.where(first, x.E, np.where(second, y.E, np.maximum(_compared(fp, x), _compared(fp, y))))
     pure = x.bound.pure & y.bound.pure
     return Bound(E, pure, np.minimum(x.bound.grid, y.bound.grid))
+
+
+def _compared(fp: Arithmetic, x: Operand) -> Any:
+    """The bound of what a comparison chose: it may have flushed what is put out as it was."""
+    with np.errstate(all="ignore"):
+        return x.E + np.where((x.E > 0) & (np.abs(x.v) - x.E < fp.eta), fp.eta, 0.0)
 
 
 maximum: Operation = define(
@@ -193,7 +199,8 @@ def _largest_value(A: Any, x: Any, axis: int) -> Any:
 def _largest_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
     """The largest moves no further than the furthest of those that may be the largest."""
     may = _candidates(x, axis)
-    E = np.where(may, x.E, 0.0).max(axis=axis)
+    alone = may.sum(axis=axis, keepdims=True) == 1
+    E = np.where(may, np.where(alone, x.E, _compared(fp, x)), 0.0).max(axis=axis)
     return Bound(E, x.bound.pure.all(axis=axis), x.bound.grid.min(axis=axis))
 
 

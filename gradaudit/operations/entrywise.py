@@ -12,7 +12,7 @@ from gradaudit.exact.functions import Function
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
 from gradaudit.operations.shapes import constant
-from gradaudit.rounding.arithmetic import Arithmetic
+from gradaudit.rounding.arithmetic import Arithmetic, certainly
 from gradaudit.rounding.bound import Bound, Terms, rounded, summed, terms_of, together
 
 # --- sums -------------------------------------------------------------------------------------------------------------
@@ -59,25 +59,23 @@ negative: Operation = define(
 
 
 def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
-    """A product is a sum of one term; times a constant it is the sum of the constant's multiples of all terms."""
+    """A product is a sum of one term; times a constant it is the sum of the constant's multiples of all terms.
+
+    Of 0 times what may be infinite nothing is known: it may be NaN.
+    """
     for scale, other in ((x, y), (y, x)):
         if other.bound.terms is not None and _is_known(fp, scale):
             return _scaled(fp, np.abs(scale.v), scale, other)
     reach_x, reach_y = x.reach, y.reach
     with np.errstate(all="ignore"):
         size = reach_x * reach_y
-        error = _nothing(np.abs(x.v), y.E) + _nothing(np.abs(y.v), x.E) + _nothing(x.E, y.E)
+        error = certainly(np.abs(x.v) * y.E + np.abs(y.v) * x.E + x.E * y.E)
         free = _is_power(x) | _is_power(y)
         count = ((reach_x != 0) & (reach_y != 0)).astype(np.float64)
         size = np.where(count > 0, size, 0.0)
         faint = count * fp.eta
         terms = Terms(count, size, np.where(free, 0.0, size), error, faint, 1.0)
         return summed(fp, terms, x.bound.pure & y.bound.pure, x.bound.grid + y.bound.grid)
-
-
-def _nothing(a: Array, b: Array) -> Array:
-    """A b, where 0 times infinity is 0: what is certainly 0 stays 0 whatever it is multiplied by."""
-    return np.where((a == 0) | (b == 0), 0.0, a * b)
 
 
 def _is_known(fp: Arithmetic, x: Operand) -> bool:
@@ -97,8 +95,8 @@ def _scaled(fp: Arithmetic, scale: Array, constant: Operand, x: Operand) -> Boun
         t = x.bound.terms
         size = scale * t.size
         own = np.where(free, 0.0, size)
-        error = scale * t.error + _nothing(constant.E, t.size + t.error)
-        faint = scale * t.faint + t.count * fp.eta
+        error = certainly(scale * t.error + constant.E * (t.size + t.error))
+        faint = scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta) + t.count * fp.eta
         terms = Terms(t.count, size, scale * t.rounded + own, error, faint, t.depth + 1)
         return summed(fp, terms, constant.bound.pure & x.bound.pure, constant.bound.grid + x.bound.grid)
 
@@ -146,15 +144,17 @@ divide: Operation = define(
 
 
 def _power_rounding(fp: Arithmetic, value: Any, x: Operand, exponent: int) -> Bound:
-    """x^n by products in any order, or exp(n log x) in the library's accuracy."""
+    """x^n by products in any order, or exp(n log x) in the library's accuracy; 1 / x^n where x^n is not subnormal."""
     n = abs(exponent)
     with np.errstate(all="ignore"):
         v = np.abs(value.hi)
         low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
         steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
         moved = np.where(x.E == 0, 0.0, steep * x.E)
-        E = moved + (fp.gamma(n + 3) if n > 1 or exponent < 0 else 0.0) * (v + moved) + (n > 1) * n * fp.eta
+        E = moved + (fp.gamma(n + 3) if n > 1 or exponent < 0 else 0.0) * (v + moved)
+        E = E + (n * fp.eta if n > 1 or exponent < 0 else 0.0)
         E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
+        E = np.where((exponent < 0) & ((v + E) * fp.eta * 1.001 > 1), np.inf, E)
         return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
 
 

@@ -34,11 +34,11 @@ def _rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # n
 
 def _each(f: Any, A: Any, B: Any) -> Any:
     """A function of two matrices, of each pair in two stacks of them."""
-    if A.ndim == 2:
-        return f(A, B)
     leading = A.shape[:-2]
-    stacks = zip(A.reshape(-1, *A.shape[-2:]), B.reshape(-1, *B.shape[-2:]), strict=True)
-    return np.stack([f(*pair) for pair in stacks]).reshape(*leading, A.shape[-2], B.shape[-1])
+    result = np.empty((*leading, A.shape[-2], B.shape[-1]))
+    for i in np.ndindex(*leading):
+        result[i] = f(A[i], B[i])
+    return result
 
 
 def _swapped(x: Node) -> Node:

@@ -6,6 +6,7 @@ Whatever picks, repeats, pads, flips or puts together entries is one `gather`; i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -215,7 +216,9 @@ def _concatenated_derivative(node: Node, g: Node) -> list[Node | None]:
 
 
 def _concatenated_rounding(fp: Arithmetic, value: Any, *xs: Operand, axis: int) -> Bound:  # noqa: ARG001
-    whole = [Bound(x.bound.E, x.bound.pure, x.bound.grid, terms_of(x.bound, x.v)) for x in xs]
+    whole: list[Bound] = [x.bound for x in xs]
+    if any(bound.terms is not None for bound in whole):
+        whole = [replace(x.bound, terms=terms_of(x.bound, x.v)) for x in xs]
     return whole[0].restructured(lambda *ys: np.concatenate(ys, axis), *whole[1:])
 
 

@@ -132,18 +132,18 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bo
         C = x.v.shape[-1]
         G = np.abs(g.v.sum(axis=-1, keepdims=True))
         E_G = g.E.sum(axis=-1, keepdims=True)
-        E_G = E_G + fp.gamma(np.maximum((g.v != 0).sum(axis=-1, keepdims=True) - 1, 0)) * (np.abs(g.v) + g.E).sum(
-            axis=-1, keepdims=True
-        )
+        size_G = (np.abs(g.v) + g.E).sum(axis=-1, keepdims=True)
+        additions = np.maximum((np.abs(g.v) + g.E != 0).sum(axis=-1, keepdims=True) - 1, 0)
+        E_G = E_G + fp.gamma(additions) * size_G + additions * fp.eta
         reach = of.p + of.E_p
         moved = g.E + of.E_p * G + reach * E_G
         t = np.abs(g.v) + of.p * G
         spread = np.fmin(reach * np.expm1(of.rho), of.cap).sum(axis=-1, keepdims=True)
         sizes = (np.abs(value.hi) + moved).sum(axis=-1, keepdims=True)
-        of_maximum = spread * (G + E_G) + fp.gamma(C + 5) * sizes
-        E = moved + fp.gamma(8) * (t + moved) + np.where(of.top, of_maximum, 0.0) + fp.eta
+        of_maximum = spread * (G + E_G) + fp.gamma(C + 5) * sizes + (3 * C + 2) * fp.eta
+        E = moved + fp.gamma(8) * (t + moved) + np.where(of.top, of_maximum, 0.0) + 3 * fp.eta
         E = np.where((G + E_G == 0) & (np.abs(g.v) + g.E == 0), 0.0, E)
-        return rounded(fp.unless_overflow(E * (1 + 1e-6), t + moved))
+        return rounded(fp.unless_overflow(E * (1 + 1e-6), np.maximum(t + moved, size_G)))
 
 
 def _gradient_size(x: Array, g: Array) -> Array:

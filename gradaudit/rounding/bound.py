@@ -33,7 +33,7 @@ class Terms(NamedTuple):
     error : ndarray
         The sum of their own errors.
     faint : ndarray
-        What underflow may add.
+        What underflow may add, apart from that of partial sums.
     depth : float
         The largest number of such roundings.
     """
@@ -88,6 +88,12 @@ class Bound:
             terms = first.changed(change, *rest)
         return Bound(E, pure, grid, terms)
 
+    def where(self, known: NDArray[np.bool_]) -> Bound:
+        """The bound where the exact value is known; infinite elsewhere."""
+        if known.all():
+            return self
+        return Bound(np.where(known, self.E, np.inf), self.pure & known, np.where(known, self.grid, -FINEST))
+
 
 def exact(fp: Arithmetic, v: Array) -> Bound:
     """The bound of an input: none but that it may be flushed to zero where it is subnormal."""
@@ -125,14 +131,17 @@ def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponent
         What is added.
     pure, grid : ndarray
         Where no term was rounded itself, and the finest of their grids: where it and the size of the sum leave no
-        more digits than the dtype has, no partial sum is rounded.
+        more digits than the dtype has, no partial sum is rounded. Nor is a term alone that is scaled by a power of
+        two, unless the result is subnormal.
     """
     with np.errstate(all="ignore"):
         additions = np.maximum(terms.count - 1, 0)
         amount = np.where(additions > 0, additions * terms.size, 0.0) + terms.rounded
-        E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + terms.faint
         low, high = fp.exponents
+        faint = terms.faint + np.where(pure & (grid >= low), 0.0, additions * fp.eta)
+        E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + faint
         limit = np.ldexp(1.0, np.clip(grid + fp.precision, low, high))
-        unrounded = pure & (grid >= low) & (terms.size * OF_OVERFLOW <= limit) | pure & (amount == 0)
+        normal = (grid >= low) | (terms.faint == 0) | (terms.count <= 1) & (terms.error == 0) & (terms.size >= fp.eta)
+        unrounded = pure & (grid >= low) & (terms.size * OF_OVERFLOW <= limit) | pure & (amount == 0) & normal
         E = fp.unless_overflow(certainly(np.where(unrounded, terms.error, E) * OF_EVALUATION), terms.size)
     return Bound(E, unrounded, np.asarray(grid), terms)

@@ -237,6 +237,14 @@ def test_gradients_that_nobody_can_judge_raise_undecided() -> None:
         gradaudit.check(deep, [x, W], [exact[0].hi.astype(np.float32), exact[1].hi.astype(np.float32)])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_lies_beyond_the_floats_is_undecided(dtype: str) -> None:
+    """exp(1000) is infinite in any program: right, and nothing that a float could be held against."""
+    x = np.array([1000.0], dtype=dtype)
+    with pytest.raises(gradaudit.UndecidedError):
+        gradaudit.check(lambda x: np.exp(x).sum(), [x], [np.full_like(x, np.inf)])
+
+
 def test_the_library_knows_no_suite() -> None:
     program = (
         "import sys, gradaudit\n"

@@ -1,0 +1,89 @@
+"""Random numbers of a dtype, of every kind that rounding, kinks, ties, saturation and underflow are sensitive to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from gradaudit.graph import Shape
+
+Draw = Callable[[Generator, Shape], Any]
+
+
+def normal(rng: Generator, shape: Shape) -> Any:
+    """Nothing special."""
+    return rng.standard_normal(shape)
+
+
+def whole(rng: Generator, shape: Shape) -> Any:
+    """Ties, kinks, and sums that nothing rounds."""
+    return rng.integers(-4, 5, shape).astype(float)
+
+
+def scaled(rng: Generator, shape: Shape) -> Any:
+    """Saturation, or nearly nothing."""
+    return rng.standard_normal(shape) * 2.0 ** rng.integers(-12, 12)
+
+
+def far(rng: Generator, shape: Shape) -> Any:
+    """All of one scale, anywhere up to 1e30."""
+    return rng.standard_normal(shape) * 10.0 ** rng.uniform(-30, 30)
+
+
+def mixed(rng: Generator, shape: Shape) -> Any:
+    """Each of its own scale."""
+    return rng.standard_normal(shape) * 10.0 ** rng.uniform(-30, 30, shape)
+
+
+def sparse(rng: Generator, shape: Shape) -> Any:
+    """Zeros."""
+    return np.where(rng.random(shape) < 0.5, 0.0, rng.standard_normal(shape))
+
+
+def common(rng: Generator, shape: Shape) -> Any:
+    """An offset that all of them share."""
+    return rng.standard_normal(shape) + 10.0 ** rng.uniform(0, 6) * rng.choice((-1, 1))
+
+
+def near_one(rng: Generator, shape: Shape) -> Any:
+    """Where a logarithm is small."""
+    return 1 + rng.standard_normal(shape) * 2.0 ** -float(rng.integers(0, 20))
+
+
+def of_dtype(info: Any) -> tuple[Draw, ...]:
+    """The kinds that depend on a dtype, which a `finfo` describes."""
+    smallest, eps = float(info.smallest_normal), float(info.eps)
+
+    def extreme(rng: Generator, shape: Shape) -> Any:
+        """Near the smallest or the largest numbers."""
+        end = info.minexp + rng.integers(-8, 9) if rng.random() < 0.5 else info.maxexp - rng.integers(0, 8)
+        return np.ldexp(np.clip(rng.standard_normal(shape), -1, 1), int(end) - 1)
+
+    def faint(rng: Generator, shape: Shape) -> Any:
+        """Subnormal numbers among others."""
+        x = rng.standard_normal(shape)
+        return np.where(rng.random(shape) < 0.4, x * smallest * rng.choice((0.5, 2.0**-10)), x)
+
+    def tied(rng: Generator, shape: Shape) -> Any:
+        """One of two numbers, or nearly."""
+        x = rng.choice(rng.standard_normal(2), shape)
+        return x * (1 + eps * rng.integers(0, 3, shape) * rng.integers(2))
+
+    return extreme, faint, tied
+
+
+def numbers(dtype: str) -> Callable[[Generator, Shape, bool], NDArray[Any]]:
+    """What draws an array of a dtype, of any kind: (rng, shape, whether most of them are to be positive)."""
+    info = np.finfo(dtype)
+    kinds: tuple[Draw, ...] = (normal, whole, scaled, far, mixed, sparse, common, near_one, *of_dtype(info))
+
+    def draw(rng: Generator, shape: Shape, positive: bool) -> NDArray[Any]:
+        x = np.asarray(kinds[rng.integers(len(kinds))](rng, shape))
+        x = np.abs(x) if positive and rng.random() < 0.9 else x
+        return np.asarray(np.clip(x, -float(info.max), float(info.max)), dtype=dtype)
+
+    return draw
