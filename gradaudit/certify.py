@@ -16,7 +16,7 @@ from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
 from gradaudit.exact.pairs import Pairs
-from gradaudit.graph import Node, ordered
+from gradaudit.graph import Node, topological_order
 from gradaudit.patterns import recognised
 from gradaudit.readings import Values, bounds, sizes, values
 from gradaudit.rounding.arithmetic import Arithmetic
@@ -93,7 +93,7 @@ def certify(outputs: Sequence[Node], inputs: Mapping[Node, NDArray[Any]], dtype:
     """
     fp = Arithmetic.of(np.dtype(dtype))
     known = recognised(outputs)
-    order = ordered(known)
+    order = topological_order(known)
     given = {id(node): array for node, array in inputs.items()}
     result = None
     for name, A, context in _precisions(fp):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradaudit.graph import Node, depending, ordered
+from gradaudit.graph import Node, depending, topological_order
 from gradaudit.operations.entrywise import add
 from gradaudit.operations.shapes import constant
 
@@ -28,7 +28,7 @@ def gradient(output: Node, sources: Sequence[Node], cotangent: Node | None = Non
 
 def pulled_back(outputs: Sequence[Node], sources: Sequence[Node], cotangents: Sequence[Node]) -> list[Node]:
     """The derivatives of several outputs, each pulled back with its own cotangent, added up."""
-    order = ordered(outputs)
+    order = topological_order(outputs)
     involved = depending(order, sources)
     by: dict[int, Node] = {}
 

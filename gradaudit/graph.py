@@ -49,7 +49,7 @@ class Node:
         return f"{self.operation.name}{list(self.shape)}"
 
 
-def ordered(outputs: Sequence[Node]) -> list[Node]:
+def topological_order(outputs: Sequence[Node]) -> list[Node]:
     """Every node that the outputs need, each after those that it is computed from."""
     order: list[Node] = []
     seen: set[int] = set()

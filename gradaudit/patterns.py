@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradaudit.graph import Node, ordered
+from gradaudit.graph import Node, topological_order
 from gradaudit.operations.entrywise import divide, exp, log, subtract
 from gradaudit.operations.shapes import broadcast, reshape, sum_axis
 from gradaudit.operations.softmax import log_softmax, logsumexp, softmax
@@ -16,7 +16,7 @@ from gradaudit.operations.softmax import log_softmax, logsumexp, softmax
 def recognised(outputs: Sequence[Node]) -> list[Node]:
     """The same outputs, with every known form replaced."""
     new: dict[int, Node] = {}
-    for node in ordered(outputs):
+    for node in topological_order(outputs):
         inputs = tuple(new[id(n)] for n in node.inputs)
         changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))
         rebuilt = Node(node.operation, inputs, node.shape, node.parameters, node.line) if changed else node

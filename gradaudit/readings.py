@@ -26,7 +26,7 @@ def values(A: Exact[Any], order: Sequence[Node], inputs: Mapping[int, NDArray[An
     A : Arithmetic
         Of `gradaudit.exact`.
     order : sequence of Node
-        As `graph.ordered` gives it.
+        As `graph.topological_order` gives it.
     inputs : mapping of int to ndarray
         What the input nodes are, by their ids.
     """

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.enclosure import UP, Enclosure, U
-from gradaudit.exact.splitting import MORE, product, times
+from gradaudit.exact.splitting import MORE_SLICES, split_product, times
 from gradaudit.reference.problem import FLOATS, WEIGHTS, Problem
 
 #: The precision of exponentials and logarithms between products of float64, in bits.
@@ -171,22 +171,22 @@ def certify_by_splitting(problem: Problem, decayed: tuple[str, ...] = WEIGHTS) -
 def _certify_by_splitting(problem: Problem, decayed: tuple[str, ...]) -> CertifiedValues | None:
     N, _, _, C = problem.shape
     X, W1, b1, W2, b2 = (Enclosure.exactly(getattr(problem, name)) for name in FLOATS)
-    a = product(X, W1, MORE) + b1
+    a = split_product(X, W1, MORE_SLICES) + b1
     sign = np.where(np.abs(a.hi) > (np.abs(a.lo) + a.radius) * UP, np.sign(a.hi), 0).astype(np.int8)
     if ((sign == 0) & ((a.hi != 0) | (a.lo != 0) | (a.radius != 0))).any():
         return None
     h = a.where(sign > 0)
-    s = product(h, W2) + b2
+    s = split_product(h, W2) + b2
     z, p, ds_balls, log_Z, losses = _softmax(_balls(s), s.hi, problem.y)
     e = _enclosure(ds_balls, (N, C))
     ds = Enclosure(e.hi, e.lo, e.radius)
-    dh = product(ds, W2.transposed())
+    dh = split_product(ds, W2.transposed())
     da = dh.where(sign > 0)
     weights = Enclosure.exactly(np.concatenate([getattr(problem, name).ravel() for name in decayed])[None, :])
-    (squares,) = _balls(product(weights, weights.transposed(), MORE))
+    (squares,) = _balls(split_product(weights, weights.transposed(), MORE_SLICES))
     loss = sum(losses, arb(0)) / N + arb(problem.reg) * squares
-    dW1, db1 = product(X.with_ones().transposed(), da).without_last_row()
-    dW2, db2 = product(h.with_ones().transposed(), ds, MORE).without_last_row()
+    dW1, db1 = split_product(X.with_ones().transposed(), da).without_last_row()
+    dW2, db2 = split_product(h.with_ones().transposed(), ds, MORE_SLICES).without_last_row()
     tensors = {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
     tensors |= {name: tensors[name] + times(getattr(problem, name), 2 * problem.reg) for name in decayed}
     return CertifiedValues(

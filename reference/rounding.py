@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gradaudit.reference.certified import CertifiedValues
 from gradaudit.reference.problem import WEIGHTS, Problem
-from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic, Array, certainly, product
+from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic, Array, magnitude_product, or_infinite
 from gradaudit.rounding.softmax import Offset, Rows, errors
 
 #: The bound is of use where it is at most this part of the tensor's natural size.
@@ -98,7 +98,7 @@ def _bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, offset: Offset,
         np.abs(A.astype(np.float64)) for A in (problem.X, problem.W1, problem.b1, problem.W2, problem.b2)
     )
     # forward (ROUNDING.md, 2 and 3)
-    E_a = fp.affine(X, fp.sub(X), W1, b1)
+    E_a = fp.affine(X, fp.subnormal(X), W1, b1)
     E_h = np.where((v.a > -E_a) | np.isinf(E_a), E_a, 0)
     E_s = fp.affine(v.h, E_h, W2, b2)
     kinks = (np.abs(v.a) <= E_a) & (E_a > 0)
@@ -106,10 +106,10 @@ def _bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, offset: Offset,
     E_ds, E_losses = _softmax_bound(fp, problem, v, E_s, offset)
     # backward (5)
     ds, dh, da = np.abs(v.ds), np.abs(v.dh), np.abs(v.da)
-    E_dh, size = fp.transposed_product(ds.T, E_ds.T, W2.T, fp.sub(W2).T)
-    E_dh = fp.unless_overflow(certainly(E_dh), N * size)
+    E_dh, size = fp.transposed_product(ds.T, E_ds.T, W2.T, fp.subnormal(W2).T)
+    E_dh = fp.unless_overflow(or_infinite(E_dh), N * size)
     E_da = np.where(kinks, dh + E_dh, np.where(v.sign > 0, E_dh, 0))
-    E_dW1, E_db1 = _batch_sums(fp, X, fp.sub(X), da, E_da)
+    E_dW1, E_db1 = _batch_sums(fp, X, fp.subnormal(X), da, E_da)
     E_dW2, E_db2 = _batch_sums(fp, v.h, E_h, ds, E_ds)
     tensors = {
         "loss": _loss_bound(fp, problem, v, E_losses, decayed),
@@ -121,7 +121,7 @@ def _bound(fp: Arithmetic, problem: Problem, v: CertifiedValues, offset: Offset,
     for name in decayed:
         tensors[name] = _regularised(fp, problem.reg, getattr(problem, name), v.tensors[name].hi, tensors[name])
     return Bound(
-        tensors={name: certainly(E) * OF_EVALUATION for name, E in tensors.items()},
+        tensors={name: or_infinite(E) * OF_EVALUATION for name, E in tensors.items()},
         sizes=_natural_sizes(fp, problem, v, kinks, decayed),
         data_sizes=_natural_sizes(fp, problem, v, kinks, ()),
         a=E_a,
@@ -152,7 +152,7 @@ def _softmax_bound(
     E_ds = (E_p + fp.gamma(8) * (t + E_p) + np.where(of.top, of_maximum, 0.0)) / N + fp.eta
 
     label = (np.arange(N), problem.y)
-    return certainly(E_ds), of.E_log[label]
+    return or_infinite(E_ds), of.E_log[label]
 
 
 def _batch_sums(fp: Arithmetic, A: Array, E_A: Array, B: Array, E_B: Array) -> tuple[Array, Array]:
@@ -171,7 +171,7 @@ def _loss_bound(
     n, S2 = sum(getattr(problem, name).size for name in decayed), _squares(problem, decayed)
     total = (v.losses + E_losses).sum()
     E_d = (fp.gamma(N + 1) * total + E_losses.sum()) / N + 2 * fp.eta
-    E_r = fp.gamma(n + 6) * reg * S2 + reg * (2 * n + 2) * fp.eta + 2 * fp.eta + fp.sub(np.float64(reg)) * S2
+    E_r = fp.gamma(n + 6) * reg * S2 + reg * (2 * n + 2) * fp.eta + 2 * fp.eta + fp.subnormal(np.float64(reg)) * S2
     E = E_d + E_r + fp.gamma(2) * (v.losses.sum() / N + reg * S2 + E_d + E_r)
     return fp.unless_overflow(np.asarray(E), max(S2, total, reg * S2))
 
@@ -183,7 +183,7 @@ def _regularised(fp: Arithmetic, reg: float, W: Array, exact: Array, E: Array) -
     W = np.abs(W.astype(np.float64))
     r = 2 * reg * W
     data = np.abs(exact) + r
-    flushed = 2 * reg * fp.sub(W) + 2 * fp.sub(np.float64(reg)) * W
+    flushed = 2 * reg * fp.subnormal(W) + 2 * fp.subnormal(np.float64(reg)) * W
     E = E + fp.gamma(4) * r + fp.gamma(2) * (data + E + r) + 2 * fp.eta * (r > 0) + flushed
     return fp.unless_overflow(E, np.maximum(np.maximum(2 * reg, 2 * W), data + r))
 
@@ -198,12 +198,12 @@ def _natural_sizes(
     N, _, _, C = problem.shape
     X, W2 = (np.abs(A.astype(np.float64)) for A in (problem.X, problem.W2))
     S_ds = np.maximum(v.p + _onehot(problem.y, C), fp.eta / fp.u) / N
-    S_da = np.where((v.sign > 0) | kinks, product(S_ds, W2.T), 0)
+    S_da = np.where((v.sign > 0) | kinks, magnitude_product(S_ds, W2.T), 0)
     sizes = {
         "loss": (1 + v.losses).mean() + problem.reg * _squares(problem, decayed),
-        "W1": product(X.T, S_da),
+        "W1": magnitude_product(X.T, S_da),
         "b1": S_da.sum(axis=0),
-        "W2": product(v.h.T, S_ds),
+        "W2": magnitude_product(v.h.T, S_ds),
         "b2": S_ds.sum(axis=0),
     }
     for name in decayed:

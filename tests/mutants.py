@@ -65,14 +65,14 @@ _OF = {
         (2 * n + 2) * fp.eta  => (n + 2) * fp.eta
         fp.gamma(2) * (data   => fp.gamma(1) * (data
         2 * fp.eta * (r > 0)  => fp.eta * (r > 0)
-        W2.T, fp.sub(W2).T    => W2.T, 0 * W2.T
+        W2.T, fp.subnormal(W2).T    => W2.T, 0 * W2.T
         N * size)\\n    E_da   => size)\\n    E_da
         v.sign > 0, E_dh      => v.sign >= 0, E_dh
         dh + E_dh, np.where   => E_dh, np.where
         0.0)) / N + fp.eta    => 0.0)) / N
         fp.eta / fp.u) / N    => fp.eta) / N
         return 0.0            => return 1.0
-        certainly(E) * OF_EVALUATION for  => certainly(E) for
+        or_infinite(E) * OF_EVALUATION for  => or_infinite(E) for
     """,
     "gradaudit/rounding/softmax.py": """
         (2 + 2 * log_C)       => 1

@@ -91,7 +91,7 @@ class _Evaluation:
     def gamma(self, n: Any) -> Any:
         return n * self.u / (1 - n * self.u) if n * self.u < 1 else inf
 
-    def sub(self, x: Any) -> Any:
+    def subnormal(self, x: Any) -> Any:
         return abs(x) if abs(x) < self.eta else mpf(0)
 
     def unless_overflow(self, E: Any, *sizes: Any) -> Any:
@@ -103,7 +103,7 @@ class _Evaluation:
         """The bound of one entry of ``A . B + b``: a row of A, a column of B."""
         reach = [abs(x) + e for x, e in zip(A, E_A, strict=True)]
         size = dot(reach, [abs(x) for x in B]) + abs(b)
-        flushed = dot(reach, [self.sub(x) for x in B]) + self.sub(b)
+        flushed = dot(reach, [self.subnormal(x) for x in B]) + self.subnormal(b)
         nz = sum(x != 0 and w != 0 for x, w in zip(reach, B, strict=True))
         n = nz + 1 if nz and b != 0 else nz
         E = self.gamma(n) * size if size != inf else inf
@@ -111,7 +111,7 @@ class _Evaluation:
         g = min(times(lowest_bit(A), lowest_bit(B)), lowest_bit([b]))
         fits = size * OF_OVERFLOW <= min(times(mpf(2) ** self.p, g), mpf(2) ** self.high)
         if fits and g >= self.eta and not any(E_A):
-            E = dot([abs(x) for x in A], [self.sub(x) for x in B]) + self.sub(b)
+            E = dot([abs(x) for x in A], [self.subnormal(x) for x in B]) + self.subnormal(b)
         return self.unless_overflow(E * self.of_evaluation, size)
 
     # 4. Softmax and cross-entropy
@@ -188,14 +188,14 @@ class _Evaluation:
         r = 2 * self.reg * abs(W)
         part = abs(dW) + r
         E += self.gamma(4) * r + self.gamma(2) * (part + E + r) + 2 * self.eta * (r > 0)
-        E += 2 * self.reg * self.sub(W) + 2 * self.sub(self.reg) * abs(W)
+        E += 2 * self.reg * self.subnormal(W) + 2 * self.subnormal(self.reg) * abs(W)
         return self.unless_overflow(E, 2 * self.reg, 2 * abs(W), part)
 
     def bound(self) -> Again:
         """All together, and 6. the loss."""
         N, D, H, C, reg, f = self.N, self.D, self.H, self.C, self.reg, self.of_evaluation
         X, W1, W2 = self.X, self.W1, self.W2
-        sub_X, sub_W2 = ([[self.sub(x) for x in row] for row in A] for A in (X, W2))
+        sub_X, sub_W2 = ([[self.subnormal(x) for x in row] for row in A] for A in (X, W2))
         a = [[dot(X[i], column(W1, j)) + self.b1[j] for j in range(H)] for i in range(N)]
         E_a = [[self.affine(X[i], sub_X[i], column(W1, j), self.b1[j]) for j in range(H)] for i in range(N)]
         h = [[max(x, mpf(0)) for x in row] for row in a]
@@ -232,7 +232,7 @@ class _Evaluation:
         losses, lam = ([sample[name] for sample in samples] for name in ("loss", "E_loss"))
         total = mpmath.fsum(plus(losses, lam))
         E_d = (times(self.gamma(N + 1), total) + mpmath.fsum(lam)) / N + 2 * self.eta
-        E_r = self.gamma(n + 6) * reg * S2 + reg * (2 * n + 2) * self.eta + 2 * self.eta + self.sub(reg) * S2
+        E_r = self.gamma(n + 6) * reg * S2 + reg * (2 * n + 2) * self.eta + 2 * self.eta + self.subnormal(reg) * S2
         E_L = E_d + E_r + self.gamma(2) * (mpmath.fsum(losses) / N + reg * S2 + E_d + E_r)
         tensors = {
             "loss": [[self.unless_overflow(E_L, S2, reg * S2, total) * f]],

@@ -20,7 +20,7 @@ from gradaudit.exact.arithmetic import Arithmetic, Signs
 from gradaudit.exact.balls import balls, enclosed
 from gradaudit.exact.enclosure import TINY, UP, Array, Enclosure, U, two_product, two_sum
 from gradaudit.exact.functions import Function
-from gradaudit.exact.splitting import SLICES, product
+from gradaudit.exact.splitting import SLICES, split_product
 
 #: The precision of elementary functions, in bits.
 BITS = 128
@@ -101,8 +101,8 @@ class Pairs(Arithmetic[Enclosure]):
         if not a.hi.size or not b.hi.size:
             return self.constant(np.zeros((*leading, n, m)))
         if not leading:
-            return product(a, b, self.slices)
-        parts = [product(_at(a, i), _at(b, i), self.slices) for i in np.ndindex(*leading)]
+            return split_product(a, b, self.slices)
+        parts = [split_product(_at(a, i), _at(b, i), self.slices) for i in np.ndindex(*leading)]
         hi, lo, radius = (np.stack([getattr(part, name) for part in parts]) for name in ("hi", "lo", "radius"))
         return Enclosure(*(array.reshape(*leading, n, m) for array in (hi, lo, radius)))
 

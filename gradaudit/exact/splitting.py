@@ -18,14 +18,14 @@ from gradaudit.exact.enclosure import UP, Array, Enclosure, U, halves, two_sum
 
 #: Slices of a factor. Of the products of slices those are computed whose numbers (from 0) add up to less: ten of 16;
 #: those with the same sum in one product. More slices are for factors whose entries differ much in size.
-SLICES, MORE = 4, 5
+SLICES, MORE_SLICES = 4, 5
 #: What products of numbers too small to be told from 0 may have lost, at most, in each of them.
 TINY = 2.0**-1000
 #: Below and above these exponents slices would underflow or overflow.
 LOWEST, HIGHEST = -350, 350
 
 
-def product(A: Enclosure, B: Enclosure, number: int = SLICES) -> Enclosure:
+def split_product(A: Enclosure, B: Enclosure, number: int = SLICES) -> Enclosure:
     """``A . B`` of shapes (n, k) and (k, m), each factor split into a number of slices.
 
     Raises

@@ -12,7 +12,7 @@ from gradaudit.exact.functions import Function
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
 from gradaudit.operations.shapes import constant
-from gradaudit.rounding.arithmetic import Arithmetic, certainly
+from gradaudit.rounding.arithmetic import Arithmetic, or_infinite
 from gradaudit.rounding.bound import Bound, Terms, rounded, summed, terms_of, together
 
 # --- sums -------------------------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
     reach_x, reach_y = x.reach, y.reach
     with np.errstate(all="ignore"):
         size = reach_x * reach_y
-        error = certainly(np.abs(x.v) * y.E + np.abs(y.v) * x.E + x.E * y.E)
+        error = or_infinite(np.abs(x.v) * y.E + np.abs(y.v) * x.E + x.E * y.E)
         free = _is_power(x) | _is_power(y)
         count = ((reach_x != 0) & (reach_y != 0)).astype(np.float64)
         size = np.where(count > 0, size, 0.0)
@@ -95,7 +95,7 @@ def _scaled(fp: Arithmetic, scale: Array, constant: Operand, x: Operand) -> Boun
         t = x.bound.terms
         size = scale * t.size
         own = np.where(free, 0.0, size)
-        error = certainly(scale * t.error + constant.E * (t.size + t.error))
+        error = or_infinite(scale * t.error + constant.E * (t.size + t.error))
         faint = scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta) + t.count * fp.eta
         terms = Terms(t.count, size, scale * t.rounded + own, error, faint, t.depth + 1)
         return summed(fp, terms, constant.bound.pure & x.bound.pure, constant.bound.grid + x.bound.grid)

@@ -9,7 +9,7 @@ import numpy as np
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Operand, Operation, define
 from gradaudit.operations.shapes import transpose
-from gradaudit.rounding.arithmetic import Arithmetic, count, product
+from gradaudit.rounding.arithmetic import Arithmetic, count, magnitude_product
 from gradaudit.rounding.bound import FINEST, Bound, Terms, summed
 
 
@@ -24,8 +24,8 @@ def _rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # n
     a, b = np.abs(x.v), np.abs(y.v)
     reach_x, reach_y = a + x.E, b + y.E
     products = _each(count, reach_x, reach_y)
-    size = _each(product, reach_x, reach_y)
-    error = _each(product, x.E, b) + _each(product, a, y.E) + _each(product, x.E, y.E)
+    size = _each(magnitude_product, reach_x, reach_y)
+    error = _each(magnitude_product, x.E, b) + _each(magnitude_product, a, y.E) + _each(magnitude_product, x.E, y.E)
     grid_x, grid_y = x.bound.grid.min(axis=-1, initial=FINEST), y.bound.grid.min(axis=-2, initial=FINEST)
     pure = x.bound.pure.all(axis=-1)[..., :, None] & y.bound.pure.all(axis=-2)[..., None, :]
     terms = Terms(products, size, size, error, 3 * products * fp.eta, 1.0)

@@ -68,7 +68,7 @@ class Arithmetic:
         with np.errstate(divide="ignore"):
             return nu / np.maximum(1 - nu, 0)
 
-    def sub(self, A: Any) -> Any:
+    def subnormal(self, A: Any) -> Any:
         """|A| where it is subnormal, so that a program may flush it to zero; else 0."""
         return np.where(self.eta > A, A, 0.0)
 
@@ -93,10 +93,10 @@ class Arithmetic:
         """
         reach = A + E_A
         products = count(reach, B)
-        size = product(reach, B) + b
-        flushed = product(reach, self.sub(B)) + self.sub(b)
+        size = magnitude_product(reach, B) + b
+        flushed = magnitude_product(reach, self.subnormal(B)) + self.subnormal(b)
         roundings = np.where(products > 0, products + (b != 0), 0)
-        E = self.gamma(roundings) * size + product(E_A, B) + 3 * products * self.eta + flushed
+        E = self.gamma(roundings) * size + magnitude_product(E_A, B) + 3 * products * self.eta + flushed
         exact = self._exact(A, E_A, B, b, size)
         return self.unless_overflow(np.where(exact, flushed, E) * OF_EVALUATION, size)
 
@@ -115,16 +115,21 @@ class Arithmetic:
         """The error of ``A' . B`` and the sum of absolute values that is added; both factors are computed ones."""
         reach_A, reach_B = (A + E_A).T, B + E_B
         products = count(reach_A, reach_B)
-        size = product(reach_A, reach_B)
-        E = self.gamma(products) * size + product(E_A.T, B) + product(A.T, E_B) + product(E_A.T, E_B)
+        size = magnitude_product(reach_A, reach_B)
+        E = (
+            self.gamma(products) * size
+            + magnitude_product(E_A.T, B)
+            + magnitude_product(A.T, E_B)
+            + magnitude_product(E_A.T, E_B)
+        )
         return E + 3 * products * self.eta, size
 
 
-def product(A: Array, B: Array) -> Array:
+def magnitude_product(A: Array, B: Array) -> Array:
     """``A . B`` of non-negative factors, where 0 times infinity counts as infinite."""
     if (not A.any() and np.isfinite(B).all()) or (not B.any() and np.isfinite(A).all()):
         return np.zeros((A.shape[0], B.shape[1]))
-    return certainly(A @ B)
+    return or_infinite(A @ B)
 
 
 def count(A: Array, B: Array) -> Array:
@@ -134,7 +139,7 @@ def count(A: Array, B: Array) -> Array:
     return np.asarray((A != 0).astype(np.float64) @ (B != 0).astype(np.float64))
 
 
-def certainly(E: Array) -> Array:
+def or_infinite(E: Array) -> Array:
     """E with infinity in place of what is undefined."""
     return np.where(np.isnan(E), np.inf, E)
 

@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.rounding.arithmetic import NO_BIT, OF_EVALUATION, OF_OVERFLOW, Arithmetic, Array, certainly, lowest_bits
+from gradaudit.rounding.arithmetic import (
+    NO_BIT,
+    OF_EVALUATION,
+    OF_OVERFLOW,
+    Arithmetic,
+    Array,
+    lowest_bits,
+    or_infinite,
+)
 
 Exponents = NDArray[np.int64]
 #: The exponent of the grid of zeros: every power of two divides them.
@@ -97,12 +105,12 @@ class Bound:
 
 def exact(fp: Arithmetic, v: Array) -> Bound:
     """The bound of an input: none but that it may be flushed to zero where it is subnormal."""
-    return Bound(fp.sub(np.abs(v)), np.ones(v.shape, dtype=bool), lowest_bits(v))
+    return Bound(fp.subnormal(np.abs(v)), np.ones(v.shape, dtype=bool), lowest_bits(v))
 
 
 def rounded(E: Array) -> Bound:
     """A bound of which nothing more is known."""
-    E = certainly(np.asarray(E, dtype=np.float64))
+    E = or_infinite(np.asarray(E, dtype=np.float64))
     return Bound(E, np.zeros(E.shape, dtype=bool), np.full(E.shape, -FINEST))
 
 
@@ -143,5 +151,5 @@ def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponent
         limit = np.ldexp(1.0, np.clip(grid + fp.precision, low, high))
         normal = (grid >= low) | (terms.faint == 0) | (terms.count <= 1) & (terms.error == 0) & (terms.size >= fp.eta)
         unrounded = pure & (grid >= low) & (terms.size * OF_OVERFLOW <= limit) | pure & (amount == 0) & normal
-        E = fp.unless_overflow(certainly(np.where(unrounded, terms.error, E) * OF_EVALUATION), terms.size)
+        E = fp.unless_overflow(or_infinite(np.where(unrounded, terms.error, E) * OF_EVALUATION), terms.size)
     return Bound(E, unrounded, np.asarray(grid), terms)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from gradaudit.rounding.arithmetic import Arithmetic, Array, certainly
+from gradaudit.rounding.arithmetic import Arithmetic, Array, or_infinite
 
 #: Relative error of exp and log, in units of u, that a correct program may make.
 K = 4
@@ -85,17 +85,17 @@ def _errors(fp: Arithmetic, rows: Rows, E: Array, offset: Offset) -> Errors:
     Emax = E.max(axis=-1, keepdims=True)
 
     # log p_c is monotone in every logit: it falls by at most dn, rises by at most up
-    Q = others(np.add, p, 0.0)
+    Q = over_rest(np.add, p, 0.0)
     d1, d2 = np.expm1(E), -np.expm1(-E)
-    dn_near = np.log1p(Q * d1 + (1 + d1) * others(np.add, p * d1, 0.0))
-    dn_far = np.logaddexp(0.0, E + others(np.logaddexp, z - log_Z + E, -np.inf))
-    dn = certainly(np.where(Emax <= 1, dn_near, dn_far))
-    up_near = -np.log1p(-(Q * d2 + (1 - d2) * others(np.add, p * d2, 0.0)))
-    up_far = -np.logaddexp(z - log_Z, others(np.logaddexp, z - log_Z - E, -np.inf) - E)
-    up = certainly(np.maximum(0.0, np.where(Emax <= 1, up_near, up_far)))
+    dn_near = np.log1p(Q * d1 + (1 + d1) * over_rest(np.add, p * d1, 0.0))
+    dn_far = np.logaddexp(0.0, E + over_rest(np.logaddexp, z - log_Z + E, -np.inf))
+    dn = or_infinite(np.where(Emax <= 1, dn_near, dn_far))
+    up_near = -np.log1p(-(Q * d2 + (1 - d2) * over_rest(np.add, p * d2, 0.0)))
+    up_far = -np.logaddexp(z - log_Z, over_rest(np.logaddexp, z - log_Z - E, -np.inf) - E)
+    up = or_infinite(np.maximum(0.0, np.where(Emax <= 1, up_near, up_far)))
 
     # rounding, relative to p; a maximum without a rival is subtracted from itself: no error
-    alone = (z == 0) & (others(np.maximum, z + E, -np.inf) + E < 0)
+    alone = (z == 0) & (over_rest(np.maximum, z + E, -np.inf) + E < 0)
     d = np.where(alone, 0.0, np.abs(z) + E + Emax)
     log_C = np.log(C)
     el = np.minimum(log_C, log_Z + 2 * Emax)
@@ -106,11 +106,11 @@ def _errors(fp: Arithmetic, rows: Rows, E: Array, offset: Offset) -> Errors:
 
     cap = np.exp(np.minimum(0.0, z + E + Emax + rho)) * (1 + fp.gamma(C + 3 * K))
     E_p = np.fmin(np.maximum(p * np.expm1(up + rho), -p * np.expm1(-dn - rho)), cap) + 2 * fp.eta
-    E_p = certainly(np.where(np.isfinite(Emax), E_p, np.inf))
-    return Errors(p, E_p, certainly(dn + rho + K * u * (d + el)), rho, cap, z + E + Emax >= 0)
+    E_p = or_infinite(np.where(np.isfinite(Emax), E_p, np.inf))
+    return Errors(p, E_p, or_infinite(dn + rho + K * u * (d + el)), rho, cap, z + E + Emax >= 0)
 
 
-def others(combine: np.ufunc, A: Array, empty: float) -> Array:
+def over_rest(combine: np.ufunc, A: Array, empty: float) -> Array:
     """`combine` over all the other entries of the row, for each entry; shape of `A`."""
     left, right = np.full_like(A, empty), np.full_like(A, empty)
     if A.shape[-1] > 1:

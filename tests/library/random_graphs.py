@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from gradaudit.derivative import gradient
-from gradaudit.graph import Node, Shape, ordered
+from gradaudit.graph import Node, Shape, topological_order
 from gradaudit.operations import OPERATIONS, entrywise
 from gradaudit.operations.shapes import constant, gather, input_, reshape, total
 from gradaudit.rounding.arithmetic import Arithmetic
@@ -95,7 +95,7 @@ def random_graph(rng: Generator, fp: Arithmetic) -> Graph:
     output = growth.pool[-1]
     weights = constant(np.ones(output.shape)) if rng.random() < 0.3 else growth.fresh(output.shape)
     scalar = total(entrywise.multiply(output, weights))
-    order = ordered([scalar, *gradient(scalar, growth.inputs)])
+    order = topological_order([scalar, *gradient(scalar, growth.inputs)])
     members = {id(n) for n in order}
     return Graph(order, {n: few_bits(rng, fp, n.shape) for n in growth.inputs if id(n) in members})
 

@@ -15,7 +15,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from gradaudit.exact.functions import FUNCTIONS
-from gradaudit.graph import Node, Shape, ordered
+from gradaudit.graph import Node, Shape, topological_order
 from gradaudit.operations import OPERATIONS, choices
 from gradaudit.operations.shapes import constant, input_
 
@@ -315,7 +315,7 @@ def plain(rng: Generator, size: Shape, positive: bool) -> Array:
 def evaluated(A: Any, outputs: list[Node], given: dict[int, Any]) -> list[Any]:
     """The outputs in an arithmetic, the inputs given in it."""
     own: dict[int, Any] = dict(given)
-    for node in ordered(outputs):
+    for node in topological_order(outputs):
         if id(node) not in own:
             own[id(node)] = node.operation.value(A, *(own[id(n)] for n in node.inputs), **node.parameters)
     return [own[id(node)] for node in outputs]

@@ -71,7 +71,7 @@ def test_certified_gradients_agree_with_more_bits(name: str) -> None:
     from gradaudit.derivative import gradient
     from gradaudit.exact.balls import Balls
     from gradaudit.exact.pairs import Pairs
-    from gradaudit.graph import ordered
+    from gradaudit.graph import topological_order
     from gradaudit.numpy import Recorded, recorded
     from gradaudit.operations.shapes import input_
     from gradaudit.readings import values
@@ -83,9 +83,9 @@ def test_certified_gradients_agree_with_more_bits(name: str) -> None:
     outputs = [output, *gradient(output, sources)]
     known = {id(n): x for n, x in zip(nodes, arrays, strict=True)}
     balls = Balls(512)
-    pairs = values(Pairs(), ordered(outputs), known)
+    pairs = values(Pairs(), topological_order(outputs), known)
     with balls.precision():
-        exact = values(balls, ordered(outputs), known)
+        exact = values(balls, topological_order(outputs), known)
     for node in outputs:
         one, other = pairs[id(node)], exact[id(node)]
         error = np.abs((one.hi - other.hi) + (one.lo - other.lo))

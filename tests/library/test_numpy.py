@@ -13,7 +13,7 @@ import gradaudit
 from gradaudit.derivative import gradient
 from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
-from gradaudit.graph import Node, ordered
+from gradaudit.graph import Node, topological_order
 from gradaudit.numpy import Recorded, recorded
 from gradaudit.operations import shapes
 from gradaudit.operations.entrywise import multiply
@@ -177,7 +177,7 @@ def test_the_value_is_that_of_numpy(name: str) -> None:
         arrays = operands(name, seed)
         output, nodes = graph(name, arrays)
         given = {id(nodes[k]): a for k, a in arrays.items()}
-        exact = values(Doubles(), ordered([output]), given)[id(output)]
+        exact = values(Doubles(), topological_order([output]), given)[id(output)]
         expected = np.asarray(FUNCTIONS[name](**{k: a.copy() for k, a in arrays.items()}))
         assert exact.hi.shape == expected.shape
         assert np.isfinite(exact.radius).all()
@@ -206,7 +206,7 @@ def test_the_gradient_is_that_of_the_definition(name: str) -> None:
 
 def evaluated(balls: Balls, outputs: list[Node], given: dict[int, Any]) -> list[Any]:
     own: dict[int, Any] = dict(given)
-    for node in ordered(outputs):
+    for node in topological_order(outputs):
         if id(node) not in own:
             own[id(node)] = node.operation.value(balls, *(own[id(n)] for n in node.inputs), **node.parameters)
     return [own[id(node)] for node in outputs]

@@ -18,7 +18,7 @@ from gradaudit.exact.balls import Balls, balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.functions import FUNCTIONS, PLAIN_K
 from gradaudit.exact.pairs import Pairs
-from gradaudit.graph import ordered
+from gradaudit.graph import topological_order
 from gradaudit.readings import bounds, values
 from gradaudit.rounding.arithmetic import Arithmetic
 from tests.library.numbers import numbers
@@ -33,7 +33,7 @@ def worst(name: str, dtype: str, seed: int) -> float:
     """The largest error over bound of the programs of a random problem, none of which may exceed 1."""
     rng = np.random.default_rng([seed, *name.encode()])
     pose = posed(name, rng, numbers(dtype))
-    order, A, ratio = ordered([pose.output]), Balls(BITS), 0.0
+    order, A, ratio = topological_order([pose.output]), Balls(BITS), 0.0
     with A.precision(), np.errstate(all="ignore"):
         read = values(A, order, {id(n): x for n, x in zip(pose.inputs, pose.arrays, strict=True)})
         E = bounds(Arithmetic.of(np.dtype(dtype)), order, read)[id(pose.output)].E
@@ -71,7 +71,7 @@ def test_floats_and_pairs_enclose_what_balls_do(name: str, pytestconfig: pytest.
             (exact,) = evaluated(A, [pose.output], {id(n): A.constant(x) for n, x in pairs})
         for B in (Doubles(), Pairs()):
             with np.errstate(all="ignore"), suppress(OutOfRange):
-                read = values(B, ordered([pose.output]), {id(n): x for n, x in pairs})[id(pose.output)]
+                read = values(B, topological_order([pose.output]), {id(n): x for n, x in pairs})[id(pose.output)]
                 assert read.hi.shape == pose.output.shape
                 with A.precision():
                     for one, other in zip(balls(read), exact.ravel(), strict=True):

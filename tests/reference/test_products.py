@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gradaudit.cases.catalogue import case_of, cases
 from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.enclosure import Enclosure, two_sum
-from gradaudit.exact.splitting import product, times
+from gradaudit.exact.splitting import split_product, times
 from gradaudit.reference.acceptance import LARGE, Acceptance, accept, is_sharp
 from gradaudit.reference.certified import CertifiedValues, certify, certify_by_splitting
 from gradaudit.reference.problem import TENSORS, Problem
@@ -70,7 +70,7 @@ def test_a_product_is_within_its_radius_of_the_exact_one(left: str, right: str) 
         n, k, m = (int(rng.integers(1, most)) for most in (9, 70, 9))
         A, B = known(rng, left, n, k), known(rng, right, k, m)
         with ctx.workprec(4000):
-            assert holds(product(A, B), balls(A) * balls(B))
+            assert holds(split_product(A, B), balls(A) * balls(B))
 
 
 @pytest.mark.parametrize("k", [2**n for n in range(11)])
@@ -84,13 +84,13 @@ def test_slices_filled_to_the_last_bit_are_added_exactly(k: int) -> None:
             hi = (1 - digits) * (1 + jitter * rng.integers(-1, 2, (2, 3, k)))
             A, B = (Enclosure(*two_sum(one, one * 2.0**-53 * (1 - 2.0**-52)), np.zeros_like(one)) for one in hi)
             with ctx.workprec(4000):
-                assert holds(product(A, B.transposed(), number), balls(A) * balls(B.transposed()))
+                assert holds(split_product(A, B.transposed(), number), balls(A) * balls(B.transposed()))
 
 
 def test_a_product_of_small_integers_is_exact() -> None:
     rng = np.random.default_rng(0)
     A, B = (factor(rng, "integer", 20, 20) for _ in range(2))
-    found = product(Enclosure.exactly(A), Enclosure.exactly(B))
+    found = split_product(Enclosure.exactly(A), Enclosure.exactly(B))
     assert (found.hi == A @ B).all()
     assert not found.lo.any()
     assert not found.radius.any()
@@ -102,7 +102,7 @@ def test_radii_are_small(pairs: bool) -> None:
     rng = np.random.default_rng(0)
     A, B = rng.standard_normal((30, 100)), rng.standard_normal((100, 30))
     left, right = (Enclosure(*two_sum(F, pairs * 2.0**-54 * F), np.zeros_like(F)) for F in (A, B))
-    assert (product(left, right).radius <= 2.0**-80 * (np.abs(A) @ np.abs(B))).all()
+    assert (split_product(left, right).radius <= 2.0**-80 * (np.abs(A) @ np.abs(B))).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -116,7 +116,7 @@ def test_a_multiple_is_within_its_radius_of_the_exact_one(kind: str) -> None:
 
 def test_numbers_that_are_too_large_are_refused() -> None:
     with pytest.raises(OutOfRange):
-        product(Enclosure.exactly(np.array([[2.0**600]])), Enclosure.exactly(np.array([[1.0]])))
+        split_product(Enclosure.exactly(np.array([[2.0**600]])), Enclosure.exactly(np.array([[1.0]])))
 
 
 def agree(problem: Problem, fast: CertifiedValues, slow: CertifiedValues) -> bool:
