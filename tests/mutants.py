@@ -96,7 +96,7 @@ _OF = {
         grid >= low                        => grid >= low - 60
         (size * OF_OVERFLOW <= limit)      => (size <= 2 * limit)
         self.eta > A                       => self.eta >= A
-        + product(E_A.T, E_B)              => + 0
+        + magnitude_product(E_A.T, E_B)              => + 0
         - 53 + trailing                    => - 52 + trailing
         clip(grid + self.precision, low    => clip(grid + self.precision + 1, low
     """,
@@ -125,19 +125,19 @@ _OF = {
         np.where(error == 0, 0, np.inf)    => np.where(error == 0, 0, 1)
         (c.ratio > 1).any()                => (c.ratio >= 1).any()
         (got - exact.hi) - exact.lo        => (got - exact.hi)
-        power > USEFUL                     => power > 1
+        resolution > USEFUL                => resolution > 1
         np.isfinite(got), ratio, np.inf    => np.isfinite(got), ratio, 0
-        c.error <= whole                   => c.error >= whole
+        c.error <= offset_bound            => c.error >= offset_bound
     """,
     "gradaudit/mistakes/diagnosis.py": """
         plain = bool(f.bound) and          => plain = bool(f.bound) or
     """,
     "gradaudit/mistakes/composition.py": """
         <= 2 * larger                      => <= 9 * larger
-        near, ~np.isfinite(one)            => near, np.isfinite(one)
+        near, ~np.isfinite(values)         => near, np.isfinite(values)
     """,
     "gradaudit/runs/sweep.py": """
-        kept.lost >= PATIENCE              => kept.lost > PATIENCE
+        progress.losses >= MOST_LOSSES     => progress.losses > MOST_LOSSES
     """,
     "gradaudit/records/progress.py": """
         self.done += 1                     => self.done += 2
