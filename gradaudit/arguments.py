@@ -227,7 +227,5 @@ def read_values(value: Any, shapes: Sequence[Shape]) -> list[NDArray[Any]]:
 
 
 def _described(shapes: Sequence[Shape]) -> str:
-    one = len(shapes) == 1
-    return f"{'an array' if one else f'{len(shapes)} arrays'} of {'shape' if one else 'shapes'} " + ", ".join(
-        str(shape) for shape in shapes
-    )
+    listed = ", ".join(map(str, shapes))
+    return f"an array of shape {listed}" if len(shapes) == 1 else f"{len(shapes)} arrays of shapes {listed}"

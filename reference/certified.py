@@ -229,15 +229,15 @@ def _softmax(
     ds: list[arb] = []
     log_Z: list[arb] = []
     losses: list[arb] = []
-    zero, one = arb(0), arb(1)
+    zero, first = arb(0), arb(1)
     for i, (top, label) in enumerate(zip(s_rounded.argmax(axis=1).tolist(), y.tolist(), strict=True)):
         row = s[i * C : (i + 1) * C]
         z_row = [ball - row[top] for ball in row]
         z_row[top] = zero
         e = [ball.exp() for ball in z_row]
-        e[top] = one
+        e[top] = first
         rest = sum(e[:top] + e[top + 1 :], zero)
-        Z = rest + one
+        Z = rest + first
         p_row = [ball / Z for ball in e]
         ds_row = [ball / N for ball in p_row]
         ds_row[label] = (-rest / Z if label == top else p_row[label] - 1) / N

@@ -210,13 +210,13 @@ def _entries(formula: Formula, problem: Problem) -> list[tuple[tuple[int, ...], 
         If a ball is too wide to be evidence.
     """
     with ctx.workprec(BITS):
-        matrix = formula.value(_balls(problem))
+        table = formula.value(_balls(problem))
         vector = formula.by in ("b1", "b2")
         entries: list[tuple[tuple[int, ...], arb, arb]] = []
-        for row in range(matrix.nrows()):
-            for column in range(matrix.ncols()):
+        for row in range(table.nrows()):
+            for column in range(table.ncols()):
                 index = (column,) if vector else (row, column)
-                entries.append((index, matrix[row, column], _true(formula, problem, index)))
+                entries.append((index, table[row, column], _true(formula, problem, index)))
     if any(float(ball.rad()) > NARROW for _, *pair in entries for ball in pair):
         raise ArithmeticError(f"a ball of {formula.name} is wider than {NARROW}: it would prove nothing")
     return entries
@@ -291,16 +291,16 @@ def _notation() -> list[Row]:
 
 
 def _chained(
-    said: tuple[str, str, str],
+    message: tuple[str, str, str],
     jacobian_of: tuple[str, tuple[int, int], str, tuple[int, int]],
     expected: Callable[[tuple[int, int], tuple[int, int]], arb],
 ) -> Row:
     """The row of a factor of a chain: every entry of its Jacobian, by definition, against what is expected."""
-    (name, printed, instead), (result, results, moved, movable) = said, jacobian_of
+    (name, printed, instead), (result, results, moved, movable) = message, jacobian_of
     entries = [(at, of) for at in np.ndindex(results) for of in np.ndindex(movable)]
     with ctx.workprec(BITS):
-        found = [(jacobian(problems()[0], result, at, moved, of, BITS), expected(at, of)) for at, of in entries]
-    holds = all(one.overlaps(other) and float(one.rad()) <= NARROW for one, other in found)
+        outcome = [(jacobian(problems()[0], result, at, moved, of, BITS), expected(at, of)) for at, of in entries]
+    holds = all(first.overlaps(other) and float(first.rad()) <= NARROW for first, other in outcome)
     verdict: Verdict = "holds up to notation" if holds else "does not hold"
     return Row(name, printed, verdict, instead, f"{len(entries)} entries of its Jacobian by definition")
 
@@ -329,9 +329,9 @@ def _shapes() -> list[Row]:
         Row(
             f"shape of {name}",
             text,
-            "holds" if got == said else "does not hold",
+            "holds" if got == message else "does not hold",
             "as printed",
             f"{got} for {problem.shape}",
         )
-        for name, (text, said, got) in stated.items()
+        for name, (text, message, got) in stated.items()
     ]

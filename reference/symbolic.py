@@ -99,7 +99,7 @@ def holds(formula: Formula, factor: str, shape: Shape) -> bool:
         The sizes of the network.
     """
     times = FACTORS[factor](shape)
-    return all(_vanishes(formula, times, one) for one in _networks(formula, shape))
+    return all(_vanishes(formula, times, first) for first in _networks(formula, shape))
 
 
 def patterns(shape: Shape) -> int:
@@ -117,12 +117,12 @@ def _networks(formula: Formula, shape: Shape) -> Iterator[Network]:
             yield network(shape, pattern, y, free)
 
 
-def _vanishes(formula: Formula, factor: Fraction, one: Network) -> bool:
+def _vanishes(formula: Formula, factor: Fraction, first: Network) -> bool:
     """Whether derivative - factor * formula is 0, entry by entry."""
-    printed = formula.value(one.letters) * sympy.Rational(factor.numerator, factor.denominator)
-    loss = one.penalty if formula.regularisation else one.data_loss
-    variables = one.variables[formula.by]
+    printed = formula.value(first.letters) * sympy.Rational(factor.numerator, factor.denominator)
+    loss = first.penalty if formula.regularisation else first.data_loss
+    variables = first.variables[formula.by]
     return all(
-        sympy.expand(sympy.fraction(sympy.together(loss.diff(variable).xreplace(one.exponentials) - entry))[0]) == 0
+        sympy.expand(sympy.fraction(sympy.together(loss.diff(variable).xreplace(first.exponentials) - entry))[0]) == 0
         for variable, entry in zip(variables, printed, strict=True)
     )

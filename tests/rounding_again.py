@@ -63,7 +63,7 @@ def plus(x: list[Any], y: list[Any]) -> list[Any]:
     return [a + b for a, b in zip(x, y, strict=True)]
 
 
-def others(x: list[Any], c: int) -> list[Any]:
+def remainder(x: list[Any], c: int) -> list[Any]:
     """All entries but one."""
     return x[:c] + x[c + 1 :]
 
@@ -121,9 +121,9 @@ class _Evaluation:
         C, u, N = self.C, self.u, self.N
         m, M = max(s), max(abs(x) for x in s)
         z = [x - m for x in s]
-        log_Z = log1p(mpmath.fsum(map(exp, others(z, z.index(0)))))
+        log_Z = log1p(mpmath.fsum(map(exp, remainder(z, z.index(0)))))
         exact_p = [exp(x - log_Z) for x in z]
-        exact_ds = [(-mpmath.fsum(others(exact_p, c)) if c == y else exact_p[c]) / N for c in range(C)]
+        exact_ds = [(-mpmath.fsum(remainder(exact_p, c)) if c == y else exact_p[c]) / N for c in range(C)]
         loss = log_Z - z[y]
         values = {"p": exact_p, "ds": exact_ds, "loss": loss}
         Emax = max(E_s)
@@ -133,14 +133,14 @@ class _Evaluation:
         # 4.1
         dn, up = [], []
         for c in range(C):
-            rest, E_rest, own = others(p, c), others(E_s, c), E_s[c]
+            rest, E_rest, own = remainder(p, c), remainder(E_s, c), E_s[c]
             if Emax <= 1:
                 Q, x = mpmath.fsum(rest), expm1(own)
                 dn.append(log1p(Q * x + (1 + x) * dot(rest, [expm1(e) for e in E_rest])))
             else:
-                logs = [x - log_Z for x in others(z, c)]
+                logs = [x - log_Z for x in remainder(z, c)]
                 dn.append(log1p(exp(own) * mpmath.fsum(exp(x + e) for x, e in zip(logs, E_rest, strict=True))))
-            up.append(-log(exact_p[c] + dot(others(exact_p, c), [exp(-e - own) for e in E_rest])))
+            up.append(-log(exact_p[c] + dot(remainder(exact_p, c), [exp(-e - own) for e in E_rest])))
             if Emax <= 1:
                 Q, x = mpmath.fsum(rest), -expm1(-own)
                 up[c] = -log1p(-(Q * x + (1 - x) * dot(rest, [-expm1(-e) for e in E_rest])))
@@ -162,7 +162,7 @@ class _Evaluation:
         # 4.4
         reach = plus(p, E_p)
         R = mpmath.fsum(min(reach[j] * expm1(rho[j]), cap[j]) for j in range(C))
-        R += 2 * self.gamma(C + 5) * (mpmath.fsum(others(reach, y)) + E_p[y])
+        R += 2 * self.gamma(C + 5) * (mpmath.fsum(remainder(reach, y)) + E_p[y])
         E_ds = []
         for c in range(C):
             t = p[c] + (c == y)

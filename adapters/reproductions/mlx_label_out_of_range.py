@@ -8,8 +8,8 @@ import mlx.nn as nn
 mx.set_default_device(mx.cpu)
 s = mx.array([[0.0, 1.0, 2.0]])
 try:
-    said = f"is {nn.losses.cross_entropy(s, mx.array([-100]), reduction='mean').item():.6g}"
+    text = f"is {nn.losses.cross_entropy(s, mx.array([-100]), reduction='mean').item():.6g}"
 except (ValueError, IndexError) as error:
-    said = f"is refused: {error}"
-print(f"mlx {version('mlx')}: the loss of label -100 of 3 classes {said}")
-raise SystemExit("refused" not in said)
+    text = f"is refused: {error}"
+print(f"mlx {version('mlx')}: the loss of label -100 of 3 classes {text}")
+raise SystemExit("refused" not in text)

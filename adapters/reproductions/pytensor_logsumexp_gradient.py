@@ -7,6 +7,6 @@ import pytensor.tensor as pt
 x = pt.matrix("x", dtype="float64")
 mean = pt.logsumexp(x, axis=1).mean()
 got, slope = pytensor.function([x], [mean, pytensor.grad(mean, x)])(np.array([[1000.0, 0.0]]))
-said = f"logsumexp([1000, 0]) is {float(got)}, its gradient {slope.tolist()}, exact [1, 0]"
-print(f"pytensor {pytensor.__version__}: {said}")
+text = f"logsumexp([1000, 0]) is {float(got)}, its gradient {slope.tolist()}, exact [1, 0]"
+print(f"pytensor {pytensor.__version__}: {text}")
 raise SystemExit(not np.isfinite(slope).all())

@@ -128,14 +128,16 @@ def _row(name: str, report: Report, folder: str) -> Row:
     verdict = "pass" if report.ok or worst is None else str(worst.verdict)
     parts = [] if verdict == "pass" or worst is None else [worst.message if verdict != "wrong" else ""]
     parts += [report.diagnosis.brief] if verdict == "wrong" or report.diagnosis.mistakes else []
-    said = "; ".join(part for part in parts if part)
-    return Row(name, verdict, tuple(report.right.values()), len(report.findings), said, "; ".join(report.notes), folder)
+    message = "; ".join(part for part in parts if part)
+    return Row(
+        name, verdict, tuple(report.right.values()), len(report.findings), message, "; ".join(report.notes), folder
+    )
 
 
-def status(found: Sequence[Row], interrupted: int) -> int:
+def status(items: Sequence[Row], interrupted: int) -> int:
     """The exit status: what was interrupted, crashed or timed out, could not be judged, is not as expected, is."""
-    verdicts = {row.verdict for row in found}
-    if any(row.diagnosis == INTERRUPTED for row in found):
+    verdicts = {row.verdict for row in items}
+    if any(row.diagnosis == INTERRUPTED for row in items):
         return interrupted
     if verdicts & {"crash", "timeout"}:
         return 3
@@ -144,33 +146,33 @@ def status(found: Sequence[Row], interrupted: int) -> int:
     return 0 if verdicts <= {"pass"} else 1
 
 
-def progress(found: Iterator[Row], number: int) -> list[Row]:
+def progress(items: Iterator[Row], number: int) -> list[Row]:
     """The rows, each said on standard error when it is there."""
     done = []
-    for row in found:
+    for row in items:
         done.append(row)
         print(f"{len(done)} of {number} {row.file}: {row.verdict}", file=sys.stderr, flush=True)
     return done
 
 
-def show(console: Console, found: Sequence[Row]) -> None:
+def show(console: Console, items: Sequence[Row]) -> None:
     """Print the table."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for column in ("file", "verdict", "tensors right", "diagnosis"):
         table.add_column(column, overflow="fold")
-    for row in found:
+    for row in items:
         style = STYLE.get(row.verdict, "bold red")
-        said = "\n".join(text for text in (row.diagnosis, row.notes and f"note: {row.notes}") if text)
+        message = "\n".join(text for text in (row.diagnosis, row.notes and f"note: {row.notes}") if text)
         tensors = "" if row.verdict == NOT_JUDGED else row.tensors
-        table.add_row(escape(row.file), f"[{style}]{row.verdict}[/]", tensors, escape(said))
+        table.add_row(escape(row.file), f"[{style}]{row.verdict}[/]", tensors, escape(message))
     console.print(table)
-    right = sum(row.verdict == "pass" for row in found)
+    right = sum(row.verdict == "pass" for row in items)
     console.print(
-        f"{right} of {len(found)} files are right.", style="bold green" if right == len(found) else "bold red"
+        f"{right} of {len(items)} files are right.", style="bold green" if right == len(items) else "bold red"
     )
 
 
-def write(out: Path, found: Sequence[Row], name: str, of_record: str = "index.html") -> None:
+def write(out: Path, items: Sequence[Row], name: str, of_record: str = "index.html") -> None:
     """Write table.csv and index.html (with links to that file of each record); old ones are replaced by complete ones.
 
     Raises
@@ -178,7 +180,7 @@ def write(out: Path, found: Sequence[Row], name: str, of_record: str = "index.ht
     RecordError
         If the folder cannot be written to.
     """
-    texts = {"table.csv": as_csv(found), "index.html": as_page(found, name, of_record)}
+    texts = {"table.csv": as_csv(items), "index.html": as_page(items, name, of_record)}
     try:
         for file, text in texts.items():
             (out / f".{file}.new").write_text(text, encoding="utf-8", errors="replace", newline="")
@@ -190,20 +192,20 @@ def write(out: Path, found: Sequence[Row], name: str, of_record: str = "index.ht
         ) from error
 
 
-def as_csv(found: Sequence[Row]) -> str:
+def as_csv(items: Sequence[Row]) -> str:
     """The table for a spreadsheet, which takes nothing in it for a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ["file", "verdict", *(f"{name} right" for name in TENSORS), "cases", "diagnosis", "notes", "record"]
     )
-    for row in found:
+    for row in items:
         cells = [row.file, row.verdict, *row.right, row.cases, row.diagnosis, row.notes, row.record]
         writer.writerow([f"'{cell}" if str(cell).startswith(FORMULA) else cell for cell in cells])
     return text.getvalue()
 
 
-def as_page(found: Sequence[Row], name: str, of_record: str = "index.html") -> str:
+def as_page(items: Sequence[Row], name: str, of_record: str = "index.html") -> str:
     """The table as a page of its own, with a link to a file of each record."""
     folder = Path(__file__).parents[1] / "report"
     environment = Environment(
@@ -213,9 +215,9 @@ def as_page(found: Sequence[Row], name: str, of_record: str = "index.html") -> s
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    right = sum(row.verdict == "pass" for row in found)
+    right = sum(row.verdict == "pass" for row in items)
     template = environment.get_template("many.html.j2")
-    return template.render(rows=found, name=name, right=right, tensors=TENSORS, of_record=of_record)
+    return template.render(rows=items, name=name, right=right, tensors=TENSORS, of_record=of_record)
 
 
 def _printable(row: Row) -> Row:

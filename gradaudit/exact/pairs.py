@@ -114,11 +114,11 @@ class Pairs(Arithmetic[Enclosure]):
             return self.constant(np.zeros(a.hi.shape[:axis] + a.hi.shape[axis + 1 :]))
         while count > 1:
             half = count // 2
-            one, other, rest = (
+            single, other, rest = (
                 self.restructure(lambda x, s=s: x[(slice(None),) * axis + (s,)], a)
                 for s in (slice(0, half), slice(half, 2 * half), slice(2 * half, count))
             )
-            both = self.add(one, other)
+            both = self.add(single, other)
             a = both if count == 2 * half else self.restructure(lambda x, y: np.concatenate((x, y), axis), both, rest)
             count = a.hi.shape[axis]
         return self.restructure(lambda x: x.reshape(x.shape[:axis] + x.shape[axis + 1 :]), a)

@@ -51,11 +51,11 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Recorded:
         left, right = ([s] if isinstance(s, int) else list(s) for s in axes)
     left, right = [i % a.ndim for i in left], [i % b.ndim for i in right]
     names = [chr(97 + i) for i in range(a.ndim)]
-    others = [chr(65 + i) for i in range(b.ndim)]
+    letters = [chr(65 + i) for i in range(b.ndim)]
     for i, j in zip(left, right, strict=True):
-        others[j] = names[i]
-    outer = [n for i, n in enumerate(names) if i not in left] + [n for j, n in enumerate(others) if j not in right]
-    return einsum(f"{''.join(names)},{''.join(others)}->{''.join(outer)}", x, y)
+        letters[j] = names[i]
+    outer = [n for i, n in enumerate(names) if i not in left] + [n for j, n in enumerate(letters) if j not in right]
+    return einsum(f"{''.join(names)},{''.join(letters)}->{''.join(outer)}", x, y)
 
 
 def inner(x: Any, y: Any) -> Recorded:

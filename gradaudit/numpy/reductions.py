@@ -73,9 +73,9 @@ def cumsum(x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Reco
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Recorded:  # noqa: A002 (NumPy's)
     """As np.linalg.norm: of vectors of the order 1, 2 or infinity, and Frobenius'."""
     node = number(x)
-    matrix = (node.ndim if axis is None else np.size(axis)) == 2
-    if ord not in ((None, "fro") if matrix else (None, 1, 2, np.inf)) and not (axis is None and ord is None):
-        raise refused(f"np.linalg.norm of {'matrices' if matrix else 'vectors'} with ord={ord!r}")
+    is_matrix = (node.ndim if axis is None else np.size(axis)) == 2
+    if ord not in ((None, "fro") if is_matrix else (None, 1, 2, np.inf)) and not (axis is None and ord is None):
+        raise refused(f"np.linalg.norm of {'matrices' if is_matrix else 'vectors'} with ord={ord!r}")
     axes = None if axis is None else tuple(axis) if np.ndim(axis) else (axis,)
     return Recorded(marked(statistics.norm(node, axes, keepdims, 2 if ord in (None, "fro") else ord)))
 

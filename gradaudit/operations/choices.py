@@ -170,8 +170,8 @@ def clip(x: Node, low: Node, high: Node) -> Node:
 
 def sign(x: Node) -> Node:
     """1, 0 or -1."""
-    zero, one = constant(np.zeros(x.shape)), constant(np.ones(x.shape))
-    return where(greater(x, zero), one, where(greater(zero, x), negative(one), zero))
+    zero, unit = constant(np.zeros(x.shape)), constant(np.ones(x.shape))
+    return where(greater(x, zero), unit, where(greater(zero, x), negative(unit), zero))
 
 
 def absolute(x: Node) -> Node:
@@ -223,8 +223,8 @@ largest: Operation = define(
 
 def _picked(node: Node, g: Node) -> Node:
     x, axis = node.inputs[0], node.parameters["axis"]
-    kept = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-    return at_largest(x, broadcast(reshape(g, to=kept), to=x.shape), axis=axis, line=node.line)
+    column = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    return at_largest(x, broadcast(reshape(g, to=column), to=x.shape), axis=axis, line=node.line)
 
 
 def at_largest(x: Node, g: Node, axis: int, line: str = "") -> Node:

@@ -76,18 +76,18 @@ def _diagonal(name: str, node: Node) -> tuple[str, Node]:
     return name, node
 
 
-def _contracted(one: str, x: Node, other: str, y: Node, needed: set[str]) -> tuple[str, Node]:
+def _contracted(item: str, x: Node, other: str, y: Node, needed: set[str]) -> tuple[str, Node]:
     """The product of two operands, summed over the letters that nobody needs any more."""
-    sizes = dict(zip(one + other, x.shape + y.shape, strict=True))
-    batch = [c for c in one if c in other and c in needed]
-    inner = [c for c in one if c in other and c not in needed]
-    left, right = [c for c in one if c not in other], [c for c in other if c not in one]
+    sizes = dict(zip(item + other, x.shape + y.shape, strict=True))
+    batch = [c for c in item if c in other and c in needed]
+    inner = [c for c in item if c in other and c not in needed]
+    left, right = [c for c in item if c not in other], [c for c in other if c not in item]
 
     def grouped(name: str, node: Node, *groups: list[str]) -> Node:
         node = transpose(node, axes=tuple(name.index(c) for group in groups for c in group))
         lengths = (int(np.prod([sizes[c] for c in group])) for group in groups)
         return reshape(node, to=tuple(lengths))
 
-    product = matmul(grouped(one, x, batch, left, inner), grouped(other, y, batch, inner, right))
+    product = matmul(grouped(item, x, batch, left, inner), grouped(other, y, batch, inner, right))
     name = "".join(batch + left + right)
     return name, reshape(product, to=tuple(sizes[c] for c in name))

@@ -32,7 +32,7 @@ def chosen(x: Node, axes: Axes) -> tuple[int, ...]:
     return numbers
 
 
-def kept(x: Node, axes: Sequence[int]) -> tuple[int, ...]:
+def with_ones(x: Node, axes: Sequence[int]) -> tuple[int, ...]:
     """The shape with axes of one entry in place of some."""
     return tuple(1 if a in axes else n for a, n in enumerate(x.shape))
 
@@ -92,4 +92,4 @@ def maximum(x: Node, axes: Axes = None, keepdims: bool = False) -> Node:
     result = x
     for a in sorted(over, reverse=True):
         result = largest(result, axis=a)
-    return reshape(result, to=kept(x, over)) if keepdims else result
+    return reshape(result, to=with_ones(x, over)) if keepdims else result

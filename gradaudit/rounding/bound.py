@@ -53,9 +53,9 @@ class Terms(NamedTuple):
     faint: Any
     depth: float
 
-    def changed(self, change: Any, *others: Terms) -> Terms:
+    def changed(self, change: Any, *remainder: Terms) -> Terms:
         """The terms with `change` applied to each array, together with those of others."""
-        whole = (self, *others)
+        whole = (self, *remainder)
         count, size, rounds, error, faint = (change(*(terms[n] for terms in whole)) for n in range(5))
         return Terms(count, size, rounds, error, faint, max(t.depth for t in whole))
 
@@ -81,12 +81,12 @@ class Bound:
     grid: Exponents
     terms: Terms | None = None
 
-    def restructured(self, change: Any, *others: Bound) -> Bound:
+    def restructured(self, change: Any, *remainder: Bound) -> Bound:
         """The bound of arrays whose entries are arranged anew by `change` (as in the exact arithmetics).
 
         `change` may fill in zeros, which are exact and on every grid.
         """
-        bounds = (self, *others)
+        bounds = (self, *remainder)
         E = change(*(b.E for b in bounds))
         pure = ~change(*(~b.pure for b in bounds))
         grid = change(*(b.grid - FINEST for b in bounds)) + FINEST
@@ -123,9 +123,9 @@ def terms_of(bound: Bound, v: Array) -> Terms:
     return Terms((reach != 0).astype(np.float64), reach, nothing, bound.E, nothing, 0.0)
 
 
-def together(one: Terms, other: Terms) -> Terms:
+def together(single: Terms, other: Terms) -> Terms:
     """The terms of a sum of two sums."""
-    return one.changed(np.add, other)
+    return single.changed(np.add, other)
 
 
 def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponents) -> Bound:

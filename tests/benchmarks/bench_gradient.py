@@ -80,8 +80,8 @@ def measured(shape: str, dtype: str, threads: str) -> dict[str, float]:
 @pytest.mark.parametrize("shape", SHAPES)
 def bench_gradient(benchmark: Any, shape: str, dtype: str, threads: str, who: str) -> None:
     benchmark.group = f"the gradient at {shape} in {dtype}, threads: {threads}"
-    found = benchmark.pedantic(measured, args=(shape, dtype, threads), rounds=1)
-    benchmark.extra_info["seconds"] = found[who]
+    result = benchmark.pedantic(measured, args=(shape, dtype, threads), rounds=1)
+    benchmark.extra_info["seconds"] = result[who]
 
 
 def measure(shape: str, dtype: str) -> dict[str, float]:

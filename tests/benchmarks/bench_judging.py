@@ -66,9 +66,9 @@ def _hand(problem: Problem, spoil: Spoil) -> Any:
         @staticmethod
         def forward(ctx: Any, *parameters: Any) -> Any:
             at = replace(problem, **dict(zip(PARAMETERS, (p.detach().numpy() for p in parameters), strict=True)))
-            found = spoil(network.gradients(at))
-            ctx.grads = [torch.from_numpy(np.array(getattr(found, name))) for name in PARAMETERS]
-            return torch.from_numpy(np.array(found.loss))
+            result = spoil(network.gradients(at))
+            ctx.grads = [torch.from_numpy(np.array(getattr(result, name))) for name in PARAMETERS]
+            return torch.from_numpy(np.array(result.loss))
 
         @staticmethod
         def backward(ctx: Any, outer: Any) -> Any:
@@ -95,8 +95,8 @@ def gradcheck_slow(problem: Problem, spoil: Spoil) -> bool:
 
 def check_grads(problem: Problem, spoil: Spoil) -> bool:
     """Whether JAX's checker passes it: its loss, with the gradient that is judged in place of its own."""
-    found = spoil(network.gradients(problem))
-    grads = tuple(np.array(getattr(found, name)) for name in PARAMETERS)
+    result = spoil(network.gradients(problem))
+    grads = tuple(np.array(getattr(result, name)) for name in PARAMETERS)
     with jax.enable_x64(True):
         loss = jax.custom_vjp(lambda *parameters: _jax_loss(parameters, problem))
         loss.defvjp(lambda *p: (_jax_loss(p, problem), None), lambda _, outer: tuple(outer * g for g in grads))
@@ -151,8 +151,8 @@ def bench_judging(benchmark: Any, shape: str, checker: str) -> None:
         check(problem, same)
         slow = time.perf_counter() - began > SLOW
         benchmark.pedantic(check, args=(problem, same), rounds=5 if slow else 40, warmup_rounds=1)
-        noticed = [relative for relative in PLANTED if not check(problem, spoilt(relative))]
-        smallest = f"{min(noticed):.0e}" if noticed else f"none of up to {max(PLANTED):.1g}"
+        remarks = [relative for relative in PLANTED if not check(problem, spoilt(relative))]
+        smallest = f"{min(remarks):.0e}" if remarks else f"none of up to {max(PLANTED):.1g}"
         benchmark.extra_info["notices"] = smallest if passes else "calls it wrong anyway"
         number = FEW if slow else MANY
         alarms = sum(not check(posed(shape, seed), same) for seed in range(1, number + 1))

@@ -15,16 +15,16 @@ BASELINE = "baseline"
 def rows(benchmarks: list[Any]) -> list[dict[str, Any]]:
     """A row a benchmark: its group, its name, its fastest round in seconds, the ratio, and what else was measured."""
     fastest: dict[str, float] = {}
-    for one in benchmarks:
-        if BASELINE in one.name:
-            fastest[one.group] = one.extra_info.get("seconds", one.stats.min)
-    found = []
-    for one in benchmarks:
-        seconds = one.extra_info.get("seconds", one.stats.min)
-        ratio = seconds / fastest[one.group] if one.group in fastest else None
-        more = {key: value for key, value in one.extra_info.items() if key != "seconds"}
-        found.append({"group": one.group, "name": one.name, "seconds": seconds, "ratio": ratio, **more})
-    return found
+    for first in benchmarks:
+        if BASELINE in first.name:
+            fastest[first.group] = first.extra_info.get("seconds", first.stats.min)
+    result = []
+    for first in benchmarks:
+        seconds = first.extra_info.get("seconds", first.stats.min)
+        ratio = seconds / fastest[first.group] if first.group in fastest else None
+        more = {key: value for key, value in first.extra_info.items() if key != "seconds"}
+        result.append({"group": first.group, "name": first.name, "seconds": seconds, "ratio": ratio, **more})
+    return result
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

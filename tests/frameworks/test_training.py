@@ -29,8 +29,8 @@ def item(case: Case, framework: str) -> Item:
 @pytest.mark.parametrize("case", TEN_STEPS, ids=lambda case: case.id)
 def test_ten_steps_of_a_training_are_right(case: Case, framework: str) -> None:
     steps = [replace(case, step=(case.step or 0) + n) for n in range(10)]
-    found = [f for f in judge_items([item(step, framework) for step in steps]) if f.verdict != "pass"]
-    assert [describe(f) for f in found] == []
+    result = [f for f in judge_items([item(step, framework) for step in steps]) if f.verdict != "pass"]
+    assert [describe(f) for f in result] == []
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -45,10 +45,10 @@ def test_the_trained_network_classifies_images_it_has_not_seen(case: Case, frame
 
 @pytest.mark.parametrize("case", STARTS, ids=lambda case: case.dtype)
 def test_the_trainings_start_together_and_see_the_same_batches(case: Case) -> None:
-    one, other = (trajectory(name, adapter(name).variants[0], case, STEPS) for name in ("numpy", "torch"))
-    assert all(np.array_equal(a.X, b.X) for a, b in zip(one.problems, other.problems, strict=True))
-    assert np.array_equal(one.problems[0].W1, other.problems[0].W1)
-    assert np.array_equal(one.problems[0].X, case.problem().X)
+    first, other = (trajectory(name, adapter(name).variants[0], case, STEPS) for name in ("numpy", "torch"))
+    assert all(np.array_equal(a.X, b.X) for a, b in zip(first.problems, other.problems, strict=True))
+    assert np.array_equal(first.problems[0].W1, other.problems[0].W1)
+    assert np.array_equal(first.problems[0].X, case.problem().X)
 
 
 def test_the_table_tells_how_far_the_trainings_drift_apart() -> None:

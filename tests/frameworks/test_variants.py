@@ -32,8 +32,8 @@ def test_variant_is_right_where_nothing_is_known_against_it(framework: str, vari
     posed = [case for case in QUICK if (framework, variant, case.family) not in KNOWN]
     assert any(case.family == "random" for case in posed)
     for case in posed:
-        found = judge_item(Item(case, framework, variant), acceptance_of(case))
-        assert found.verdict == "pass", describe(found)
+        result = judge_item(Item(case, framework, variant), acceptance_of(case))
+        assert result.verdict == "pass", describe(result)
 
 
 def test_what_is_called_compiled_by_torch_is_compiled() -> None:
@@ -69,12 +69,12 @@ def test_every_relu_has_slope_0_below_and_1_above_its_kink(framework: str, mode:
 
 
 def test_a_variant_changes_one_thing() -> None:
-    found = spellings(("way", "other"), RELUS, LOSSES)
-    assert found["way"] == ("way", "relu", "fused")
-    assert found["other"] == ("other", "relu", "fused")
-    assert found["relu_where"] == ("way", "where", "fused")
-    assert found["loss_logsumexp"] == ("way", "relu", "logsumexp")
-    assert len(found) == 2 + len(RELUS) - 1 + len(LOSSES) - 1
+    result = spellings(("way", "other"), RELUS, LOSSES)
+    assert result["way"] == ("way", "relu", "fused")
+    assert result["other"] == ("other", "relu", "fused")
+    assert result["relu_where"] == ("way", "where", "fused")
+    assert result["loss_logsumexp"] == ("way", "relu", "logsumexp")
+    assert len(result) == 2 + len(RELUS) - 1 + len(LOSSES) - 1
 
 
 def test_variants_that_are_not_canonical_are_judged_on_the_quick_cases() -> None:

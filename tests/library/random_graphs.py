@@ -67,8 +67,8 @@ class _Growth:
         else:
             node = self.fitted(usable[-1] if rng.random() < 0.6 else usable[rng.integers(len(usable))], size)
         if positive and rng.random() < 0.8:
-            one = constant(np.ones(size))
-            node = entrywise.exp(node) if rng.random() < 0.5 else entrywise.add(entrywise.square(node), one)
+            first = constant(np.ones(size))
+            node = entrywise.exp(node) if rng.random() < 0.5 else entrywise.add(entrywise.square(node), first)
         return node
 
     def fitted(self, node: Node, size: Shape) -> Node:

@@ -78,12 +78,12 @@ def points(name: str) -> Iterator[Point]:
         yield from (Point(name, seed) for seed in range(POINTS))
 
 
-def assert_equal(one: arb, other: arb) -> None:
+def assert_equal(first: arb, other: arb) -> None:
     """Two balls of one number, both of them small."""
-    limit = SHARP * (1 + abs(one))
-    assert one.rad() < limit
+    limit = SHARP * (1 + abs(first))
+    assert first.rad() < limit
     assert other.rad() < limit
-    assert one.overlaps(other)
+    assert first.overlaps(other)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -31,10 +31,10 @@ def ratios(way: Way, graph: Graph) -> list[float]:
         read = values(A, graph.order, graph.given)
         of = bounds(way.fp, graph.order, read)
         apart = bounds(way.fp, graph.order, read, kinks=False)
-    got, found = run(way, graph.order, graph.given), []
+    got, result = run(way, graph.order, graph.given), []
     for node in graph.order:
         if node.operation.mask or node.operation.name in LEAVES:
-            found.append(0.0)
+            result.append(0.0)
             continue
         exact, E = read[id(node)], of[id(node)].E
         with np.errstate(all="ignore"):
@@ -42,8 +42,8 @@ def ratios(way: Way, graph: Graph) -> list[float]:
             outside = ~(error <= E) & np.isfinite(E)
             assert not outside.any(), (node, got[id(node)][outside], exact.hi[outside], E[outside])
             judged = (E > 0) & np.isfinite(E) & (E == apart[id(node)].E)
-            found.append(float(np.where(judged, error / np.where(E > 0, E, 1), 0).max(initial=0)))
-    return found
+            result.append(float(np.where(judged, error / np.where(E > 0, E, 1), 0).max(initial=0)))
+    return result
 
 
 def test_no_program_of_few_bits_leaves_the_bound_of_a_graph(

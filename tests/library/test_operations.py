@@ -74,8 +74,8 @@ def test_floats_and_pairs_enclose_what_balls_do(name: str, pytestconfig: pytest.
                 read = values(B, topological_order([pose.output]), {id(n): x for n, x in pairs})[id(pose.output)]
                 assert read.hi.shape == pose.output.shape
                 with A.precision():
-                    for one, other in zip(balls(read), exact.ravel(), strict=True):
-                        assert one.overlaps(other), (type(B).__name__, seed, one, other)
+                    for first, other in zip(balls(read), exact.ravel(), strict=True):
+                        assert first.overlaps(other), (type(B).__name__, seed, first, other)
 
 
 @pytest.mark.parametrize("A", [Doubles(), Pairs()], ids=["floats", "pairs"])

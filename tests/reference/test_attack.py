@@ -46,11 +46,11 @@ def test_no_framework_leaves_the_bound_on_random_problems(
         posed = random_problem(seed)
         accepted = accept(posed)
         for framework in FRAMEWORKS:
-            found = judge(Subject(str(seed), "", framework, "", ""), canonical(framework, posed), accepted)
-            assert found.verdict in ("pass", "undecided"), (seed, framework, describe(found))
-            assert found.verdict == "pass" or posed.dtype == np.float32 or accepted.bound.kinks.any(), seed
+            result = judge(Subject(str(seed), "", framework, "", ""), canonical(framework, posed), accepted)
+            assert result.verdict in ("pass", "undecided"), (seed, framework, describe(result))
+            assert result.verdict == "pass" or posed.dtype == np.float32 or accepted.bound.kinks.any(), seed
             if not accepted.bound.kinks.any():
-                largest = max(largest, found.ratio or 0.0)
+                largest = max(largest, result.ratio or 0.0)
     figure(f"largest error/bound of the frameworks on {len(chosen)} random problems: {largest:.2f}")
     assert largest > 0.2
 
@@ -130,11 +130,11 @@ def test_no_program_that_subtracts_the_maximum_loses_digits_to_an_offset(
         b2 = (network.b2 + common).astype(np.float32).astype(np.float64)
         network = replace(network, b2=b2, W2=network.W2 * rng.integers(2))
         arrays = {name: getattr(network, name).astype(np.float32) for name in ("X", *PARAMETERS)}
-        found = judge(
+        result = judge(
             Subject(str(seed), "", "", "", ""), program.gradients(network), accept(replace(network, **arrays))
         )
-        assert found.verdict in ("pass", "undecided"), (seed, program, describe(found))
-        assert found.message != OFFSET_MESSAGE, (seed, program)
+        assert result.verdict in ("pass", "undecided"), (seed, program, describe(result))
+        assert result.message != OFFSET_MESSAGE, (seed, program)
 
 
 @pytest.mark.parametrize("form", SOFTMAXES)
@@ -154,9 +154,9 @@ def test_no_right_program_is_wrong_for_what_a_moderate_offset_leaves_of_its_loss
         accepted = accept(replace(network, **{name: array.astype(np.float32) for name, array in whole.items()}))
         loss = replace(program, softmax=form).gradients(network).loss
         gradients = replace(replace(program, softmax="shift").gradients(network), loss=loss)
-        found = judge(Subject(str(seed), "", form, "", ""), gradients, accepted)
-        assert found.verdict in ("pass", "undecided"), (seed, program, describe(found))
-        lost.add(found.message == OFFSET_MESSAGE)
-        largest = max(largest, (found.error or 0.0) / accepted.bound.sizes["loss"] * (found.tensor == "loss"))
+        result = judge(Subject(str(seed), "", form, "", ""), gradients, accepted)
+        assert result.verdict in ("pass", "undecided"), (seed, program, describe(result))
+        lost.add(result.message == OFFSET_MESSAGE)
+        largest = max(largest, (result.error or 0.0) / accepted.bound.sizes["loss"] * (result.tensor == "loss"))
     assert (True in lost) == (form == "logsumexp")
     assert (largest > NO_DIGIT / 16) == (form == "logsumexp")

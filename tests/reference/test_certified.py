@@ -112,10 +112,10 @@ def test_saturated_probabilities_keep_their_digits() -> None:
     certified = certify(problem, 128)
     assert certified is not None
     label = np.arange(5), problem.y
-    others = certified.p.copy()
-    others[label] = 0
+    rest = certified.p.copy()
+    rest[label] = 0
     assert (certified.p[label] >= 1 - 2.0**-52).all()
-    assert -5 * certified.ds[label] == pytest.approx(others.sum(axis=1), rel=1e-15, abs=0)
+    assert -5 * certified.ds[label] == pytest.approx(rest.sum(axis=1), rel=1e-15, abs=0)
 
 
 def test_shape_prints_as_in_the_case_ids() -> None:

@@ -24,8 +24,8 @@ def outside(values: CertifiedValues, exact: CertifiedValues) -> list[str]:
     """The tensors with an entry whose exact value is farther from ``hi + lo`` than the radius says."""
     names = []
     for name in TENSORS:
-        one, other = values.tensors[name], exact.tensors[name]
-        parts = (one.hi, one.lo, one.radius, other.hi, other.lo, other.radius)
+        single, other = values.tensors[name], exact.tensors[name]
+        parts = (single.hi, single.lo, single.radius, other.hi, other.lo, other.radius)
         for hi, lo, radius, its_hi, its_lo, its_radius in zip(*(p.ravel().tolist() for p in parts), strict=True):
             apart = abs(arb(its_hi) + arb(its_lo) - arb(hi) - arb(lo))
             if not apart <= arb(radius) + arb(its_radius):
@@ -77,7 +77,7 @@ def test_the_sum_of_pairs_is_within_its_radius_and_that_is_at_most_ten_times_too
             return [arb(h) + arb(o) for h, o in zip(A.hi.ravel().tolist(), A.lo.ravel().tolist(), strict=True)]
 
         sums = zip(exact(first), exact(second), exact(total), strict=True)
-        errors = [abs(one + other - both) for one, other, both in sums]
+        errors = [abs(single + other - both) for single, other, both in sums]
         radii = total.radius.ravel().tolist()
         assert all(error <= arb(radius) for error, radius in zip(errors, radii, strict=True))
         assert np.median(radii) <= 10 * max(float(error) for error in errors)

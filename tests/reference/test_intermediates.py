@@ -18,8 +18,8 @@ EDGES = ("random", "exact_kinks", "zero_parameters", "all_dead", "right_by_37", 
 
 
 def _numpy(problem: Problem) -> Mapping[str, Any]:
-    found = network.backward(problem, network.forward(problem))
-    return {"ds": found.ds, "dh": found.dh, "da": found.da}
+    result = network.backward(problem, network.forward(problem))
+    return {"ds": result.ds, "dh": result.dh, "da": result.da}
 
 
 def _torch(problem: Problem) -> Mapping[str, Any]:
@@ -39,10 +39,10 @@ def _jax(problem: Problem) -> Mapping[str, Any]:
 @pytest.mark.parametrize("edge", EDGES)
 def test_intermediate_gradients_are_within_their_bounds(edge: str, dtype: str, intermediates: Any) -> None:
     accepted = acceptance_of(case_of(f"5x4x10x3-reg_0.1-{edge}-{dtype}-s0"))
-    found = intermediates(accepted.problem)
+    result = intermediates(accepted.problem)
     outside = [
         name
         for name in ("ds", "dh", "da")
-        if (np.abs(found[name] - getattr(accepted.exact, name)) > getattr(accepted.bound, name)).any()
+        if (np.abs(result[name] - getattr(accepted.exact, name)) > getattr(accepted.bound, name)).any()
     ]
     assert outside == []

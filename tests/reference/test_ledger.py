@@ -26,11 +26,11 @@ def test_what_misses_1_over_n_is_convicted_and_1_over_n_is_what_the_evidence_fin
 
 
 def test_everything_else_holds() -> None:
-    others = {name: row.verdict for name, row in ROWS.items() if name not in MISPRINTED}
+    rest = {name: row.verdict for name, row in ROWS.items() if name not in MISPRINTED}
     notation = {"dscores/dW2", "d(X.W1 + b1)/dW1", "dh1/d(X.W1 + b1)"}
-    assert {name for name, verdict in others.items() if verdict == "holds up to notation"} == notation
-    assert {verdict for name, verdict in others.items() if name not in notation} == {"holds"}
-    assert len(others) == 2 + 3 + 11
+    assert {name for name, verdict in rest.items() if verdict == "holds up to notation"} == notation
+    assert {verdict for name, verdict in rest.items() if name not in notation} == {"holds"}
+    assert len(rest) == 2 + 3 + 11
 
 
 def over_n(formula: Formula) -> Formula:

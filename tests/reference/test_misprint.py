@@ -39,18 +39,18 @@ def judged(problem: Problem, gradients: Gradients) -> Finding:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_printed_gradients_are_wrong(shape: str, reg: str) -> None:
     problem = case_of(f"{shape}-reg_{reg}-random-float64-s0").problem()
-    found = judged(problem, as_printed(problem))
-    assert found.verdict == "wrong"
-    assert found.ratio is not None
-    assert found.ratio > 1e10
+    result = judged(problem, as_printed(problem))
+    assert result.verdict == "wrong"
+    assert result.ratio is not None
+    assert result.ratio > 1e10
 
 
 @pytest.mark.parametrize("reg", ["0", "0.1"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_with_1_over_n_put_back_they_are_right(shape: str, reg: str) -> None:
     problem = case_of(f"{shape}-reg_{reg}-random-float64-s0").problem()
-    found = judged(problem, as_printed(problem, over=problem.shape.N))
-    assert found.verdict == "pass", describe(found)
+    result = judged(problem, as_printed(problem, over=problem.shape.N))
+    assert result.verdict == "pass", describe(result)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -29,12 +29,12 @@ def small(dtype: str = "float64") -> Problem:
 
 def test_a_network_worked_by_hand() -> None:
     """All logits are 0, so p is 1/2 everywhere; unit 2 is dead; |W1|^2 + |W2|^2 is 12."""
-    found = network.gradients(small())
-    assert found.loss == pytest.approx(np.log(2) + 0.5 * 12, rel=1e-15)
-    assert found.W2.tolist() == [[0.25 * (-1 + 2), 0.25 * (1 - 2)], [1.0, 3.0]]
-    assert found.b2.tolist() == [0.0, 0.0]
-    assert found.W1.tolist() == [[1.0, -1.0]]
-    assert found.b1.tolist() == [0.0, 0.0]
+    result = network.gradients(small())
+    assert result.loss == pytest.approx(np.log(2) + 0.5 * 12, rel=1e-15)
+    assert result.W2.tolist() == [[0.25 * (-1 + 2), 0.25 * (1 - 2)], [1.0, 3.0]]
+    assert result.b2.tolist() == [0.0, 0.0]
+    assert result.W1.tolist() == [[1.0, -1.0]]
+    assert result.b1.tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -55,9 +55,9 @@ def test_gradients_stay_finite_at_the_largest_logits(dtype: str, logit: float) -
         X=np.ones((2, 1), dtype), y=np.array([0, 1]), W1=np.ones((1, 1), dtype), b1=np.zeros(1, dtype),
         W2=np.zeros((1, 2), dtype), b2=np.array([logit, -logit], dtype), reg=0.0,
     )  # fmt: skip
-    found = network.gradients(problem)
-    assert found.b2.tolist() == [0.5, -0.5]
-    assert all(np.isfinite(getattr(found, name)).all() for name in TENSORS[1:])
+    result = network.gradients(problem)
+    assert result.b2.tolist() == [0.5, -0.5]
+    assert all(np.isfinite(getattr(result, name)).all() for name in TENSORS[1:])
 
 
 def toy() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -73,9 +73,9 @@ def test_published_cs231n_toy_scores_and_loss() -> None:
     """Blind to the biases, which are all 0. Printed with 8 and 11 decimals; its 0.5 reg is half of ours."""
     arrays, golden = toy()
     problem = Problem(**arrays, reg=golden["reg"]["reg*sumsq"])
-    found = network.forward(problem)
-    assert np.round(found.s, 8).tolist() == golden["scores"]
-    assert round(float(network.loss(problem, found)), 11) == golden["loss"]
+    result = network.forward(problem)
+    assert np.round(result.s, 8).tolist() == golden["scores"]
+    assert round(float(network.loss(problem, result)), 11) == golden["loss"]
     assert golden["reg"]["0.5*reg*sumsq"] / 2 == golden["reg"]["reg*sumsq"]
 
 
@@ -98,9 +98,9 @@ def test_published_cs231n_fully_connected_loss(reg: float, printed: str) -> None
         b2=np.linspace(-0.9, 0.1, C),
         reg=reg,
     )
-    found = network.forward(problem)
-    assert round(float(network.loss(problem, found)), 10) == golden[printed]
-    assert int((found.a <= 0).sum()) == 0
+    result = network.forward(problem)
+    assert round(float(network.loss(problem, result)), 10) == golden[printed]
+    assert int((result.a <= 0).sum()) == 0
 
 
 def test_published_notebook_gradients_of_a_batch_of_one() -> None:

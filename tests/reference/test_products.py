@@ -57,9 +57,9 @@ def balls(A: Enclosure) -> arb_mat:
     return arb_mat(n, m, [arb(hi) + arb(lo) + arb(0, radius) for hi, lo, radius in entries])
 
 
-def holds(found: Enclosure, exact: arb_mat) -> bool:
+def holds(result: Enclosure, exact: arb_mat) -> bool:
     """Whether every entry's ball meets the exact one's."""
-    return all(mine.overlaps(its) for mine, its in zip(balls(found).entries(), exact.entries(), strict=True))
+    return all(mine.overlaps(its) for mine, its in zip(balls(result).entries(), exact.entries(), strict=True))
 
 
 @pytest.mark.parametrize("right", KINDS)
@@ -82,7 +82,7 @@ def test_slices_filled_to_the_last_bit_are_added_exactly(k: int) -> None:
         digits = sum(2.0 ** -(s * bits + 1) for s in range(1, 6))  # half a unit of every slice is left to the next
         for jitter in (0.0, 2.0**-52, 2.0**-50):
             hi = (1 - digits) * (1 + jitter * rng.integers(-1, 2, (2, 3, k)))
-            A, B = (Enclosure(*two_sum(one, one * 2.0**-53 * (1 - 2.0**-52)), np.zeros_like(one)) for one in hi)
+            A, B = (Enclosure(*two_sum(first, first * 2.0**-53 * (1 - 2.0**-52)), np.zeros_like(first)) for first in hi)
             with ctx.workprec(4000):
                 assert holds(split_product(A, B.transposed(), number), balls(A) * balls(B.transposed()))
 
@@ -90,10 +90,10 @@ def test_slices_filled_to_the_last_bit_are_added_exactly(k: int) -> None:
 def test_a_product_of_small_integers_is_exact() -> None:
     rng = np.random.default_rng(0)
     A, B = (factor(rng, "integer", 20, 20) for _ in range(2))
-    found = split_product(Enclosure.exactly(A), Enclosure.exactly(B))
-    assert (found.hi == A @ B).all()
-    assert not found.lo.any()
-    assert not found.radius.any()
+    result = split_product(Enclosure.exactly(A), Enclosure.exactly(B))
+    assert (result.hi == A @ B).all()
+    assert not result.lo.any()
+    assert not result.radius.any()
 
 
 @pytest.mark.parametrize("pairs", [False, True])
@@ -121,10 +121,10 @@ def test_numbers_that_are_too_large_are_refused() -> None:
 
 def agree(problem: Problem, fast: CertifiedValues, slow: CertifiedValues) -> bool:
     """Whether both may be true, the signs are the same, and so is the bound around them."""
-    for name, one in fast.tensors.items():
+    for name, first in fast.tensors.items():
         other = slow.tensors[name]
-        apart = np.abs((one.hi - other.hi) + (one.lo - other.lo))
-        if (apart > (one.radius + other.radius) * (1 + 1e-9) + 2.0**-104 * np.abs(other.hi)).any():
+        apart = np.abs((first.hi - other.hi) + (first.lo - other.lo))
+        if (apart > (first.radius + other.radius) * (1 + 1e-9) + 2.0**-104 * np.abs(other.hi)).any():
             return False
     mine, its = bound(problem, fast).tensors, bound(problem, slow).tensors
     alike = all(np.allclose(mine[name], its[name], rtol=2.0**-20, atol=0) for name in TENSORS)
@@ -136,7 +136,7 @@ def compared(problem: Problem) -> bool:
     fast = certify_by_splitting(problem)
     if fast is None or not is_sharp(Acceptance(problem, fast, bound(problem, fast))):
         return False
-    slow = next(found for bits in (256, 1024, 4096) if (found := certify(problem, bits)) is not None)
+    slow = next(result for bits in (256, 1024, 4096) if (result := certify(problem, bits)) is not None)
     assert agree(problem, fast, slow)
     return True
 
@@ -160,14 +160,14 @@ def test_intermediates_too_coarse_for_the_bound_do_not_count(seed: int) -> None:
 @pytest.mark.parametrize("part", range(4))
 def test_what_is_accepted_is_what_more_bits_say_when_sizes_differ_much(part: int) -> None:
     """Whichever way found the exact values: the signs, the values and the bound are those at 4,096 bits."""
-    found = set()
+    result = set()
     for seed in range(part * 30, (part + 1) * 30):
         problem = wide_problem(seed)
         accepted, slow = accept(problem), certify(problem, 4096)
         assert slow is not None
         assert agree(problem, accepted.exact, slow), seed
-        found.add(accepted.exact.bits)
-    assert len(found) > 1
+        result.add(accepted.exact.bits)
+    assert len(result) > 1
 
 
 def test_splitting_agrees_with_ball_arithmetic_on_every_edge_case() -> None:

@@ -73,9 +73,11 @@ every_source = pytest.mark.parametrize(
 Source = Callable[[Acceptance], tuple[Tensors, Tensors]]
 
 
-def differ(source: Source, one: Problem, other: Problem, back: Callable[[str, Any], Any] = lambda _, t: t) -> list[str]:
+def differ(
+    source: Source, first: Problem, other: Problem, back: Callable[[str, Any], Any] = lambda _, t: t
+) -> list[str]:
     """The gradients in which two problems differ more than they may; the second's are carried `back` to the first's."""
-    (a, a_off), (b, b_off) = source(accept(one)), source(accept(other))
+    (a, a_off), (b, b_off) = source(accept(first)), source(accept(other))
     return [
         name
         for name in PARAMETERS
@@ -149,8 +151,8 @@ def test_the_slope_in_reg_is_twice_the_weights(source: Source, problem: Problem)
 @every_source
 @EXAMPLES
 @given(problem=problems(reg=0.0), resolution=st.sampled_from([-3, -1, 2, 5]))
-def test_a_unit_scaled_up_and_down_again_does_the_same(source: Source, problem: Problem, power: int) -> None:
-    c = Fraction(2) ** power
+def test_a_unit_scaled_up_and_down_again_does_the_same(source: Source, problem: Problem, exponent: int) -> None:
+    c = Fraction(2) ** exponent
     f = float(c)
     scaled = changed(problem, W1=f * problem.W1, b1=f * problem.b1, W2=problem.W2 / f)
     factor = {"W1": c, "b1": c, "W2": 1 / c, "b2": 1}

@@ -62,8 +62,8 @@ ATTACKS = {
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
 def test_no_false_alarm_where_an_adversary_looks(attack: Problem, framework: str) -> None:
-    found = judged(framework, attack)
-    assert found.verdict in ("pass", "undecided"), describe(found)
+    result = judged(framework, attack)
+    assert result.verdict in ("pass", "undecided"), describe(result)
 
 
 def test_jax_flushes_what_the_exact_arithmetic_rule_must_not_call_exact() -> None:
@@ -101,9 +101,9 @@ def test_the_lowest_bit_of_numbers() -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_arithmetic_of_a_dtype(dtype: str) -> None:
-    fp, one = Arithmetic.of(np.dtype(dtype)), np.dtype(dtype).type(1)
-    assert one + one.dtype.type(fp.u) == one  # a tie, rounded to even
-    assert one + one.dtype.type(2 * fp.u) > one
+    fp, first = Arithmetic.of(np.dtype(dtype)), np.dtype(dtype).type(1)
+    assert first + first.dtype.type(fp.u) == first  # a tie, rounded to even
+    assert first + first.dtype.type(2 * fp.u) > first
     assert fp.u == 2.0**-fp.precision
     assert fp.eta == 2.0 ** fp.exponents[0]
     assert 2.0 ** fp.exponents[1] <= fp.omega < 2.0 ** fp.exponents[1] * 2

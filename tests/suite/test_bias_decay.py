@@ -52,8 +52,8 @@ def test_no_program_of_few_bits_whose_biases_decay_leaves_the_bound(
 def test_a_program_whose_biases_decay_is_within_the_bound_on_random_problems() -> None:
     for seed in range(300):
         posed = random_problem(seed)
-        found = judge(NOBODY, with_decay(posed), accept(posed, decayed=PARAMETERS))
-        assert found.verdict in ("pass", "undecided"), (seed, found)
+        result = judge(NOBODY, with_decay(posed), accept(posed, decayed=PARAMETERS))
+        assert result.verdict in ("pass", "undecided"), (seed, result)
 
 
 def test_one_whose_biases_do_not_is_wrong_there_and_the_other_way_round() -> None:
@@ -70,18 +70,18 @@ def test_the_exact_values_are_the_canonical_ones_and_the_decay(seed: int) -> Non
     """By 60 digits of another library; the large problems are those that splitting certifies."""
     posed = wide_problem(seed) if seed % 3 == 0 else random_problem(seed)
     assert seed % 3 or posed.shape.N * posed.shape.H * (posed.shape.D + posed.shape.C) >= LARGE
-    one, other = accept(posed, decayed=PARAMETERS).exact.tensors, accept(posed).exact.tensors
+    first, other = accept(posed, decayed=PARAMETERS).exact.tensors, accept(posed).exact.tensors
     with mpmath.workdps(400):
         reg = mpmath.mpf(posed.reg)
         for name in ("b1", "b2"):
             for i, b in enumerate(getattr(posed, name).tolist()):
-                decay = sum(mpmath.mpf(float(part[i])) for part in (one[name].hi, one[name].lo))
+                decay = sum(mpmath.mpf(float(part[i])) for part in (first[name].hi, first[name].lo))
                 decay -= sum(mpmath.mpf(float(part[i])) for part in (other[name].hi, other[name].lo))
-                radius = mpmath.mpf(float(one[name].radius[i])) + mpmath.mpf(float(other[name].radius[i]))
+                radius = mpmath.mpf(float(first[name].radius[i])) + mpmath.mpf(float(other[name].radius[i]))
                 assert abs(decay - 2 * reg * mpmath.mpf(b)) <= radius
         squares = sum(mpmath.mpf(b) ** 2 for name in ("b1", "b2") for b in getattr(posed, name).tolist())
-        more = [mpmath.mpf(float(e.hi)) + mpmath.mpf(float(e.lo)) for e in (one["loss"], other["loss"])]
-        radius = mpmath.mpf(float(one["loss"].radius)) + mpmath.mpf(float(other["loss"].radius))
+        more = [mpmath.mpf(float(e.hi)) + mpmath.mpf(float(e.lo)) for e in (first["loss"], other["loss"])]
+        radius = mpmath.mpf(float(first["loss"].radius)) + mpmath.mpf(float(other["loss"].radius))
         assert abs(more[0] - more[1] - reg * squares) <= radius
 
 
@@ -102,13 +102,13 @@ def test_an_offset_of_decaying_biases_is_told_from_an_error() -> None:
     data = {"W1": posed.X.T @ da, "b1": da.sum(0), "W2": h.T @ ds, "b2": ds.sum(0)}
     grads = {name: g + 2 * posed.reg * getattr(posed, name) for name, g in data.items()}
     squares = sum((getattr(posed, name) ** 2).sum() for name in PARAMETERS)
-    found = judge(NOBODY, Gradients(losses.mean() + posed.reg * squares, **grads), accepted)
-    assert found.verdict in ("pass", "undecided"), found
+    result = judge(NOBODY, Gradients(losses.mean() + posed.reg * squares, **grads), accepted)
+    assert result.verdict in ("pass", "undecided"), result
     spoilt = Gradients(losses.mean() + posed.reg * squares, **(grads | {"b2": grads["b2"] * (1 + 1e-14)}))
     assert judge(NOBODY, spoilt, accepted).verdict == "wrong"
 
 
 def test_without_more_to_decay_the_acceptance_is_the_canonical_one() -> None:
     posed = random_problem(5)
-    one, other = accept(posed), accept(posed, decayed=WEIGHTS)
-    assert all((one.bound.tensors[n] == other.bound.tensors[n]).all() for n in TENSORS)
+    first, other = accept(posed), accept(posed, decayed=WEIGHTS)
+    assert all((first.bound.tensors[n] == other.bound.tensors[n]).all() for n in TENSORS)

@@ -52,9 +52,9 @@ def test_another_shape_is_called_so() -> None:
 def test_a_message_that_cannot_be_printed_does_no_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = f"{IMPLEMENTATIONS / 'misbehaving.py'}:says_what_cannot_be_printed"
     assert command_line.main(["candidate", target, "-k", TOY, "--out", str(tmp_path)]) == 1
-    said = capsys.readouterr().out
-    assert "ValueError: \ufffd" in said
-    assert "\x1b" not in said
+    text = capsys.readouterr().out
+    assert "ValueError: \ufffd" in text
+    assert "\x1b" not in text
 
 
 OUTCOMES = {

@@ -45,8 +45,8 @@ def test_the_order_does_not_depend_on_the_process() -> None:
 
 @pytest.mark.parametrize("case", cases("quick"), ids=lambda case: case.id)
 def test_a_case_is_the_same_numbers_each_time(case: object) -> None:
-    one, two = (case_of(case.id).problem() for _ in range(2))  # type: ignore[attr-defined]
-    assert all(np.array_equal(getattr(one, name), getattr(two, name)) for name in ("X", "y", "W1", "b1", "W2", "b2"))
+    item, two = (case_of(case.id).problem() for _ in range(2))  # type: ignore[attr-defined]
+    assert all(np.array_equal(getattr(item, name), getattr(two, name)) for name in ("X", "y", "W1", "b1", "W2", "b2"))
 
 
 def test_both_dtypes_pose_the_same_numbers() -> None:
@@ -131,8 +131,8 @@ def test_every_pair_of_sizes_is_equal_somewhere_and_nothing_else_is() -> None:
 
 @pytest.mark.parametrize("sizes", ["ND", "NH", "NC", "DH", "HC"])
 def test_some_case_has_more_than_65536_entries_in_every_array(sizes: str) -> None:
-    one, other = ("NDHC".index(size) for size in sizes)
-    assert any(case.shape[one] * case.shape[other] > 2**16 for case in cases("standard"))
+    item, other = ("NDHC".index(size) for size in sizes)
+    assert any(case.shape[item] * case.shape[other] > 2**16 for case in cases("standard"))
 
 
 @pytest.mark.parametrize("size", range(4), ids="NDHC")

@@ -49,13 +49,13 @@ def test_a_changed_verdict_and_a_changed_ratio_are_named_and_nothing_else(
 ) -> None:
     after = edited(before, tmp_path / "after", {0: {"verdict": "wrong", "expected": False}, 5: {"ratio": 0.875}})
     assert command_line.main(["compare", str(before), str(after)]) == 1
-    said = capsys.readouterr().out
+    text = capsys.readouterr().out
     first, sixth = (json.loads((before / "findings.jsonl").read_text().splitlines()[n]) for n in (0, 5))
     names = [f"{f['framework']}.{f['variant']}-{f['case']}" for f in (first, sixth)]
-    assert f"verdict {names[0]}: pass, now wrong" in said
-    assert f"ratio {names[1]}: {sixth['ratio']:.6g}, now 0.875" in said
-    assert "2 changes: 1 verdict, 1 ratio." in said
-    assert len(said.splitlines()) == 3
+    assert f"verdict {names[0]}: pass, now wrong" in text
+    assert f"ratio {names[1]}: {sixth['ratio']:.6g}, now 0.875" in text
+    assert "2 changes: 1 verdict, 1 ratio." in text
+    assert len(text.splitlines()) == 3
 
 
 @pytest.mark.parametrize(("fail_on", "status"), [("ratio:2x", 1), ("ratio:4x", 0), ("ratio", 1), ("verdict", 0)])
@@ -69,9 +69,9 @@ def test_a_ratio_fails_from_its_factor_on(before: Path, tmp_path: Path, fail_on:
 def test_what_only_one_run_has_is_missing(before: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = run(tmp_path / "torch", "--frameworks", "torch")
     assert command_line.main(["compare", str(before), str(other)]) == 1
-    said = capsys.readouterr().out
-    assert "numpy: 2" in said  # its version, which is not there any more
-    assert "8 changes: 8 missing." in said
+    text = capsys.readouterr().out
+    assert "numpy: 2" in text  # its version, which is not there any more
+    assert "8 changes: 8 missing." in text
     assert command_line.main(["compare", str(before), str(other), "--fail-on", "verdict"]) == 0
 
 
@@ -88,8 +88,8 @@ def test_a_changed_convention_is_named(before: Path, tmp_path: Path, capsys: pyt
         "columns": ["relu", "+0"],
         "rows": [["torch relu(x)", "1/2"], ["torch clip", "1"]],
     }
-    one, other = (edited(before, tmp_path / str(n), {}, {"kinks": t}) for n, t in enumerate((table, changed)))
-    assert command_line.main(["compare", str(one), str(other)]) == 1
+    single, other = (edited(before, tmp_path / str(n), {}, {"kinks": t}) for n, t in enumerate((table, changed)))
+    assert command_line.main(["compare", str(single), str(other)]) == 1
     assert "convention torch relu(x), +0: 0, now 1/2\n1 changes: 1 convention." in capsys.readouterr().out
 
 

@@ -43,14 +43,14 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
 
 def test_a_run_writes_its_record_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.main([*RUN, "--out", str(tmp_path)]) == 0
-    run, found = json.loads((tmp_path / "run.json").read_text()), lines(tmp_path)
+    run, result = json.loads((tmp_path / "run.json").read_text()), lines(tmp_path)
     assert run["ok"] is True
     assert run["schema"] == record.SCHEMA
-    assert run["counts"]["verdicts"]["pass"] == len(found) > 50
-    assert sum(sum(c.values()) for c in run["counts"]["families"].values()) == len(found)
+    assert run["counts"]["verdicts"]["pass"] == len(result) > 50
+    assert sum(sum(c.values()) for c in run["counts"]["families"].values()) == len(result)
     assert run["versions"]["numpy"] == np.__version__
     assert set(run) == record.KEYS
-    assert [list(line) for line in found] == [["id", *(field.name for field in fields(Finding))]] * len(found)
+    assert [list(line) for line in result] == [["id", *(field.name for field in fields(Finding))]] * len(result)
     printed = capsys.readouterr().out
     assert "numpy reference" in printed
     assert "undecidable kinks" in printed
@@ -58,8 +58,8 @@ def test_a_run_writes_its_record_and_a_table(tmp_path: Path, capsys: pytest.Capt
 
 def test_the_version_names_what_makes_a_record() -> None:
     done = subprocess.run([sys.executable, "-m", "gradaudit", "--version"], cwd=ROOT, capture_output=True, text=True)
-    said = ", ".join(f"{name} {version}" for name, version in made_by().items())
-    assert (done.returncode, done.stdout, done.stderr) == (0, said + "\n", "")
+    words = ", ".join(f"{name} {version}" for name, version in made_by().items())
+    assert (done.returncode, done.stdout, done.stderr) == (0, words + "\n", "")
     assert re.fullmatch(r"gradaudit \d+\.\d+\.\d+, commit \S+, python 3\.\d+\.\S+, python-flint \d\S+\n", done.stdout)
 
 
@@ -110,9 +110,9 @@ def test_inputs_changed_in_place_are_found(tmp_path: Path, monkeypatch: pytest.M
     from gradaudit.adapters import numpy_reference
 
     def careless(inputs: Any, variant: str) -> Gradients:
-        found = gradients(inputs, variant)
+        result = gradients(inputs, variant)
         inputs.W2[0, 0] = 0
-        return found
+        return result
 
     gradients = numpy_reference.gradients
     monkeypatch.setattr(numpy_reference, "gradients", careless)
@@ -183,8 +183,8 @@ def test_an_interrupted_run_leaves_what_was_found_and_says_that_it_is_partial(
     gradients = network.gradients
     monkeypatch.setattr(network, "gradients", interrupted_later)
     assert command_line.main([*RUN, "--out", str(tmp_path)]) == 130
-    found = record.read(tmp_path)
-    assert (found.run["partial"], found.run["ok"], len(found.findings)) == (True, False, 5)
+    result = record.read(tmp_path)
+    assert (result.run["partial"], result.run["ok"], len(result.findings)) == (True, False, 5)
     assert "PARTIAL, interrupted: 5 verdicts" in capsys.readouterr().out
     assert "PARTIAL" in (tmp_path / "index.html").read_text()
     assert command_line.main(["merge", str(tmp_path), "--out", str(tmp_path / "merged")]) == 2
@@ -236,10 +236,10 @@ def test_a_framework_that_is_not_installed_is_said(
 
 
 def test_numbers_that_are_not_finite_are_strings_in_the_record() -> None:
-    found = Finding(
+    result = Finding(
         "c", "f", "n", "v", "float64", "wrong", False, "loss", (), np.nan, (np.inf, 0.0), -np.inf, 1.0, np.inf
     )
-    line = json.loads(record.line(found))
+    line = json.loads(record.line(result))
     assert (line["got"], line["exact"], line["error"], line["ratio"]) == (
         "NaN",
         ["Infinity", 0.0],

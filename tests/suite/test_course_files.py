@@ -95,7 +95,7 @@ def test_a_network_of_the_canonical_regulariser_is_wrong_in_another_convention()
 
 def test_a_mistake_beside_the_decay_of_the_biases_is_named() -> None:
     report = audited("courses_functions:biases_too_without_mean", bias_decay=True)
-    assert [one.mistake for one in report.diagnosis.mistakes] == ["mean_missing"]
+    assert [first.mistake for first in report.diagnosis.mistakes] == ["mean_missing"]
 
 
 WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {

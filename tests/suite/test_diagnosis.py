@@ -56,7 +56,7 @@ def test_every_known_mistake_is_named_on_problems_it_was_not_tuned_on(name: str)
     if name == "x_for_h":
         chosen = tuple(c for c in posed("standard") if c.edge.name == "random" and c.dtype == "float64")
     result = diagnose(observed(MISTAKES[name].caller(), chosen))
-    assert [one.mistake for one in result.mistakes] == [name]
+    assert [first.mistake for first in result.mistakes] == [name]
     assert MISTAKES[name].sentence in result.text
     assert MISTAKES[name].formula in result.text
 
@@ -85,13 +85,13 @@ def together(*names: str) -> Diagnosis:
 @pytest.mark.parametrize("names", PAIRS, ids="+".join)
 def test_of_two_mistakes_both_are_named_and_no_third(names: tuple[str, str]) -> None:
     result = together(*names)
-    assert {one.mistake for one in result.mistakes} == set(names)
+    assert {first.mistake for first in result.mistakes} == set(names)
     assert result.unknown == ()
 
 
 def test_two_mistakes_are_named_with_their_tensors() -> None:
     named = together("mask_missing_in_b1", "l2_halved_in_loss").mistakes
-    assert {(one.mistake, one.tensors) for one in named} == {
+    assert {(first.mistake, first.tensors) for first in named} == {
         ("mask_missing_in_b1", ("b1",)),
         ("l2_halved_in_loss", ("loss",)),
     }
@@ -121,7 +121,7 @@ def test_every_mistake_of_a_course_file_is_named_and_no_other(file: str, name: s
         return
     # where nothing is shifted, log p and log-softmax overflow on the same cases: one name says it all
     unseen: set[str] = {"log_of_softmax"} if "no_shift" in names else set()
-    assert {one.mistake for one in result.mistakes} == names - unseen
+    assert {first.mistake for first in result.mistakes} == names - unseen
     assert result.unknown == ()
 
 
@@ -129,7 +129,7 @@ def test_every_mistake_of_a_course_file_is_named_and_no_other(file: str, name: s
 def test_every_mistake_of_a_notebook_is_named_and_no_other(name: str) -> None:
     """The softmax over samples in its two forms; float32 inside, which is NaN on the largest numbers; biases' decay."""
     result = of(getattr(outsiders, name))
-    assert {one.mistake for one in result.mistakes} == outsiders.MISTAKEN[name]
+    assert {first.mistake for first in result.mistakes} == outsiders.MISTAKEN[name]
     assert result.unknown == ()
 
 
@@ -149,7 +149,7 @@ def test_float32_inside_overflows_on_the_largest_numbers() -> None:
 )
 def test_of_regularised_biases_diagnosis_and_note_agree(name: str, note: str) -> None:
     report = audit_implementation(f"{FILES / 'outsiders.py'}:{name}", cases="quick", seed=ANOTHER_SEED)
-    assert {one.mistake for one in report.diagnosis.mistakes} == outsiders.MISTAKEN[name]
+    assert {first.mistake for first in report.diagnosis.mistakes} == outsiders.MISTAKEN[name]
     assert [text.startswith(note) for text in report.notes if "its own loss" in text] == [True]
 
 
@@ -168,7 +168,7 @@ def test_a_near_miss_has_no_name(name: str) -> None:
 
 
 def test_gradients_that_are_all_zero_are_called_so() -> None:
-    assert [one.mistake for one in diagnosis("near_misses", "zeros").mistakes] == ["gradients_zero"]
+    assert [first.mistake for first in diagnosis("near_misses", "zeros").mistakes] == ["gradients_zero"]
 
 
 def test_two_gradients_that_are_zero_are_not_called_all() -> None:
@@ -184,7 +184,7 @@ def test_two_gradients_that_are_zero_are_not_called_all() -> None:
 def test_another_shape_hides_no_other_mistake() -> None:
     result = diagnosis("near_misses", "columns_without_mean")
     assert result.misshapen == ("b1", "b2")
-    assert [one.mistake for one in result.mistakes] == ["mean_missing"]
+    assert [first.mistake for first in result.mistakes] == ["mean_missing"]
 
 
 def test_a_result_that_hangs_on_the_first_call_is_noticed() -> None:
@@ -228,7 +228,7 @@ def test_a_loss_scale_that_overflows_is_counted_and_has_no_name(name: str) -> No
 
 
 def test_inputs_changed_in_place_are_named_first() -> None:
-    names = [one.mistake for one in diagnosis("near_misses", "centred_in_place").mistakes]
+    names = [first.mistake for first in diagnosis("near_misses", "centred_in_place").mistakes]
     assert names[:1] == ["inputs_changed"]
 
 

@@ -30,8 +30,8 @@ def test_what_differs_from_a_mistake_by_more_than_twice_the_bound_is_not_it(boun
     assert abs(mistaken.b1).max() <= accepted.bound.sizes["b1"]  # so that nothing is scaled up
     moved = replace(mistaken, b1=mistaken.b1 + bounds * accepted.bound.tensors["b1"])
     finding = judge(Subject(case.id, "", "candidate", "", "float64"), moved, accepted)
-    found = diagnose([Observation(case, accepted, moved, changed, finding)])
-    assert ("b1" not in found.unknown) == known
+    result = diagnose([Observation(case, accepted, moved, changed, finding)])
+    assert ("b1" not in result.unknown) == known
 
 
 def test_where_a_mistake_is_no_number_only_what_is_none_equals_it() -> None:

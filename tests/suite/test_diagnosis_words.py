@@ -28,9 +28,9 @@ ENTRY = re.compile(r"for instance on (\S+): (\w+)\[.*\]: got (\S+), exact (\S+),
 
 def shown(text: str) -> tuple[str, str, float, float, float, float]:
     """The case, tensor, got, exact, bound and ratio of the entry that a diagnosis shows."""
-    found = ENTRY.search(text)
-    assert found, text
-    case, tensor, *numbers = found.groups()
+    result = ENTRY.search(text)
+    assert result, text
+    case, tensor, *numbers = result.groups()
     got, exact, bound, ratio = map(float, numbers)
     return case, tensor, got, exact, bound, ratio
 
@@ -94,7 +94,7 @@ def test_the_table_has_a_row_for_each_thing_and_says_it_once(name: str, kinds: l
     rows = rows_of(audit_implementation(f"{IMPLEMENTATIONS / 'near_misses'}.py:{name}", cases="quick"))
     assert [row[0] for row in rows] == kinds
     texts = [row[1] for row in rows]
-    assert not [(one, other) for one in texts for other in texts if one is not other and one in other]
+    assert not [(first, other) for first in texts for other in texts if first is not other and first in other]
 
 
 def test_a_wrong_loss_alone_is_called_unknown_in_one_row() -> None:

@@ -75,7 +75,7 @@ def workers() -> Iterator[Engine]:
 
 
 def results(engine: Engine, work: engines.Work, batches: list[Names]) -> list[str]:
-    settled = [(names, list(found)) for names, found in in_order(engine, work, batches, given_up)]
+    settled = [(names, list(outcome)) for names, outcome in in_order(engine, work, batches, given_up)]
     assert [names for names, _ in settled] == batches
     return [result for _, of_batch in settled for result in of_batch]
 
@@ -96,8 +96,8 @@ def test_no_more_batches_are_under_way_than_the_engine_wants(workers: Engine) ->
             taken.append(number)
             yield names
 
-    for done, (_, found) in enumerate(in_order(workers, echo, counted(), given_up)):
-        assert len(list(found)) == 4
+    for done, (_, outcome) in enumerate(in_order(workers, echo, counted(), given_up)):
+        assert len(list(outcome)) == 4
         assert len(taken) - done <= workers.ahead
 
 
@@ -108,32 +108,32 @@ def test_a_process_that_is_killed_loses_nothing(workers: Engine, tmp_path: Path)
 
 
 def test_what_kills_its_process_is_lost_alone(workers: Engine) -> None:
-    found = results(workers, dies_of_seven, BATCHES)
-    assert found[7] == "crash 7: its process died of SIGSEGV"
-    assert found[:7] + found[8:] == EVERY[:7] + EVERY[8:]
+    outcome = results(workers, dies_of_seven, BATCHES)
+    assert outcome[7] == "crash 7: its process died of SIGSEGV"
+    assert outcome[:7] + outcome[8:] == EVERY[:7] + EVERY[8:]
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_what_ends_its_process_as_if_all_were_well_is_lost_alone(number: int) -> None:
     pool = Workers(number)
-    found = results(pool, ends_at_seven, BATCHES)
+    outcome = results(pool, ends_at_seven, BATCHES)
     pool.close()
-    assert found[7] == "crash 7: its process ended with 0"
-    assert found[:7] + found[8:] == EVERY[:7] + EVERY[8:]
+    assert outcome[7] == "crash 7: its process ended with 0"
+    assert outcome[:7] + outcome[8:] == EVERY[:7] + EVERY[8:]
 
 
 def test_after_three_losses_of_one_and_the_same_the_rest_of_it_is_skipped(workers: Engine) -> None:
-    found = results(workers, ends_always, BATCHES)
-    assert found[:3] == [f"crash {n}: its process ended with 0" for n in range(3)]
-    assert found[3:] == [f"skipped {n}: given up after 3 crashes or timeouts" for n in range(3, 40)]
+    outcome = results(workers, ends_always, BATCHES)
+    assert outcome[:3] == [f"crash {n}: its process ended with 0" for n in range(3)]
+    assert outcome[3:] == [f"skipped {n}: given up after 3 crashes or timeouts" for n in range(3, 40)]
 
 
 def test_what_hangs_with_the_interpreter_locked_is_lost_alone(workers: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "BATCH_SECONDS", 5.0)
     monkeypatch.setattr(engines, "NAME_SECONDS", 5.0)
-    found = results(workers, hangs_at_seven, BATCHES)
-    assert found[7] == "timeout 7: no answer after 5 s"
-    assert found[:7] + found[8:] == EVERY[:7] + EVERY[8:]
+    outcome = results(workers, hangs_at_seven, BATCHES)
+    assert outcome[7] == "timeout 7: no answer after 5 s"
+    assert outcome[:7] + outcome[8:] == EVERY[:7] + EVERY[8:]
 
 
 @pytest.mark.parametrize("work", [forgets_one, turns_round])

@@ -96,11 +96,11 @@ def test_a_last_chunk_that_is_dropped_is_seen_whatever_the_chunk(chunk: int) -> 
 
     def dropping(inputs: Inputs) -> Gradients:
         N = len(inputs.y)
-        kept = N - N % chunk
-        return network.gradients(Problem(**(inputs._asdict() | {"X": inputs.X[:kept], "y": inputs.y[:kept]})))
+        entries = N - N % chunk
+        return network.gradients(Problem(**(inputs._asdict() | {"X": inputs.X[:entries], "y": inputs.y[:entries]})))
 
-    found = verdict_on(Caller(dropping), case, accept(case.problem()))
-    assert found.verdict == "wrong"
+    result = verdict_on(Caller(dropping), case, accept(case.problem()))
+    assert result.verdict == "wrong"
 
 
 def right(inputs: Inputs) -> Gradients:
@@ -162,9 +162,9 @@ def into(buffers: list[Gradients]) -> Callable[[Inputs], Gradients]:
     turn = iter(range(1000))
 
     def filling(inputs: Inputs) -> Gradients:
-        own, found = buffers[next(turn) % len(buffers)], right(inputs)
+        own, result = buffers[next(turn) % len(buffers)], right(inputs)
         for name in ("loss", "W1", "b1", "W2", "b2"):
-            getattr(own, name)[...] = getattr(found, name)
+            getattr(own, name)[...] = getattr(result, name)
         return own
 
     return filling
@@ -186,15 +186,15 @@ def test_fresh_arrays_are_not_taken_for_ones_that_are_filled_again() -> None:
 
 def test_what_is_noticed_once_is_not_said_of_the_calls_after_it() -> None:
     """The call after the culprit's is right, and is called so."""
-    one = right(hand_over(TOY.problem()))
-    once = iter([one, one])
+    first = right(hand_over(TOY.problem()))
+    once = iter([first, first])
 
     def twice_the_same(inputs: Inputs) -> Gradients:
-        own, found = next(once, None), right(inputs)
+        own, result = next(once, None), right(inputs)
         if own is None:
-            return found
+            return result
         for name in ("loss", "W1", "b1", "W2", "b2"):
-            getattr(own, name)[...] = getattr(found, name)
+            getattr(own, name)[...] = getattr(result, name)
         return own
 
     caller = Caller(twice_the_same)

@@ -145,16 +145,16 @@ RECORDS: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "damage", "said"), RECORDS.values(), ids=RECORDS.keys())
+@pytest.mark.parametrize(("name", "damage", "message"), RECORDS.values(), ids=RECORDS.keys())
 def test_a_damaged_record_is_refused_in_one_line(
-    record: Path, tmp_path: Path, name: str, damage: Any, said: str, capsys: pytest.CaptureFixture[str]
+    record: Path, tmp_path: Path, name: str, damage: Any, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = shutil.copytree(record, tmp_path / "copy")
     (folder / name).write_bytes(damage((folder / name).read_bytes()))
     for command in (["compare", str(record), str(folder)], ["merge", str(folder), "--out", str(tmp_path / "out")]):
         assert command_line.main(command) == 2
         error = capsys.readouterr().err
-        assert said in error
+        assert message in error
         assert error.count("\n") == 1
 
 
@@ -178,9 +178,9 @@ SETTINGS: dict[str, tuple[str, Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("key", "value", "said"), SETTINGS.values(), ids=SETTINGS.keys())
+@pytest.mark.parametrize(("key", "value", "message"), SETTINGS.values(), ids=SETTINGS.keys())
 def test_settings_that_are_none_are_refused_in_one_line(
-    record: Path, tmp_path: Path, key: str, value: Any, said: str, capsys: pytest.CaptureFixture[str]
+    record: Path, tmp_path: Path, key: str, value: Any, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = shutil.copytree(record, tmp_path / "copy")
     run = json.loads((record / "run.json").read_text())
@@ -189,7 +189,7 @@ def test_settings_that_are_none_are_refused_in_one_line(
     for command in (["compare", str(record), str(folder)], ["merge", str(folder), "--out", str(tmp_path / "out")]):
         assert command_line.main(command) == 2
         error = capsys.readouterr().err
-        assert said in error
+        assert message in error
         assert error.count("\n") == 1
 
 
@@ -230,20 +230,20 @@ PROGRESSES: dict[str, tuple[tuple[str, ...], Any, str]] = {
 
 
 @pytest.mark.parametrize("forged", [False, True], ids=["by accident", "with its digest"])
-@pytest.mark.parametrize(("path", "value", "said"), PROGRESSES.values(), ids=PROGRESSES.keys())
+@pytest.mark.parametrize(("path", "value", "message"), PROGRESSES.values(), ids=PROGRESSES.keys())
 def test_a_changed_progress_is_refused(
-    sweep: Path, tmp_path: Path, path: tuple[str, ...], value: Any, said: str, forged: bool,
+    sweep: Path, tmp_path: Path, path: tuple[str, ...], value: Any, message: str, forged: bool,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     folder = shutil.copytree(sweep, tmp_path / "copy")
     progress = json.loads((folder / "progress.json").read_text())
     content = progress["content"] | {"more": None} if path == ("more",) else progress["content"]
     content = put(content, path, value)
-    told = digest(json.dumps(content, sort_keys=True)) if forged else progress["digest"]
-    (folder / "progress.json").write_text(json.dumps({"digest": told, "content": content}))
+    statement = digest(json.dumps(content, sort_keys=True)) if forged else progress["digest"]
+    (folder / "progress.json").write_text(json.dumps({"digest": statement, "content": content}))
     assert command_line.main(["sweep", "--resume", str(folder)]) == 2
     error = capsys.readouterr().err
-    assert (said if forged else "its digest is not that of its content") in error
+    assert (message if forged else "its digest is not that of its content") in error
     assert error.count("\n") == 1
 
 

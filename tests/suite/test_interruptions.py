@@ -99,11 +99,11 @@ def verdicts(folder: Path) -> list[str]:
 def test_a_framework_that_ends_its_process_is_a_crash_of_those_cases_alone(tmp_path: Path, workers: str) -> None:
     ended = audit(tmp_path, FRAMEWORK.format(happens="os._exit(0)"), *RUN, "--workers", workers)
     assert ended.returncode == 3, ended.stderr
-    found = record.read(tmp_path / "out")
-    assert (found.run["partial"], len(found.findings)) == (False, PLANNED)
-    crashes = {finding.case for finding in found.findings if finding.verdict == "crash"}
+    result = record.read(tmp_path / "out")
+    assert (result.run["partial"], len(result.findings)) == (False, PLANNED)
+    crashes = {finding.case for finding in result.findings if finding.verdict == "crash"}
     assert crashes == {f"1x4x10x3-reg_0.1-random-{dtype}-s0" for dtype in ("float64", "float32")}
-    assert {finding.verdict for finding in found.findings if finding.case not in crashes} == {"pass"}
+    assert {finding.verdict for finding in result.findings if finding.case not in crashes} == {"pass"}
 
 
 def test_a_framework_that_calls_exit_is_an_error_of_those_cases_alone(tmp_path: Path) -> None:

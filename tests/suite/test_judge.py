@@ -38,9 +38,9 @@ def off_by(accepted: Acceptance, name: str, bounds: float) -> Finding:
 def test_the_bound_is_where_pass_ends(name: str) -> None:
     accepted = acceptance_of(CASE["float64"])
     assert off_by(accepted, name, 0.9).verdict == "pass"
-    found = off_by(accepted, name, 1.1)
-    assert (found.verdict, found.tensor) == ("wrong", name)
-    assert found.ratio == pytest.approx(1.1, rel=0.2)
+    result = off_by(accepted, name, 1.1)
+    assert (result.verdict, result.tensor) == ("wrong", name)
+    assert result.ratio == pytest.approx(1.1, rel=0.2)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -49,8 +49,8 @@ def test_a_number_that_is_not_finite_is_wrong(name: str, value: float) -> None:
     accepted = acceptance_of(CASE["float64"])
     gradients = exact(accepted)
     getattr(gradients, name)[...] = value
-    found = judge(SUBJECT, gradients, accepted)
-    assert (found.verdict, found.tensor, found.ratio) == ("wrong", name, np.inf)
+    result = judge(SUBJECT, gradients, accepted)
+    assert (result.verdict, result.tensor, result.ratio) == ("wrong", name, np.inf)
 
 
 @pytest.mark.parametrize("name", TENSORS[1:])
@@ -62,23 +62,23 @@ def test_a_number_that_is_not_finite_is_wrong(name: str, value: float) -> None:
 def test_a_wrong_tensor_is_wrong(name: str, change: Callable[[Any], Any]) -> None:
     accepted = acceptance_of(CASE["float64"])
     gradients = replace(exact(accepted), **{name: change(getattr(exact(accepted), name))})
-    found = judge(SUBJECT, gradients, accepted)
-    assert (found.verdict, found.tensor) == ("wrong", name)
+    result = judge(SUBJECT, gradients, accepted)
+    assert (result.verdict, result.tensor) == ("wrong", name)
 
 
 @pytest.mark.parametrize("name", TENSORS)
 def test_another_shape_is_wrong_even_where_it_would_broadcast(name: str) -> None:
     accepted = acceptance_of(CASE["float64"])
     gradients = replace(exact(accepted), **{name: getattr(exact(accepted), name)[None]})
-    found = judge(SUBJECT, gradients, accepted)
-    assert found.verdict == "wrong"
-    assert found.message.startswith(f"{name} has shape (1,")
+    result = judge(SUBJECT, gradients, accepted)
+    assert result.verdict == "wrong"
+    assert result.message.startswith(f"{name} has shape (1,")
 
 
 def test_changed_inputs_are_wrong() -> None:
     accepted = acceptance_of(CASE["float64"])
-    found = judge(SUBJECT, exact(accepted), accepted, changed=("W1",))
-    assert (found.verdict, found.message) == ("wrong", "the call changed its inputs: W1")
+    result = judge(SUBJECT, exact(accepted), accepted, changed=("W1",))
+    assert (result.verdict, result.message) == ("wrong", "the call changed its inputs: W1")
 
 
 @pytest.mark.parametrize("name", ["W1", "b1"])
@@ -89,8 +89,8 @@ def test_any_error_is_wrong_where_the_bound_is_0(name: str) -> None:
     planted = exact(accepted)
     assert judge(SUBJECT, planted, accepted).verdict == "pass"
     getattr(planted, name)[-1] = np.nextafter(0, 1)
-    found = judge(SUBJECT, planted, accepted)
-    assert (found.verdict, found.tensor, found.ratio) == ("wrong", name, np.inf)
+    result = judge(SUBJECT, planted, accepted)
+    assert (result.verdict, result.tensor, result.ratio) == ("wrong", name, np.inf)
 
 
 def held(hi: float, lo: float, bound: float) -> Acceptance:
@@ -106,8 +106,8 @@ def held(hi: float, lo: float, bound: float) -> Acceptance:
 def test_an_error_as_large_as_its_bound_passes() -> None:
     accepted = held(1.0, 0.0, 2.0**-40)
     at_bound = replace(exact(accepted), b2=exact(accepted).b2 + 2.0**-40)
-    found = judge(SUBJECT, at_bound, accepted)
-    assert (found.verdict, found.ratio) == ("pass", 1.0)
+    result = judge(SUBJECT, at_bound, accepted)
+    assert (result.verdict, result.ratio) == ("pass", 1.0)
 
 
 @pytest.mark.parametrize(("part", "verdict"), [(2.0**-4, "pass"), (2.0**-3, "undecided")])
@@ -119,15 +119,15 @@ def test_a_bound_is_of_use_up_to_a_sixteenth_of_the_natural_size(part: float, ve
 
 def test_the_low_part_of_an_exact_value_counts() -> None:
     accepted = held(1.0, 2.0**-60, 2.0**-61)
-    found = judge(SUBJECT, exact(accepted), accepted)
-    assert (found.error, found.ratio) == (2.0**-60, 2.0)
+    result = judge(SUBJECT, exact(accepted), accepted)
+    assert (result.error, result.ratio) == (2.0**-60, 2.0)
 
 
 def test_ties_go_to_the_first_tensor_and_entry() -> None:
-    found = judge(SUBJECT, exact(acceptance_of(CASE["float64"])), acceptance_of(CASE["float64"]))
+    result = judge(SUBJECT, exact(acceptance_of(CASE["float64"])), acceptance_of(CASE["float64"]))
     nans = {name: np.full_like(getattr(exact(acceptance_of(CASE["float64"])), name), np.nan) for name in ("W2", "b1")}
     tied = judge(SUBJECT, replace(exact(acceptance_of(CASE["float64"])), **nans), acceptance_of(CASE["float64"]))
-    assert found.verdict == "pass"
+    assert result.verdict == "pass"
     assert (tied.tensor, tied.index) == ("b1", (0,))
 
 
@@ -172,8 +172,8 @@ def with_loss_off(accepted: Acceptance, by: float) -> Finding:
 
 def test_digits_lost_to_a_common_offset_are_undecided_not_wrong() -> None:
     """At an offset of 2^40, logsumexp(s) - s[y] rounds by 2^-13 in float64: neither right nor convicted."""
-    found = with_loss_off(offset(2.0**40), 2.0**-13)
-    assert (found.verdict, found.message) == ("undecided", "digits lost to a common offset of the logits")
+    result = with_loss_off(offset(2.0**40), 2.0**-13)
+    assert (result.verdict, result.message) == ("undecided", "digits lost to a common offset of the logits")
 
 
 @pytest.mark.parametrize("reg", [0.0, 1000.0])
@@ -185,8 +185,8 @@ def test_a_loss_of_which_an_offset_leaves_no_digit_is_wrong(part: float, verdict
     """
     accepted = offset(2.0**50, reg)
     gone = 2.0**-4 * (1 + accepted.exact.losses.mean()) + float(accepted.bound.tensors["loss"])
-    found = with_loss_off(accepted, part * gone)
-    assert (found.verdict, found.message, found.tensor) == (
+    result = with_loss_off(accepted, part * gone)
+    assert (result.verdict, result.message, result.tensor) == (
         verdict,
         "digits lost to a common offset of the logits",
         "loss",
@@ -213,8 +213,8 @@ def test_a_gradient_of_which_no_digit_is_left_is_wrong_and_not_for_the_offset() 
     """At an offset of 2^52 the offset's own allowance would hide a mean that is missing."""
     accepted = offset(2.0**52)
     right = exact(accepted)
-    found = judge(SUBJECT, replace(right, b2=4 * right.b2), accepted)
-    assert (found.verdict, found.message) == ("wrong", "")
+    result = judge(SUBJECT, replace(right, b2=4 * right.b2), accepted)
+    assert (result.verdict, result.message) == ("wrong", "")
 
 
 def test_a_loss_within_its_bound_is_not_what_has_no_digit_left() -> None:
@@ -249,16 +249,16 @@ def overflowing() -> Acceptance:
 
 def test_where_a_correct_program_may_overflow_nothing_passes() -> None:
     accepted = overflowing()
-    found = judge(SUBJECT, exact(accepted), accepted)
-    assert (found.verdict, found.resolution) == ("undecided", np.inf)
+    result = judge(SUBJECT, exact(accepted), accepted)
+    assert (result.verdict, result.resolution) == ("undecided", np.inf)
 
 
 def test_an_infinite_bound_of_an_infinite_size_is_no_power() -> None:
     """Neither the bound nor the natural size of dW1 is finite: whatever it is, nothing can be said of it."""
     numbers = {"X": [[1e200]], "W1": [[1e-200]], "b1": [0], "W2": [[1e150, -1e150]], "b2": [0, 0]}
     accepted = accept(Problem(**{k: np.array(v, "float64") for k, v in numbers.items()}, y=np.array([0]), reg=0.0))
-    found = judge(SUBJECT, replace(exact(accepted), W1=np.full((1, 1), 12345.0)), accepted)
-    assert (found.verdict, found.resolution) == ("undecided", np.inf)
+    result = judge(SUBJECT, replace(exact(accepted), W1=np.full((1, 1), 12345.0)), accepted)
+    assert (result.verdict, result.resolution) == ("undecided", np.inf)
 
 
 def test_a_bound_without_power_does_not_pass_and_still_convicts() -> None:
@@ -294,8 +294,8 @@ def test_the_labels_entry_of_a_saturated_softmax_is_blind() -> None:
     numbers = {"X": [[0.0]], "W1": [[1.0]], "b1": [-1.0], "W2": [[0.0, 0.0]], "b2": [37.42994775023705, 0.0]}
     accepted = accept(Problem(**{k: np.array(v, "float64") for k, v in numbers.items()}, y=np.array([0]), reg=0.0))
     right = exact(accepted)
-    found = judge(SUBJECT, replace(right, b2=right.b2 * np.array([0.0, 1.0])), accepted)
-    assert (found.verdict, found.blind) == ("pass", 2 / 3)
+    result = judge(SUBJECT, replace(right, b2=right.b2 * np.array([0.0, 1.0])), accepted)
+    assert (result.verdict, result.blind) == ("pass", 2 / 3)
 
 
 def test_a_finding_in_words_gives_what_was_got_what_is_exact_and_how_far_is_allowed() -> None:

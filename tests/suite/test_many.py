@@ -97,25 +97,25 @@ def test_each_file_has_the_record_that_it_would_have_alone(students: Path, tmp_p
     assert command_line.main(["candidate", f"{students}/[ab]*.py:network", *options, str(together)]) == 1
     for name in ("anna", "bert"):
         command_line.main(["candidate", f"{students}/{name}.py:network", *options, str(alone / name)])
-        one, other = (folder / name / "findings.jsonl" for folder in (together, alone))
-        assert one.read_bytes() == other.read_bytes()
+        first, other = (folder / name / "findings.jsonl" for folder in (together, alone))
+        assert first.read_bytes() == other.read_bytes()
         tables = [json.loads((folder / name / "run.json").read_text())["tables"] for folder in (together, alone)]
         assert tables[0] == tables[1]
 
 
 def test_exact_values_are_found_once_for_all_files(students: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[Problem] = []
+    result: list[Problem] = []
     accept = Convention.accept
 
     def counted(convention: Convention, problem: Problem) -> Acceptance:
-        found.append(problem)
+        result.append(problem)
         return accept(convention, problem)
 
     monkeypatch.setattr(Convention, "accept", counted)
     poser = Poser(Convention(), keep=True)
     for _ in range(3):
         audit_implementation(f"{students}/anna.py:network", cases="quick", words="random", poser=poser)
-    assert len(found) == len([case for case in cases("quick") if case.step is None and "random" in case.id])
+    assert len(result) == len([case for case in cases("quick") if case.step is None and "random" in case.id])
 
 
 def test_a_convention_is_that_of_all_files(students: Path, tmp_path: Path) -> None:
@@ -200,10 +200,10 @@ def test_ctrl_c_leaves_a_table_of_what_was_judged(students: Path) -> None:
             raise KeyboardInterrupt
         return audit_implementation(f"{file}:network", words=TOY)
 
-    found = list(rows(files(f"{students}:network")[:5], judged))
-    assert [one.verdict for one in found] == ["pass", "wrong", NOT_JUDGED, NOT_JUDGED, NOT_JUDGED]
-    assert [one.diagnosis for one in found[2:]] == [INTERRUPTED] * 3
-    assert status(found, 130) == 130
+    result = list(rows(files(f"{students}:network")[:5], judged))
+    assert [first.verdict for first in result] == ["pass", "wrong", NOT_JUDGED, NOT_JUDGED, NOT_JUDGED]
+    assert [first.diagnosis for first in result[2:]] == [INTERRUPTED] * 3
+    assert status(result, 130) == 130
 
 
 def test_a_spreadsheet_takes_nothing_for_a_formula() -> None:

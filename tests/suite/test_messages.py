@@ -39,7 +39,7 @@ def described(**changes: Any) -> list[dict[str, Any]]:
     return [{**right[0], **changes}, *right[1:]]
 
 
-MORE = {"name": "W3", "dtype": "<f8", "shape": [1]}
+EXTRA = {"name": "W3", "dtype": "<f8", "shape": [1]}
 BODY = b"".join(np.asarray(a).tobytes() for a in ARRAYS.values())
 
 
@@ -77,7 +77,7 @@ FORGED: dict[str, bytes] = {
     "warnings that are numbers": framed({"warned": [1], "arrays": described()}, BODY),
     "no arrays": framed({}),
     "an array that is missing": framed({"arrays": described()[1:]}, BODY[8:]),
-    "an array too many": framed({"arrays": [*described(), MORE]}, BODY + b"\0" * 8),
+    "an array too many": framed({"arrays": [*described(), EXTRA]}, BODY + b"\0" * 8),
     "an array twice": framed({"arrays": described()[:1] * 2}, b"\0" * 16),
     "an array of another name": framed({"arrays": described(name="lose")}, BODY),
     "a name of a thousand letters": framed({"arrays": described(name="l" * 1000)}, BODY),

@@ -89,15 +89,15 @@ def test_a_case_that_catches_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -
     detection.cache_clear()
     for name in set(MISTAKES) - {"relu_derivative_1_at_0"}:
         monkeypatch.delitem(MISTAKES, name)
-    found = detection(tuple(case_of(f"5x4x10x3-reg_0.1-{edge}-float64-s0") for edge in ("random", "exact_kinks")))
+    result = detection(tuple(case_of(f"5x4x10x3-reg_0.1-{edge}-float64-s0") for edge in ("random", "exact_kinks")))
     detection.cache_clear()
-    assert "Caught nothing: random." in found["note"]
+    assert "Caught nothing: random." in result["note"]
 
 
 def test_state_is_a_mistakes_own() -> None:
     """Two uses of the same mistake do not see one another."""
     problem = case_of("5x4x10x3-reg_0.1-random-float64-s0").problem()
-    one, two = (MISTAKES["accumulated"].implementation() for _ in range(2))
-    first, again = (one(*hand_over(problem))[1]["b2"] for _ in range(2))
+    single, two = (MISTAKES["accumulated"].implementation() for _ in range(2))
+    first, again = (single(*hand_over(problem))[1]["b2"] for _ in range(2))
     assert (again == 2 * first).all()
     assert (two(*hand_over(problem))[1]["b2"] == first).all()

@@ -32,8 +32,8 @@ NEEDS_MORE = {
 
 def blocks() -> list[str]:
     """The README's indented blocks, without their indentation."""
-    found = re.findall(r"(?:^    .*\n(?:^[ \t]*\n(?=    ))?)+", README, re.MULTILINE)
-    return [re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in found]
+    result = re.findall(r"(?:^    .*\n(?:^[ \t]*\n(?=    ))?)+", README, re.MULTILINE)
+    return [re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in result]
 
 
 def commands() -> list[str]:
@@ -141,11 +141,11 @@ def test_the_example_is_diagnosed_as_the_readme_says(
     """All but the digits of the entry that is shown, which differ from one BLAS to the next."""
     monkeypatch.chdir(folder)
     assert command_line.main(["candidate", "mine.py:network", "--out", "whole"]) == 1
-    said = " ".join(capsys.readouterr().out.split())
+    message = " ".join(capsys.readouterr().out.split())
     promised = " ".join(example("NOT as expected").split())
     digits = re.compile(r"\d+\.\d+(e[+-]\d+)?")
     for sentence in re.split(r"(?= there should stand | note: | for instance )", promised):
-        assert digits.sub("#", sentence.strip()) in digits.sub("#", said)
+        assert digits.sub("#", sentence.strip()) in digits.sub("#", message)
 
 
 def test_the_example_with_its_mistake_mended_passes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,16 +17,16 @@ KINKS = "5x4x10x3-reg_0.1-exact_kinks-float64-s0"
 
 
 def test_a_right_gradient_has_no_entry_outside_its_bound() -> None:
-    found = replay(Item(case_of(KINKS), "torch", "autograd"), number=7)
-    assert (found.finding.verdict, found.outside, found.total, len(found.entries)) == (
+    result = replay(Item(case_of(KINKS), "torch", "autograd"), number=7)
+    assert (result.finding.verdict, result.outside, result.total, len(result.entries)) == (
         "pass",
         0,
         1 + 40 + 10 + 30 + 3,
         7,
     )
-    ratios = [entry.ratio for entry in found.entries]
+    ratios = [entry.ratio for entry in result.entries]
     assert ratios == sorted(ratios, reverse=True)
-    assert found.entries[0].ratio == found.finding.ratio
+    assert result.entries[0].ratio == result.finding.ratio
 
 
 def test_a_wrong_entry_is_the_first_and_says_where_it_is(
@@ -44,10 +44,10 @@ def test_a_wrong_entry_is_the_first_and_says_where_it_is(
 
     gradients = network.gradients
     monkeypatch.setattr(network, "gradients", careless)
-    found = replay(Item(case_of(KINKS), "numpy", "reference"), number=3)
-    assert found.finding.verdict == "wrong"
-    assert {entry.tensor for entry in found.entries} <= {"W1", "b1"}
-    assert all("exactly at its kink in sample" in entry.place for entry in found.entries)
+    result = replay(Item(case_of(KINKS), "numpy", "reference"), number=3)
+    assert result.finding.verdict == "wrong"
+    assert {entry.tensor for entry in result.entries} <= {"W1", "b1"}
+    assert all("exactly at its kink in sample" in entry.place for entry in result.entries)
     assert command_line.main(["replay", KINKS, "--framework", "numpy", "--entries", "2"]) == 1
     printed = capsys.readouterr().out
     assert printed.startswith("wrong numpy.reference " + KINKS)
@@ -55,8 +55,8 @@ def test_a_wrong_entry_is_the_first_and_says_where_it_is(
 
 
 def test_an_undecidable_kink_is_named() -> None:
-    found = replay(Item(case_of("1000x8x8x3-reg_0.1-rounded_kinks-float64-s0"), "torch", "autograd"), number=1)
-    assert "at a kink that rounding decides in sample 0" in found.entries[0].place
+    result = replay(Item(case_of("1000x8x8x3-reg_0.1-rounded_kinks-float64-s0"), "torch", "autograd"), number=1)
+    assert "at a kink that rounding decides in sample 0" in result.entries[0].place
 
 
 def test_the_entries_of_biases_and_loss_say_where_they_come_from() -> None:

@@ -128,11 +128,11 @@ def test_github_has_a_summary_and_at_most_ten_annotations(
     assert len(step.read_bytes()) < 1 << 20
 
 
-def spoiled(run: dict[str, Any], found: list[Finding], text: str) -> tuple[dict[str, Any], list[Finding]]:
+def spoiled(run: dict[str, Any], result: list[Finding], text: str) -> tuple[dict[str, Any], list[Finding]]:
     """A record in which everything that can hold a text holds that one."""
     findings = [
         replace(f, framework=text, variant=text, message=text, diagnosis=text, case=text, family=text)
-        for f in found[:5]
+        for f in result[:5]
     ]
     table = {"title": text, "columns": [text, text], "note": text, "rows": [[text, text]]}
     diagnosis = {"title": text, "columns": [text] * 3, "note": text, "rows": [[text, text, text], ["note", text, ""]]}
@@ -141,8 +141,8 @@ def spoiled(run: dict[str, Any], found: list[Finding], text: str) -> tuple[dict[
 
 @pytest.mark.parametrize("text", HARMFUL.values(), ids=HARMFUL.keys())
 def test_names_do_no_harm_in_any_format(text: str, wrong: Path) -> None:
-    _, run, found = record.read(wrong)
-    run, findings = spoiled(run, found, text)
+    _, run, result = record.read(wrong)
+    run, findings = spoiled(run, result, text)
     texts = rendered(list(FORMATS), run, findings)
     assert "<script>alert" not in texts["index.html"]
     assert "<img src=x" not in texts["index.html"]
@@ -160,10 +160,10 @@ def test_names_do_no_harm_in_any_format(text: str, wrong: Path) -> None:
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_the_console_fits_its_width_and_colours_only_terminals(width: int, right: Path, wrong: Path) -> None:
     for out in (right, wrong):
-        _, run, found = record.read(out)
+        _, run, result = record.read(out)
         console = Console(width=width, record=True, force_terminal=False)
         with console.capture() as capture:
-            show(console, run, found)
+            show(console, run, result)
         lines = [line for line in capture.get().splitlines() if "gradaudit replay" not in line]
         assert max(map(len, lines)) <= width
         assert "\x1b" not in capture.get()
@@ -179,6 +179,6 @@ def test_an_unknown_format_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_share_of_blind_entries_is_a_mean_over_the_passes() -> None:
     """What is wrong, and what has no entry that is not 0, has no share."""
     of = [("pass", 0.5), ("pass", 0.0), ("pass", None), ("wrong", 1.0)]
-    found = [Finding("c", "f", "n", "v", "float64", verdict, True, blind=blind) for verdict, blind in of]  # type: ignore[arg-type]
-    assert blind_share(found) == 0.25
-    assert blind_share(found[2:]) is None
+    result = [Finding("c", "f", "n", "v", "float64", verdict, True, blind=blind) for verdict, blind in of]  # type: ignore[arg-type]
+    assert blind_share(result) == 0.25
+    assert blind_share(result[2:]) is None

@@ -150,9 +150,9 @@ def test_pytest_divides_the_tests_as_the_command_line_divides_the_cases() -> Non
             [*command, "tests/frameworks/test_frameworks.py"], cwd=ROOT, capture_output=True, text=True
         )
         collected.append({line for line in done.stdout.splitlines() if "::" in line})
-    one, two, both = collected
-    assert one | two == both
-    assert not one & two
+    first, two, both = collected
+    assert first | two == both
+    assert not first & two
     held = "gradient_is_within_the_bound_of_the_certified_values[torch.autograd-5x4x10x3-reg_0.1-random-float64-s0]"
     number = 1 if belongs("5x4x10x3-reg_0.1-random-float64-s0", (1, 2)) else 2
     assert any(held in line for line in collected[number - 1])

@@ -40,11 +40,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return swept(tmp_path_factory.mktemp("whole"))
 
 
-def same(one: Path, other: Path) -> bool:
+def same(first: Path, other: Path) -> bool:
     """Whether two records are alike: the findings byte for byte, and what run.json says of them."""
-    runs = [json.loads((folder / "run.json").read_text()) for folder in (one, other)]
-    told = [{key: run[key] for key in ("ok", "partial", "counts", "settings", "plan", "tables")} for run in runs]
-    return (one / "findings.jsonl").read_bytes() == (other / "findings.jsonl").read_bytes() and told[0] == told[1]
+    runs = [json.loads((folder / "run.json").read_text()) for folder in (first, other)]
+    statement = [{key: run[key] for key in ("ok", "partial", "counts", "settings", "plan", "tables")} for run in runs]
+    return (first / "findings.jsonl").read_bytes() == (other / "findings.jsonl").read_bytes() and statement[
+        0
+    ] == statement[1]
 
 
 def test_a_problem_is_made_again_from_its_id() -> None:
@@ -65,9 +67,9 @@ def test_everything_is_counted_and_only_what_did_not_pass_is_kept(whole: Path) -
     run = json.loads((whole / "run.json").read_text())
     verdicts = run["counts"]["verdicts"]
     cases = [case for number in range(COUNT) for case in problem_cases(number, 0, ("float64", "float32"))]
-    kept = [json.loads(line)["verdict"] for line in (whole / "findings.jsonl").read_text().splitlines()]
+    entries = [json.loads(line)["verdict"] for line in (whole / "findings.jsonl").read_text().splitlines()]
     assert sum(verdicts.values()) == len(cases)
-    assert len(kept) == len(cases) - verdicts["pass"] > 0
+    assert len(entries) == len(cases) - verdicts["pass"] > 0
     assert not (whole / "progress.json").exists()
 
 
@@ -89,8 +91,8 @@ def test_sweeps_are_not_merged(whole: Path, tmp_path: Path, capsys: pytest.Captu
 
 def interrupted(out: Path, batches: int) -> Path:
     """A sweep that was left after so many batches."""
-    kept = Progress.begun(out, Sweep(COUNT, 0, (("numpy", "reference"),)))
-    running = sweeping.judge_rest(kept, sweeping_engine())
+    entries = Progress.begun(out, Sweep(COUNT, 0, (("numpy", "reference"),)))
+    running = sweeping.judge_rest(entries, sweeping_engine())
     for _ in range(batches):
         next(running)
     return out
@@ -128,8 +130,8 @@ def test_a_sweep_that_goes_on_is_asked_for_nothing_else(
 ) -> None:
     before = {file.name: file.read_bytes() for file in interrupted(tmp_path, 1).iterdir()}
     assert command_line.main(["sweep", "--resume", str(tmp_path), option, *value]) == 2
-    said = f"cannot be asked for something else: {option}; leave that out, or begin another sweep without --resume"
-    assert said in capsys.readouterr().err
+    message = f"cannot be asked for something else: {option}; leave that out, or begin another sweep without --resume"
+    assert message in capsys.readouterr().err
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
@@ -210,9 +212,9 @@ def paused(*command: str) -> subprocess.Popen[str]:
 def test_ctrl_c_keeps_what_was_judged(whole: Path, tmp_path: Path) -> None:
     process = paused(*RUN, "--workers", "2", "--out", str(tmp_path))
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate()
+    _, message = process.communicate()
     assert process.returncode == 130
-    assert f"go on with --resume {tmp_path}" in said
+    assert f"go on with --resume {tmp_path}" in message
     assert done(tmp_path) == 3
     assert command_line.main(["sweep", "--resume", str(tmp_path)]) == 0
     assert same(tmp_path, whole)
