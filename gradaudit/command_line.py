@@ -68,7 +68,7 @@ def _run(given: list[str], workers: int) -> int:
 
 
 class _Version(argparse.Action):
-    """Print which gradaudit this is."""
+    """Print the version of gradaudit."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from gradaudit.records.versions import made_by
@@ -82,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gradaudit", description="Prove which gradients of a two-layer network are right."
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="say which gradaudit this is")
-    shtab.add_argument_to(parser, "--print-completion", help="print what completes the command in a shell")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version of gradaudit")
+    shtab.add_argument_to(parser, "--print-completion", help="print a completion script for a shell")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
 
     run = commands.add_parser("run", help="judge the frameworks on the catalogue (the default command)")
@@ -105,9 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_out(run)
     _add_quiet(run)
-    run.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
+    run.add_argument("--strict", action="store_true", help="also fail on an undecided verdict")
 
-    candidate = commands.add_parser("candidate", help="judge an implementation of yours, in a process of its own")
+    candidate = commands.add_parser("candidate", help="judge your implementation, in a separate process")
     candidate.add_argument(
         "target", metavar="FILE.py:NAME", help="a function or a class; or many, as FOLDER:NAME or 'FOLDER/*.py:NAME'"
     )
@@ -115,16 +115,21 @@ def _parser() -> argparse.ArgumentParser:
         "--l2",
         choices=("full", "half", "half-mean", "none"),
         default="full",
-        help="its reg |W|^2, reg/2, reg/(2 N), or no such term",
+        help="its regulariser: reg |W|^2, reg/2 |W|^2, reg/(2 N) |W|^2, or none",
     )
-    candidate.add_argument("--reduction", choices=("mean", "sum"), default="mean", help="its losses' mean or sum")
-    candidate.add_argument("--bias-decay", action="store_true", help="its biases are regularised like its weights")
+    candidate.add_argument(
+        "--reduction",
+        choices=("mean", "sum"),
+        default="mean",
+        help="whether its loss is the mean or the sum over the samples",
+    )
+    candidate.add_argument("--bias-decay", action="store_true", help="its regulariser covers the biases too")
     candidate.add_argument(
         "--path",
         action="append",
         default=[],
         metavar="DIR",
-        help="a folder with what it imports; may be repeated",
+        help="a folder of modules that it imports; may be repeated",
     )
     _add_limits(candidate)
     _add_selection(candidate)
@@ -133,30 +138,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_out(candidate)
     _add_quiet(candidate)
-    candidate.add_argument("--strict", action="store_true", help="let an undecided verdict fail too")
+    candidate.add_argument("--strict", action="store_true", help="also fail on an undecided verdict")
 
-    sweep = commands.add_parser("sweep", help="judge random problems, as many as you like, and go on when interrupted")
+    sweep = commands.add_parser("sweep", help="judge many random problems; an interrupted sweep can be resumed")
     # no defaults: a sweep that goes on was asked for before, and the command fills them in for a new one
-    sweep.add_argument("--count", type=_positive, metavar="N", help="how many problems (default: 1000)")
+    sweep.add_argument("--count", type=_positive, metavar="N", help="the number of problems (default: 1000)")
     sweep.add_argument("--frameworks", type=_names, metavar="NAMES", help="comma-separated (default: all installed)")
     sweep.add_argument("--variants", type=_names, metavar="NAMES", help="canonical (the default), all, or names")
     sweep.add_argument("--candidate", metavar="FILE.py:NAME", help="judge this implementation in place of frameworks")
     _add_limits(sweep)
     sweep.add_argument("--dtypes", type=_dtypes, metavar="NAMES", help="default: float64,float32")
-    sweep.add_argument("--seed", type=_seed, help="of the random problems (default: 0)")
+    sweep.add_argument("--seed", type=_seed, help="the seed of the random problems (default: 0)")
     _add_engine(sweep)
     _add_expected(sweep)
     sweep.add_argument("--shard", type=_shard, metavar="I/N", help="only the I-th of N parts")
     sweep.add_argument("--out", type=Path, metavar="DIR", help="default: audit-sweep")
-    sweep.add_argument("--resume", type=Path, metavar="DIR", help="go on with the sweep in DIR, as it was asked for")
+    sweep.add_argument("--resume", type=Path, metavar="DIR", help="resume the sweep in DIR, with its own settings")
     _add_quiet(sweep)
-    sweep.add_argument("--strict", action="store_true", default=None, help="let an undecided verdict fail too")
+    sweep.add_argument("--strict", action="store_true", default=None, help="also fail on an undecided verdict")
 
-    merge = commands.add_parser("merge", help="put the records of all shards of a run together")
+    merge = commands.add_parser("merge", help="combine the records of the shards of a run, or of several runs")
     merge.add_argument("records", nargs="+", type=Path, metavar="DIR", help="the shards' records")
     _add_out(merge)
 
-    compare = commands.add_parser("compare", help="what changed between two runs, say of two versions of a framework")
+    compare = commands.add_parser(
+        "compare", help="list what changed between two runs, for example of two versions of a framework"
+    )
     compare.add_argument("before", type=Path, metavar="A", help="a record")
     compare.add_argument("after", type=Path, metavar="B", help="another record")
     compare.add_argument(
@@ -168,15 +175,19 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     replay = commands.add_parser("replay", help="judge one finding again, entry by entry")
-    replay.add_argument("case", metavar="CASE-ID", help="as in the findings, or as `cases` lists them; or FILE.npz")
+    replay.add_argument("case", metavar="CASE-ID", help="the id of a case, or FILE.npz")
     who = replay.add_mutually_exclusive_group(required=True)
-    who.add_argument("--framework", metavar="NAME", help="who is judged")
-    who.add_argument("--candidate", metavar="FILE.py:NAME", help="or an implementation of yours")
+    who.add_argument("--framework", metavar="NAME", help="the framework")
+    who.add_argument("--candidate", metavar="FILE.py:NAME", help="or your implementation")
     _add_limits(replay)
-    replay.add_argument("--variant", metavar="NAME", help="which way of asking for the gradient (default: canonical)")
-    replay.add_argument("--entries", type=_positive, default=10, metavar="N", help="how many are shown (default: 10)")
+    replay.add_argument("--variant", metavar="NAME", help="the variant (default: canonical)")
+    replay.add_argument(
+        "--entries", type=_positive, default=10, metavar="N", help="the number of entries to show (default: 10)"
+    )
 
-    commands.add_parser("ledger", help="list the source's formulas: which hold, what holds instead, the evidence")
+    commands.add_parser(
+        "ledger", help="list the formulas of the source: which are right, the correct ones, the evidence"
+    )
 
     mistakes = commands.add_parser("mistakes", help="list the known mistakes, and which cases catch them")
     _add_selection(mistakes, default="quick")
@@ -186,7 +197,9 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("frameworks", help="list the frameworks, their versions and variants")
 
-    commands.add_parser("findings", help="list what is known of the frameworks, and reproduce it where it can be")
+    commands.add_parser(
+        "findings", help="list the known faults of the frameworks, and reproduce those of installed ones"
+    )
     return parser
 
 
@@ -196,8 +209,8 @@ def _add_selection(parser: argparse.ArgumentParser, default: str = "standard") -
     parser.add_argument(
         "--dtypes", type=_dtypes, default=_DTYPES, metavar="NAMES", help="comma-separated (default: float64,float32)"
     )
-    parser.add_argument("--seed", type=_seed, default=0, help="of the random numbers (default: 0)")
-    parser.add_argument("-k", dest="words", default="", metavar="WORDS", help="only ids that contain every word")
+    parser.add_argument("--seed", type=_seed, default=0, help="the seed of the random numbers (default: 0)")
+    parser.add_argument("-k", dest="words", default="", metavar="WORDS", help="only cases whose ids contain every word")
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:
@@ -205,7 +218,9 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine", default="local", metavar="ENGINE", help="local, or tcp://HOST:PORT of a Dask cluster"
     )
-    parser.add_argument("--workers", type=_workers, metavar="N", help="local processes (default: 1; 0: this one)")
+    parser.add_argument(
+        "--workers", type=_workers, metavar="N", help="the number of local processes (default: 1; 0: only this process)"
+    )
 
 
 def _add_expected(parser: argparse.ArgumentParser) -> None:
@@ -215,18 +230,22 @@ def _add_expected(parser: argparse.ArgumentParser) -> None:
         type=_files,
         default=None if parser.prog.endswith("sweep") else (),
         metavar="FILES",
-        help="your own expected findings, as in adapters/expected.toml; comma-separated",
+        help="files of your own expected findings, in the form of adapters/expected.toml; comma-separated",
     )
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     """The options that limit a candidate."""
-    parser.add_argument("--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="a call (default: 10)")
-    parser.add_argument("--memory", type=_positive, default=4096, metavar="MIB", help="for calls (default: 4096)")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="the limit of a call (default: 10)"
+    )
+    parser.add_argument(
+        "--memory", type=_positive, default=4096, metavar="MIB", help="the limit of memory for calls (default: 4096)"
+    )
 
 
 def _add_quiet(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quiet", action="store_true", help="do not show how far it is")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def _add_out(parser: argparse.ArgumentParser) -> None:
@@ -262,7 +281,9 @@ def _dtypes(text: str) -> tuple[str, ...]:
     names = _names(text)
     unknown = [name for name in names if name not in _DTYPES]
     if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is no dtype of a case; expected one of {', '.join(_DTYPES)}")
+        raise argparse.ArgumentTypeError(
+            f"{unknown[0]!r} is not a dtype of a case; expected one of {', '.join(_DTYPES)}"
+        )
     return names
 
 
@@ -270,25 +291,25 @@ def _formats(text: str) -> tuple[str, ...]:
     names = _names(text)
     unknown = [name for name in names if name not in _FORMATS]
     if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is no format; expected one of {', '.join(_FORMATS)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not a format; expected one of {', '.join(_FORMATS)}")
     return names
 
 
 def _seed(text: str) -> int:
     if not re.fullmatch("[0-9]{1,18}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no seed; expected a whole number >= 0 of at most 18 digits")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a seed; expected a whole number >= 0 of at most 18 digits")
     return int(text)
 
 
 def _workers(text: str) -> int:
     if not re.fullmatch("[0-9]{1,4}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; expected a whole number >= 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes; expected a whole number >= 0")
     return int(text)
 
 
 def _positive(text: str) -> int:
     if not re.fullmatch("[0-9]{1,15}", text) or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of them; expected a whole number >= 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count; expected a whole number >= 1")
     return int(text)
 
 
@@ -298,7 +319,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no limit; expected a number of seconds > 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a limit; expected a number of seconds > 0")
     return seconds
 
 

@@ -173,7 +173,7 @@ def test_an_unknown_format_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         command_line.main(["run", "--format", "pdf"])
     assert stopped.value.code == 2
-    assert "'pdf' is no format; expected one of html, junit, github, gradescope" in capsys.readouterr().err
+    assert "'pdf' is not a format; expected one of html, junit, github, gradescope" in capsys.readouterr().err
 
 
 def test_the_share_of_blind_entries_is_a_mean_over_the_passes() -> None:
