@@ -118,5 +118,5 @@ def test_two_adapters_of_one_name_are_refused(point: pytest.MonkeyPatch) -> None
     points = (EntryPoint("torch", "mine:torch", adapters.GROUP),)
     point.setattr(adapters, "entry_points", lambda **_: points)
     adapters._plugins.cache_clear()
-    with pytest.raises(FrameworkError, match="mine:torch offers an adapter 'torch', which is there"):
+    with pytest.raises(FrameworkError, match="mine:torch offers an adapter 'torch', which exists already"):
         installed()
