@@ -16,6 +16,7 @@ from gradaudit.graph import Node, Shape
 from gradaudit.judge import Report, judge
 from gradaudit.numpy import Recorded, recorded
 from gradaudit.operations.shapes import constant, input_
+from gradaudit.patterns import recognised
 
 
 def check(
@@ -123,7 +124,7 @@ def _certified(definition: Callable[..., Any], read: Inputs, cotangents: Any) ->
     """The certificates of the outputs and then of the gradients, and the shapes of the outputs."""
     nodes: dict[Any, Node] = {k: input_(size=read.arrays[k].shape) for k in read.floats}
     given = {k: Recorded(nodes[k]) if k in nodes else x for k, x in read.arrays.items()}
-    outputs = recorded(definition, *read.called(definition, given))
+    outputs = recognised(recorded(definition, *read.called(definition, given)))
     weights = [constant(c) for c in read_cotangents(cotangents, outputs)]
     derivatives = pulled_back(outputs, [nodes[k] for k in read.keys], weights)
     values = {node: np.asarray(read.arrays[k], dtype=np.float64) for k, node in nodes.items()}

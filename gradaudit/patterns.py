@@ -60,16 +60,10 @@ def _by_rows(node: Node) -> Node | None:
         return None
     if inner.operation is reshape and inner.inputs[0].shape == inner.shape[:-1]:
         return inner.inputs[0]
-    return inner if inner.operation in (log, logsumexp, sum_axis) else _inside(inner)
-
-
-def _inside(inner: Node) -> Node | None:
-    """A function of numbers that were given an axis of one before: log of a sum with its axis kept."""
-    if inner.operation is log and inner.inputs[0].operation is reshape:
+    if inner.operation is log and inner.inputs[0].operation is reshape:  # the axis of a sum was kept
         core = inner.inputs[0].inputs[0]
-        if core.shape == inner.shape[:-1]:
-            return log(core)
-    return None
+        return log(core) if core.shape == inner.shape[:-1] else None
+    return inner if inner.operation in (log, logsumexp, sum_axis) else None
 
 
 def _is_sum_of(node: Node, terms: Node) -> bool:

@@ -198,11 +198,19 @@ def log_softmax_gradient(A: Program, x: Value, g: Value) -> Value:
     return result
 
 
+def logsumexp(A: Program, x: Value) -> Value:
+    _, e, m = _shift(A, x)
+    return A.add(A.function(LOG, A.sum(e, x.x.ndim - 1)), Value(m.x[..., 0]))
+
+
+def whole(form: Callable[..., Value]) -> Callable[..., Value]:
+    """The form of one operation of the graph: nothing is distributed over the sums inside it."""
+    return lambda A, *operands: Value(form(A, *operands).x)
+
+
 #: What is computed in other forms than the operation's own value.
 FORMS: dict[str, Callable[..., Value]] = {
-    "softmax": softmax,
-    "log_softmax": log_softmax,
-    "log_softmax_gradient": log_softmax_gradient,
+    form.__name__: whole(form) for form in (softmax, log_softmax, logsumexp, log_softmax_gradient)
 }
 
 
