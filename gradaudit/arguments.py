@@ -46,8 +46,8 @@ class Inputs(NamedTuple):
         InputError
             If the definition does not take them.
         """
-        named = all(isinstance(k, str) for k in given)
-        arguments = ([], dict(given)) if named else (list(given.values()), {})
+        by_name = all(isinstance(k, str) for k in given)
+        arguments = ([], dict(given)) if by_name else (list(given.values()), {})
         try:
             signature = inspect.signature(definition)
         except (TypeError, ValueError):  # a function without one
@@ -55,7 +55,7 @@ class Inputs(NamedTuple):
         try:
             signature.bind(*arguments[0], **arguments[1])
         except TypeError as error:
-            names = f"the inputs {list(given)}" if named else f"{len(given)} inputs"
+            names = f"the inputs {list(given)}" if by_name else f"{len(given)} inputs"
             raise InputError(f"the definition does not take {names}: {error}; expected inputs for each") from None
         return arguments
 

@@ -21,15 +21,15 @@ class NothingSelected(Exception):
 
 def cases(options: argparse.Namespace) -> int:
     """Print the edge cases with their reasons, and the ids of their cases."""
-    chosen = catalogue_cases(options.cases, options.dtypes, options.seed)
-    chosen = [case for case in chosen if all(word in case.id for word in options.words.split())]
-    if not chosen:
+    selection = catalogue_cases(options.cases, options.dtypes, options.seed)
+    selection = [case for case in selection if all(word in case.id for word in options.words.split())]
+    if not selection:
         raise NothingSelected(f"no case's id contains {options.words!r}")
-    for edge in dict.fromkeys(case.edge for case in chosen):
-        ids = [case.id for case in chosen if case.edge is edge]
+    for edge in dict.fromkeys(case.edge for case in selection):
+        ids = [case.id for case in selection if case.edge is edge]
         print(f"{edge.name} ({edge.family}): {edge.reason}\n    catches {edge.catches}")
         print("".join(f"    {case_id}\n" for case_id in ids))
-    print(f"{len(chosen)} cases")
+    print(f"{len(selection)} cases")
     return 0
 
 
@@ -78,10 +78,12 @@ def findings(options: argparse.Namespace) -> int:  # noqa: ARG001 (every command
 
 def mistakes(options: argparse.Namespace) -> int:
     """Print which cases catch which known mistake; a mistake that none catches is a failure."""
-    chosen = [case for case in catalogue_cases(options.cases, options.dtypes, options.seed) if options.words in case.id]
-    if not chosen:
+    selection = [
+        case for case in catalogue_cases(options.cases, options.dtypes, options.seed) if options.words in case.id
+    ]
+    if not selection:
         raise NothingSelected(f"no case's id contains {options.words!r}")
-    table = detection(tuple(chosen))
+    table = detection(tuple(selection))
     printer = terminal.console()
     console.show_table(printer, table)
     for mistake in MISTAKES.values():
@@ -101,7 +103,7 @@ def frameworks(options: argparse.Namespace) -> int:  # noqa: ARG001 (every comma
         if name not in there:
             print(f"{name}: not installed (needs {package})")
             continue
-        judged = adapter(name)
-        versions = ", ".join(f"{package} {version}" for package, version in judged.versions().items())
-        print(f"{name}: {versions}; variants {', '.join(judged.variants)}; dtypes {', '.join(judged.dtypes)}")
+        entrant = adapter(name)
+        versions = ", ".join(f"{package} {version}" for package, version in entrant.versions().items())
+        print(f"{name}: {versions}; variants {', '.join(entrant.variants)}; dtypes {', '.join(entrant.dtypes)}")
     return 0

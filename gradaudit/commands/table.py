@@ -81,36 +81,36 @@ def files(target: str) -> list[Path]:
     """
     where = target.rpartition(":")[0]
     pattern = os.path.join(glob.escape(where), "*.py") if os.path.isdir(where) else where
-    named = [Path(name) for name in sorted(glob.glob(pattern, recursive=True)) if os.path.isfile(name)]
-    chosen = [file for file in named if file.suffix == ".py" and not file.name.startswith(("_", "."))]
-    if not chosen:
+    paths = [Path(name) for name in sorted(glob.glob(pattern, recursive=True)) if os.path.isfile(name)]
+    selection = [file for file in paths if file.suffix == ".py" and not file.name.startswith(("_", "."))]
+    if not selection:
         raise CandidateError(
             f"{where} names no file; expected a folder of .py files, or a pattern like 'students/*.py'"
         )
-    return chosen
+    return selection
 
 
-def rows(chosen: Sequence[Path], judged: Callable[[Path, Path], Report]) -> Iterator[Row]:
+def rows(selection: Sequence[Path], judge: Callable[[Path, Path], Report]) -> Iterator[Row]:
     """Judge the files one after the other; one that cannot be judged is a row too.
 
     Parameters
     ----------
-    chosen : sequence of Path
+    selection : sequence of Path
         The files.
-    judged : callable
+    judge : callable
         The file and the folder of its record, relative to that of all of them -> its report.
     """
-    root = os.path.commonpath([file.parent for file in chosen]) or os.curdir
+    root = os.path.commonpath([file.parent for file in selection]) or os.curdir
     nothing = (0,) * len(TENSORS)
     interrupted = False
-    for file in chosen:
+    for file in selection:
         relative = file.relative_to(root) if root != os.curdir else file
         name, folder = str(relative), relative.with_suffix("")
         if interrupted:
             yield _printable(Row(name, NOT_JUDGED, nothing, 0, INTERRUPTED, "", ""))
             continue
         try:
-            report = judged(file, folder)
+            report = judge(file, folder)
         except CandidateError as error:
             yield _printable(Row(name, NOT_JUDGED, nothing, 0, str(error), "", ""))
             continue
