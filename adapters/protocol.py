@@ -51,7 +51,7 @@ class Adapter(Protocol):
         """The packages of the framework, and their versions."""
 
     def gradients(self, inputs: Inputs, variant: str) -> Gradients:
-        """The loss and its gradients in the dtype of the inputs, as new NumPy arrays.
+        """The loss, and its gradients in the dtype of the inputs, as new NumPy arrays; a loss may be wider.
 
         Raises
         ------

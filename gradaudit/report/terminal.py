@@ -37,6 +37,9 @@ class Printable(io.TextIOBase):
     def flush(self) -> None:
         self.raw.flush()
 
+    def fileno(self) -> int:
+        return self.raw.fileno()
+
     @property
     def encoding(self) -> str:  # type: ignore[override]
         return self.raw.encoding or "utf-8"

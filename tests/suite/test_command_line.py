@@ -247,3 +247,22 @@ def test_numbers_that_are_not_finite_are_strings_in_the_record() -> None:
         "Infinity",
     )
     assert line["index"] == []
+
+
+@pytest.mark.parametrize(
+    "command", [["cases"], ["replay", "5x4x10x3-reg_0.1-random-float64-s0", "--framework", "numpy"]]
+)
+def test_a_reader_that_goes_ends_the_command_without_a_traceback(command: list[str]) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-m", "gradaudit", *command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    assert program.stderr is not None
+    program.stdout.close()
+    assert "Traceback" not in program.stderr.read()
+    program.stderr.close()
+    assert program.wait() != 0
