@@ -115,7 +115,9 @@ multiply: Operation = define(
 
 
 def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
-    """Two roundings: a compiler may multiply by the reciprocal."""
+    """Two roundings: a compiler may multiply by the reciprocal; a sum may also be divided before it is added up."""
+    if x.bound.terms is not None and _is_known(fp, y):
+        return _divided(fp, x, y)
     with np.errstate(all="ignore"):
         v = np.abs(value.hi)
         least = np.abs(y.v) - y.E
@@ -124,8 +126,30 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
         E = moved + np.where(free, 0.0, fp.gamma(2) * (v + moved)) + fp.eta
         E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
         E = np.where(least > 0, E, np.inf)
-        reciprocal = np.where(1 / np.maximum(least, 0) * 1.001 <= fp.omega, 0.0, np.inf)
-        return rounded(fp.unless_overflow((E + np.where(free, 0.0, reciprocal)) * (1 + 1e-6), v + E))
+        return rounded(fp.unless_overflow((E + _reciprocal(fp, y)) * (1 + 1e-6), v + E))
+
+
+def _reciprocal(fp: Arithmetic, y: Operand) -> Array:
+    """0 where a program may multiply by the reciprocal of y, which is a normal number; else infinite."""
+    least = np.maximum(np.abs(y.v) - y.E, 0)
+    normal = (1.001 / least <= fp.omega) & (y.reach * fp.eta * 1.001 <= 1)
+    return np.where(normal | (_is_power(y) & (y.reach * fp.eta <= 1)), 0.0, np.inf)
+
+
+def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
+    """A sum divided by numbers that are known: each of its terms, or the whole; then the sum is at its end."""
+    with np.errstate(all="ignore"):
+        t, least = x.bound.terms, np.maximum(np.abs(y.v) - y.E, 0)
+        scale = 1 / least
+        size = or_infinite(scale * t.size)
+        own = np.where(_is_power(y), 0.0, 2 * size)
+        error = or_infinite(scale * t.error)
+        error = or_infinite(error + scale * y.E * (size + error))
+        faint = or_infinite(scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta)) + 2 * t.count * fp.eta
+        terms = Terms(t.count, size, or_infinite(scale * t.rounded) + own, error, faint, t.depth + 2)
+        bound = summed(fp, terms, np.zeros(size.shape, dtype=bool), x.bound.grid)
+        E = np.where(size == 0, bound.E, bound.E + _reciprocal(fp, y))
+        return rounded(fp.unless_overflow(E, size))
 
 
 divide: Operation = define(

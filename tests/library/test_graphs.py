@@ -46,12 +46,16 @@ def ratios(way: Way, graph: Graph) -> list[float]:
     return result
 
 
+#: Graphs that left an earlier bound: a sum that is divided term by term.
+CONVICTED = (28033, 32256, 34587)
+
+
 def test_no_program_of_few_bits_leaves_the_bound_of_a_graph(
     pytestconfig: pytest.Config, figure: Callable[[str], None]
 ) -> None:
     """5 to 24 bits; two to eight operations and their gradient; every entry of every node."""
     largest: dict[str, float] = {}
-    seeds = range(pytestconfig.getoption("--random-graphs"))
+    seeds = (*CONVICTED, *range(pytestconfig.getoption("--random-graphs")))
     for seed in seeds:
         rng = np.random.default_rng([seed, 19])
         way = random_program(rng)
