@@ -150,7 +150,7 @@ def test_the_slope_in_reg_is_twice_the_weights(source: Source, problem: Problem)
 
 @every_source
 @EXAMPLES
-@given(problem=problems(reg=0.0), resolution=st.sampled_from([-3, -1, 2, 5]))
+@given(problem=problems(reg=0.0), exponent=st.sampled_from([-3, -1, 2, 5]))
 def test_a_unit_scaled_up_and_down_again_does_the_same(source: Source, problem: Problem, exponent: int) -> None:
     c = Fraction(2) ** exponent
     f = float(c)
