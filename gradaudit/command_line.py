@@ -99,13 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         help="canonical, all, or names, comma-separated (default: canonical)",
     )
     _add_engine(run)
-    _add_expected(run)
-    run.add_argument(
-        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the cases"
-    )
-    _add_out(run)
-    _add_quiet(run)
-    run.add_argument("--strict", action="store_true", help="also fail on an undecided verdict")
+    _add_expected(run, default=())
+    _add_record(run)
 
     candidate = commands.add_parser("candidate", help="judge your implementation, in a separate process")
     candidate.add_argument(
@@ -133,12 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_limits(candidate)
     _add_selection(candidate)
-    candidate.add_argument(
-        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the cases"
-    )
-    _add_out(candidate)
-    _add_quiet(candidate)
-    candidate.add_argument("--strict", action="store_true", help="also fail on an undecided verdict")
+    _add_record(candidate)
 
     sweep = commands.add_parser("sweep", help="judge many random problems; an interrupted sweep can be resumed")
     # no defaults: a sweep that goes on was asked for before, and the command fills them in for a new one
@@ -150,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--dtypes", type=_dtypes, metavar="NAMES", help="default: float64,float32")
     sweep.add_argument("--seed", type=_seed, help="the seed of the random problems (default: 0)")
     _add_engine(sweep)
-    _add_expected(sweep)
+    _add_expected(sweep, default=None)
     sweep.add_argument("--shard", type=_shard, metavar="I/N", help="only the I-th of N parts")
     sweep.add_argument("--out", type=Path, metavar="DIR", help="default: audit-sweep")
     sweep.add_argument("--resume", type=Path, metavar="DIR", help="resume the sweep in DIR, with its own settings")
@@ -213,6 +203,16 @@ def _add_selection(parser: argparse.ArgumentParser, default: str = "standard") -
     parser.add_argument("-k", dest="words", default="", metavar="WORDS", help="only cases whose ids contain every word")
 
 
+def _add_record(parser: argparse.ArgumentParser) -> None:
+    """The options of a command that judges the cases of a selection and writes a record."""
+    parser.add_argument(
+        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the cases"
+    )
+    _add_out(parser)
+    _add_quiet(parser)
+    parser.add_argument("--strict", action="store_true", help="also fail on an undecided verdict")
+
+
 def _add_engine(parser: argparse.ArgumentParser) -> None:
     """The options that say where the work is done."""
     parser.add_argument(
@@ -223,12 +223,12 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_expected(parser: argparse.ArgumentParser) -> None:
+def _add_expected(parser: argparse.ArgumentParser, default: tuple[str, ...] | None) -> None:
     """The option that names what is known of the frameworks; a sweep that goes on has it from before."""
     parser.add_argument(
         "--expected",
         type=_files,
-        default=None if parser.prog.endswith("sweep") else (),
+        default=default,
         metavar="FILES",
         help="files of your own expected findings, in the form of adapters/expected.toml; comma-separated",
     )

@@ -18,7 +18,7 @@ from gradaudit.adapters.calls import Answer
 from gradaudit.cases.catalogue import Case
 from gradaudit.reference.acceptance import Acceptance, accept
 from gradaudit.reference.problem import PARAMETERS, TENSORS, WEIGHTS, Gradients, Problem
-from gradaudit.verdicts.judge import Finding, Subject, judge
+from gradaudit.verdicts.judge import Finding, Subject, judge_answer
 
 L2 = ("full", "half", "half-mean", "none")
 REDUCTIONS = ("mean", "sum")
@@ -75,11 +75,11 @@ class Convention:
     def judge(self, subject: Subject, answer: Answer, acceptance: Acceptance) -> tuple[Finding, Gradients | None]:
         """The finding on an answer in this convention, and its gradients in the canonical convention, if any."""
         if answer.gradients is None:
-            return Finding(*subject, verdict="error", expected=False, message=answer.message), None
+            return judge_answer(subject, answer, acceptance), None
         gradients = self.read(answer.gradients, acceptance.problem.shape.N)
         if self.bias_decay and acceptance.decayed != PARAMETERS:
             acceptance = self.accept(acceptance.problem)
-        return judge(subject, gradients, acceptance, answer.changed), gradients
+        return judge_answer(subject, replace(answer, gradients=gradients), acceptance), gradients
 
     def without_decay(self, acceptance: Acceptance, gradients: Gradients) -> tuple[Acceptance, Gradients]:
         """The exact values and the gradients without the decay of b1 and b2, for a diagnosis: mistakes have no decay.

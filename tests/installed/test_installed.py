@@ -47,6 +47,16 @@ def test_my_own_packages():
 """
 
 
+def write_repository(folder: Path) -> None:
+    """Write a repository of a user: a right implementation, a suite, and packages with names that others use too."""
+    for number, name in enumerate(("audit", "reference", "tests"), start=1):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(f"mine = {number}\n")
+    (folder / "mine.py").write_text(NETWORK.replace("{divisor}", "N"))
+    (folder / "tests" / "test_mine.py").write_text(SUITE)
+    (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+
+
 def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "PYTHONPATH"))}
     return subprocess.run(list(map(str, words)), cwd=cwd, env=environment, capture_output=True, text=True, check=False)
@@ -89,12 +99,7 @@ def test_a_candidate_is_judged_and_a_mistake_in_it_has_a_name(divisor: str, stat
 
 
 def test_a_suite_in_a_repository_with_packages_of_the_same_names(tmp_path: Path) -> None:
-    for number, name in enumerate(("audit", "reference", "tests"), start=1):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text(f"mine = {number}\n")
-    (tmp_path / "mine.py").write_text(NETWORK.replace("{divisor}", "N"))
-    (tmp_path / "tests" / "test_mine.py").write_text(SUITE)
-    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+    write_repository(tmp_path)
     done = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     (tmp_path / "mine.py").write_text(NETWORK.replace("{divisor}", "1"))

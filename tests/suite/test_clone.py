@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.installed.test_installed import NETWORK, SUITE
+from tests.installed.test_installed import NETWORK, write_repository
 from tests.places import ROOT
 
 
@@ -56,11 +56,6 @@ def test_a_candidate_is_judged(divisor: str, status: int, clone: Path, tmp_path:
 
 
 def test_a_suite_in_a_repository_with_packages_of_the_same_names(clone: Path, tmp_path: Path) -> None:
-    for number, name in enumerate(("audit", "reference", "tests"), start=1):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text(f"mine = {number}\n")
-    (tmp_path / "mine.py").write_text(NETWORK.replace("{divisor}", "N"))
-    (tmp_path / "tests" / "test_mine.py").write_text(SUITE)
-    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+    write_repository(tmp_path)
     done = run(clone, tmp_path, "pytest", "-q", "-p", "no:cacheprovider")
     assert done.returncode == 0, done.stdout
