@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from gradaudit.exact.enclosure import UNKNOWN, Enclosure
 from gradaudit.exact.pairs import Pairs
 from gradaudit.graph import Node, ordered
 from gradaudit.patterns import recognised
-from gradaudit.readings import Values, bounds, sizes, values
+from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, sizes, values
 from gradaudit.rounding.arithmetic import Arithmetic
 
 #: A certified value, and each intermediate that the bound is computed from, is known to this part of its bound.
@@ -58,49 +59,110 @@ class Certificate:
 
 
 @dataclass(frozen=True, eq=False)
-class Certificates:
-    """Those of the outputs, and where a kink is not decided.
+class Plan:
+    """A graph, ready to be certified at any inputs of its shapes.
 
     Attributes
     ----------
-    outputs : tuple of Certificate
-        In the order of the outputs.
-    kinks : tuple of str
-        Where in the user's code a branch stands that rounding, or a tie, leaves open.
+    outputs : tuple of Node
+        Its outputs, known forms replaced.
+    order : tuple of Node
+        All its nodes, each after those that it is computed from.
+    """
+
+    outputs: tuple[Node, ...]
+    order: tuple[Node, ...]
+
+    @classmethod
+    def of(cls, outputs: Sequence[Node]) -> Plan:
+        """The plan of a graph's outputs."""
+        known = recognised(outputs)
+        return cls(tuple(known), tuple(ordered(known)))
+
+
+@dataclass(frozen=True, eq=False)
+class Certificates:
+    """What is certain of every node of a graph, and how far a correct program may be from that.
+
+    Attributes
+    ----------
+    plan : Plan
+        The graph.
+    values : dict
+        Of each node, by its id, the certified values: an enclosure, or the signs of a mask.
+    bounds : dict
+        The bound of each node, by its id; of a mask where rounding, or a tie, leaves it open.
+    fp : Arithmetic
+        What the program computes in.
     sharp : bool
         Whether every radius is small enough; if not, a pass or a conviction may still be certain.
     precision : str
         At which precision the values were found.
     """
 
-    outputs: tuple[Certificate, ...]
-    kinks: tuple[str, ...]
+    plan: Plan
+    values: Values
+    bounds: Bounds
+    fp: Arithmetic
     sharp: bool
     precision: str
 
+    @cached_property
+    def outputs(self) -> tuple[Certificate, ...]:
+        """The certificates of the outputs, in their order."""
+        apart = self._without_kinks() if self.kinks else self.bounds
+        return tuple(
+            Certificate(self.values[n], self.bounds[n].E, _largest(apart[n].E), _largest(self.sizes[n]))
+            for n in map(id, self.plan.outputs)
+        )
 
-def certify(outputs: Sequence[Node], inputs: Mapping[Node, NDArray[Any]], dtype: Any) -> Certificates:
+    @cached_property
+    def kinks(self) -> tuple[str, ...]:
+        """Where in the user's code a branch stands that rounding, or a tie, leaves open."""
+        open_ = [n for n in self.plan.order if n.operation.mask and self.bounds[id(n)].any()]
+        return tuple(dict.fromkeys(n.line or n.operation.name for n in open_))
+
+    @cached_property
+    def sizes(self) -> dict[int, NDArray[np.float64]]:
+        """The natural size of each node, by its id."""
+        with np.errstate(all="ignore"):
+            return sizes(self.fp, self.plan.order, self.values, self.bounds)
+
+    def _without_kinks(self) -> Bounds:
+        with np.errstate(all="ignore"):
+            return bounds_without_kinks(self.fp, self.plan.order, self.values, self.bounds)
+
+    def allowing(self, **policy: Any) -> Certificates:
+        """The same values with the bounds of another policy: `offset`, `strict` (see Arithmetic)."""
+        fp = replace(self.fp, **policy)
+        with np.errstate(all="ignore"):
+            return replace(self, fp=fp, bounds=bounds(fp, self.plan.order, self.values))
+
+
+def certify(
+    outputs: Sequence[Node] | Plan, inputs: Mapping[Node, NDArray[Any]], arithmetic: Arithmetic | Any
+) -> Certificates:
     """The certified values of a graph's outputs, and how far a correct program may be from them.
 
     Parameters
     ----------
-    outputs : sequence of Node
+    outputs : sequence of Node, or Plan
         Of one graph.
     inputs : mapping of Node to ndarray
         What its input nodes are: floats, which are exact.
-    dtype : dtype
+    arithmetic : dtype or Arithmetic
         What the program computes in.
     """
-    fp = Arithmetic.of(np.dtype(dtype))
-    known = recognised(outputs)
-    order = ordered(known)
+    fp = arithmetic if isinstance(arithmetic, Arithmetic) else Arithmetic.of(np.dtype(arithmetic))
+    plan = outputs if isinstance(outputs, Plan) else Plan.of(outputs)
     given = {id(node): array for node, array in inputs.items()}
     result = None
     for name, A, context in _precisions(fp):
         try:
             with context, np.errstate(all="ignore"):
-                read = values(A, order, given)
-                result = _certificates(fp, order, known, read, name)
+                read = values(A, plan.order, given)
+                of = bounds(fp, plan.order, read)
+                result = Certificates(plan, read, of, fp, _is_sharp(plan.order, read, of), name)
         except OutOfRange:
             continue
         if result.sharp:
@@ -119,26 +181,19 @@ def _precisions(fp: Arithmetic) -> Iterator[tuple[str, Exact[Any], AbstractConte
         yield f"balls of {bits} bits", balls, balls.precision()
 
 
-def _certificates(
-    fp: Arithmetic, order: Sequence[Node], outputs: Sequence[Node], read: Values, name: str
-) -> Certificates:
-    of = bounds(fp, order, read)
-    sharp, kinks = True, []
-    for node in order:
-        value, bound = read[id(node)], of[id(node)]
-        if node.operation.mask:
-            sharp &= not (value == UNKNOWN).any()
-            if bound.any():
-                kinks.append(node.line or node.operation.name)
-        else:
-            limit = SHARP * bound.E
-            sharp &= bool(((value.radius <= limit) | np.isinf(limit) & np.isfinite(value.radius)).all())
-    natural = sizes(order, read)
-    apart = bounds(fp, order, read, kinks=False) if kinks else of
-    certificates = tuple(
-        Certificate(read[id(n)], of[id(n)].E, _largest(apart[id(n)].E), _largest(natural[id(n)])) for n in outputs
+def _is_sharp(order: Sequence[Node], read: Values, of: Bounds) -> bool:
+    """Whether every radius is far below its bound, and every mask is decided."""
+    return all(
+        not (value == UNKNOWN).any() if node.operation.mask else _is_known(value.radius, of[id(node)].E)
+        for node, value in ((node, read[id(node)]) for node in order)
     )
-    return Certificates(certificates, tuple(dict.fromkeys(kinks)), sharp, name)
+
+
+def _is_known(radius: NDArray[np.float64], E: NDArray[np.float64]) -> bool:
+    if not radius.any():
+        return True
+    limit = SHARP * E
+    return bool(((radius <= limit) & np.isfinite(radius)).all())
 
 
 def _largest(array: NDArray[Any]) -> float:

@@ -16,6 +16,7 @@ from gradaudit.graph import Node
 from gradaudit.judge import Report, judge
 from gradaudit.numpy import Recorded, recorded
 from gradaudit.operations.shapes import input_
+from gradaudit.patterns import recognised
 
 Arrays = Sequence[Any] | Mapping[str, Any]
 Keys = list[Any]
@@ -169,6 +170,7 @@ def _certified(
         raise InputError(
             f"the definition returns {len(outputs)} arrays of the shapes {shapes}; expected one scalar: add it up"
         )
-    derivatives = gradient_nodes(outputs[0], [nodes[k] for k in keys])
+    (scalar,) = recognised(outputs)
+    derivatives = gradient_nodes(scalar, [nodes[k] for k in keys])
     values = {node: np.asarray(arrays[k], dtype=np.float64) for k, node in nodes.items()}
-    return certify([outputs[0], *derivatives], values, dtype)
+    return certify([scalar, *derivatives], values, dtype)

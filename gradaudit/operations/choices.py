@@ -24,14 +24,11 @@ def _mask(sign: Signs, truth: dict[int, int]) -> Signs:
     return np.select([sign == s for s in (1, 0, -1)], [truth[1], truth[0], truth[-1]], UNKNOWN).astype(np.int8)
 
 
-def _unsure(fp: Arithmetic, value: Signs, x: Operand, y: Operand) -> Any:  # noqa: ARG001
-    """Where rounding decides, or a tie stands on the kink itself."""
+def _unsure(fp: Arithmetic, value: Signs, x: Operand, y: Operand) -> Any:
+    """Where rounding decides, or a tie stands on the kink itself (unless it is strict)."""
     with np.errstate(all="ignore"):
-        return ~(np.abs(x.v - y.v) > x.E + y.E) & ~(_certain(x) & _certain(y) & (x.v != y.v)) | (value == UNKNOWN)
-
-
-def _certain(x: Operand) -> Any:
-    return x.E == 0
+        certain = (x.E + y.E == 0) & ((x.v != y.v) | fp.strict)
+        return ~(np.abs(x.v - y.v) > x.E + y.E) & ~certain | (value == UNKNOWN)
 
 
 def _comparison(name: str, truth: dict[int, int]) -> Operation:
@@ -60,7 +57,7 @@ def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Op
     certain = ~mask.bound
     E = np.where(certain, np.where(chosen, x.E, y.E), either)
     pure = np.where(chosen, x.bound.pure, y.bound.pure) & certain
-    return Bound(E, pure, np.where(chosen, x.bound.grid, y.bound.grid))
+    return Bound(E, pure, np.where(chosen, x.bound.grid, y.bound.grid), None, max(x.bound.late, y.bound.late))
 
 
 where: Operation = define(
@@ -86,10 +83,15 @@ def _maximum_value(A: Any, x: Any, y: Any) -> Any:
 def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """The maximum moves no further than its operands; where one is certainly larger, no further than that."""
     with np.errstate(all="ignore"):
-        first, second = x.v - x.E > y.v + y.E, y.v - y.E > x.v + x.E
-    E = np.where(first, x.E, np.where(second, y.E, np.maximum(x.E, y.E)))
-    pure = x.bound.pure & y.bound.pure
-    return Bound(E, pure, np.minimum(x.bound.grid, y.bound.grid))
+        first, second = x.v - x.E > y.v + y.E, y.v - y.E >= x.v + x.E
+
+    def chosen(a: Any, b: Any, either: Any) -> Any:
+        return np.where(first, a, np.where(second, b, either))
+
+    one, other = x.bound, y.bound
+    E = chosen(x.E, y.E, np.maximum(x.E, y.E))
+    pure = chosen(one.pure, other.pure, one.pure & other.pure)
+    return Bound(E, pure, chosen(one.grid, other.grid, np.minimum(one.grid, other.grid)))
 
 
 maximum: Operation = define(

@@ -11,16 +11,17 @@ from gradaudit.exact import functions
 from gradaudit.exact.functions import Function
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
-from gradaudit.operations.shapes import constant
-from gradaudit.rounding.arithmetic import Arithmetic
-from gradaudit.rounding.bound import Bound, Terms, rounded, summed, terms_of, together
+from gradaudit.operations.shapes import constant, constant_
+from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic
+from gradaudit.rounding.bound import FINEST, Bound, Terms, rounded, summed, terms_of, together
 
 # --- sums -------------------------------------------------------------------------------------------------------------
 
 
 def _add_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     terms = together(terms_of(x.bound, x.v), terms_of(y.bound, y.v))
-    return summed(fp, terms, x.bound.pure & y.bound.pure, np.minimum(x.bound.grid, y.bound.grid))
+    late = x.bound.late if x.bound.late == y.bound.late else 1.0
+    return summed(fp, terms, x.bound.pure & y.bound.pure, np.minimum(x.bound.grid, y.bound.grid), late)
 
 
 add: Operation = define(
@@ -59,10 +60,13 @@ negative: Operation = define(
 
 
 def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
-    """A product is a sum of one term; times a constant it is the sum of the constant's multiples of all terms."""
+    """One rounding; a sum times what is known is bounded with the factor anywhere on its way through the additions."""
+    late = x.bound.late * y.bound.late
     for scale, other in ((x, y), (y, x)):
-        if other.bound.terms is not None and _is_input(scale):
-            return _scaled(fp, np.abs(scale.v), scale, other)
+        if _is_input(scale):
+            late = other.bound.late * _late(scale)
+            if other.bound.terms is not None:
+                return _scaled(fp, np.abs(scale.v), scale, other, late)
     reach_x, reach_y = x.reach, y.reach
     with np.errstate(all="ignore"):
         size = reach_x * reach_y
@@ -70,9 +74,17 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
         free = _is_power(x) | _is_power(y)
         count = ((reach_x != 0) & (reach_y != 0)).astype(np.float64)
         size = np.where(count > 0, size, 0.0)
-        faint = count * fp.eta
+        certainly_normal = (np.abs(x.v) - x.E) * (np.abs(y.v) - y.E) >= fp.eta * OF_OVERFLOW
+        faint = np.where(certainly_normal & (np.abs(x.v) > x.E) & (np.abs(y.v) > y.E), 0.0, count * fp.eta)
         terms = Terms(count, size, np.where(free, 0.0, size), error, faint, 1.0)
-        return summed(fp, terms, x.bound.pure & y.bound.pure, x.bound.grid + y.bound.grid)
+        return summed(fp, terms, x.bound.pure & y.bound.pure, x.bound.grid + y.bound.grid, late).whole()
+
+
+def _late(factor: Operand) -> float:
+    """How much larger a product may be before a factor is applied that is one and the same number everywhere."""
+    v = np.abs(factor.v)
+    first = float(v.flat[0]) if v.size else 1.0
+    return 1 / first if 0 < first < 1 and bool((v == first).all()) else 1.0
 
 
 def _nothing(a: Array, b: Array) -> Array:
@@ -90,7 +102,7 @@ def _is_power(x: Operand) -> Any:
     return (np.abs(np.frexp(x.v)[0]) == 0.5) & (x.E == 0)
 
 
-def _scaled(fp: Arithmetic, scale: Array, constant: Operand, x: Operand) -> Bound:
+def _scaled(fp: Arithmetic, scale: Array, constant: Operand, x: Operand, late: float) -> Bound:
     """A sum times numbers that are known: scaled before or after it is added up, or on the way."""
     free = _is_power(constant)
     with np.errstate(all="ignore"):
@@ -100,7 +112,8 @@ def _scaled(fp: Arithmetic, scale: Array, constant: Operand, x: Operand) -> Boun
         error = scale * t.error + _nothing(constant.E, t.size + t.error)
         faint = scale * t.faint + t.count * fp.eta
         terms = Terms(t.count, size, scale * t.rounded + own, error, faint, t.depth + 1)
-        return summed(fp, terms, constant.bound.pure & x.bound.pure, constant.bound.grid + x.bound.grid)
+        pure, grid = constant.bound.pure & x.bound.pure, constant.bound.grid + x.bound.grid
+        return summed(fp, terms, pure, grid, late).whole()
 
 
 multiply: Operation = define(
@@ -108,7 +121,7 @@ multiply: Operation = define(
         "multiply",
         shape=same,
         value=lambda A, x, y: A.multiply(x, y),
-        derivative=lambda node, g: [multiply(g, node.inputs[1]), multiply(g, node.inputs[0])],
+        derivative=lambda node, g: [_product(g, node.inputs[1]), _product(g, node.inputs[0])],
         rounding=_multiply_rounding,
         size=np.multiply,
         algorithms="one rounding, none by a power of two; a constant factor anywhere on its way through a sum",
@@ -127,7 +140,15 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
         E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
         E = np.where(least > 0, E, np.inf)
         reciprocal = np.where(1 / np.maximum(least, 0) * 1.001 <= fp.omega, 0.0, np.inf)
-        return rounded(fp.unless_overflow((E + np.where(free, 0.0, reciprocal)) * (1 + 1e-6), v + E))
+        late = x.bound.late * (_late_divisor(y) if _is_input(y) else 1.0)
+        return rounded(fp.unless_overflow((E + np.where(free, 0.0, reciprocal)) * (1 + 1e-6), v + E), late)
+
+
+def _late_divisor(y: Operand) -> float:
+    """How much larger a quotient may be before it is divided by what is one and the same number everywhere."""
+    v = np.abs(y.v)
+    first = float(v.flat[0]) if v.size else 1.0
+    return first if first > 1 and bool((v == first).all()) else 1.0
 
 
 divide: Operation = define(
@@ -166,11 +187,40 @@ def _power_value(A: Any, x: Any, exponent: int) -> Any:
 
 
 def _power_derivative(node: Node, g: Node) -> Sequence[Node | None]:
+    """A power made of products has n derivatives, one by each factor, which may be added in any order."""
     x, n = node.inputs[0], node.parameters["exponent"]
     if n == 0:
         return [None]
-    inner = times(integer_power(x, exponent=n - 1), float(n)) if n != 1 else None
-    return [g if inner is None else multiply(g, inner)]
+    if n == 1:
+        return [g]
+    inner = _product(g, x if n == 2 else integer_power(x, exponent=n - 1))
+    return [multiple(inner, count=n) if n > 0 else times(inner, float(n))]
+
+
+def _product(g: Node, x: Node) -> Node:
+    """G x, which is x where g is 1 everywhere."""
+    one = g.operation is constant_ and bool((g.parameters["values"] == 1).all())
+    return x if one else multiply(g, x)
+
+
+def _multiple_rounding(fp: Arithmetic, value: Any, x: Operand, count: int) -> Bound:  # noqa: ARG001
+    """A sum of so many equal terms: they are counted one by one when it is added to something."""
+    terms = terms_of(x.bound.whole(), x.v).changed(lambda y: y * count)
+    grid = np.where(x.bound.grid < FINEST, x.bound.grid, FINEST)
+    return summed(fp, terms, x.bound.pure, grid, x.bound.late)
+
+
+multiple: Operation = define(
+    Operation(
+        "multiple",
+        shape=lambda x, count: x,  # noqa: ARG005
+        value=lambda A, x, count: A.multiply(x, A.constant(np.full(A.shape(x), float(count)))),
+        derivative=lambda node, g: [multiple(g, count=node.parameters["count"])],
+        rounding=_multiple_rounding,
+        size=lambda x, count: x * count,
+        algorithms="x + ... + x in any order, or the product with the number of them",
+    )
+)
 
 
 integer_power: Operation = define(

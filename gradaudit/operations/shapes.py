@@ -76,7 +76,7 @@ def _scatter_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices, in
 
     terms = terms_of(x.bound, x.v).changed(lambda y: tabled(y, 0.0).sum(axis=1).reshape(into))
     pure = tabled(x.bound.pure, True).all(axis=1).reshape(into)
-    return summed(fp, terms, pure, tabled(x.bound.grid, FINEST).min(axis=1).reshape(into))
+    return summed(fp, terms, pure, tabled(x.bound.grid, FINEST).min(axis=1).reshape(into), x.bound.late)
 
 
 def _places(index: Indices, size: int) -> bytes:
@@ -158,7 +158,7 @@ broadcast: Operation = define(
 
 def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
     terms = terms_of(x.bound, x.v).changed(lambda y: y.sum(axis=axis))
-    return summed(fp, terms, x.bound.pure.all(axis=axis), x.bound.grid.min(axis=axis, initial=FINEST))
+    return summed(fp, terms, x.bound.pure.all(axis=axis), x.bound.grid.min(axis=axis, initial=FINEST), x.bound.late)
 
 
 sum_axis: Operation = define(
@@ -177,6 +177,8 @@ sum_axis: Operation = define(
 
 def _spread(g: Node, shape: Shape, axis: int) -> Node:
     """A cotangent repeated along the axis that was added up."""
+    if not g.shape:
+        return broadcast(g, to=shape)
     with_axis = (*shape[:axis], 1, *shape[axis + 1 :])
     return broadcast(reshape(g, to=with_axis), to=shape)
 
@@ -184,8 +186,9 @@ def _spread(g: Node, shape: Shape, axis: int) -> Node:
 def total(x: Node, axes: Sequence[int] | None = None, keepdims: bool = False) -> Node:
     """The sum over some axes, or all."""
     chosen = sorted({a % x.ndim for a in axes} if axes is not None else range(x.ndim), reverse=True)
-    result = x
-    for axis in chosen:
+    whole = len(chosen) == x.ndim > 1
+    result = reshape(x, to=(int(np.prod(x.shape)),)) if whole else x
+    for axis in [0] if whole else chosen:
         result = sum_axis(result, axis=axis)
     if keepdims:
         result = reshape(result, to=tuple(1 if a in chosen else n for a, n in enumerate(x.shape)))
@@ -213,7 +216,7 @@ def _concatenated_derivative(node: Node, g: Node) -> list[Node | None]:
 
 
 def _concatenated_rounding(fp: Arithmetic, value: Any, *xs: Operand, axis: int) -> Bound:  # noqa: ARG001
-    whole = [Bound(x.bound.E, x.bound.pure, x.bound.grid, terms_of(x.bound, x.v)) for x in xs]
+    whole = [Bound(x.bound.E, x.bound.pure, x.bound.grid, terms_of(x.bound, x.v), x.bound.late) for x in xs]
     return whole[0].restructured(lambda *ys: np.concatenate(ys, axis), *whole[1:])
 
 
@@ -232,7 +235,7 @@ concatenate: Operation = define(
 def _cumulative_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
     terms = terms_of(x.bound, x.v).changed(lambda y: np.cumsum(y, axis=axis))
     pure = np.logical_and.accumulate(x.bound.pure, axis=axis)
-    return summed(fp, terms, pure, np.minimum.accumulate(x.bound.grid, axis=axis))
+    return summed(fp, terms, pure, np.minimum.accumulate(x.bound.grid, axis=axis), x.bound.late)
 
 
 def flip(x: Node, axis: int) -> Node:

@@ -1,12 +1,13 @@
 """The bound of an array, and the one rule of rounded sums: however many terms, in whatever order, fused or not.
 
-Additions that feed only additions are bounded together, as one sum of all their terms: a bias may be fused into a
-product, a residual into an accumulation. So a bound remembers the terms that its array is the sum of.
+Additions that feed only additions are bounded together, as one sum of all their terms, since a program may add them in
+any order. What ends a sum, and is one term of the next: a matrix product (a bias, which belongs to the product itself,
+is the only addend that its accumulation takes in) and a scaling. ROUNDING.md says why.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,7 +34,7 @@ class Terms(NamedTuple):
     error : ndarray
         The sum of their own errors.
     faint : ndarray
-        What underflow may add.
+        What underflow of the terms themselves may add.
     depth : float
         The largest number of such roundings.
     """
@@ -66,12 +67,15 @@ class Bound:
         Where pure, the exponent of a power of two that divides every value that a program may have there.
     terms : Terms or None
         What the array is the sum of, if it is a sum.
+    late : float
+        How much larger a program's array may be that applies a scaling (1/N) only later: what may overflow.
     """
 
     E: Array
     pure: NDArray[np.bool_]
     grid: Exponents
     terms: Terms | None = None
+    late: float = 1.0
 
     def restructured(self, change: Any, *others: Bound) -> Bound:
         """The bound of arrays whose entries are arranged anew by `change` (as in the exact arithmetics).
@@ -86,7 +90,11 @@ class Bound:
         if all(b.terms is not None for b in bounds):
             first, *rest = (b.terms for b in bounds if b.terms is not None)
             terms = first.changed(change, *rest)
-        return Bound(E, pure, grid, terms)
+        return Bound(E, pure, grid, terms, max(b.late for b in bounds))
+
+    def whole(self) -> Bound:
+        """The same bound of an array that is one term of whatever it is added to."""
+        return replace(self, terms=None)
 
 
 def exact(fp: Arithmetic, v: Array) -> Bound:
@@ -94,10 +102,10 @@ def exact(fp: Arithmetic, v: Array) -> Bound:
     return Bound(fp.sub(np.abs(v)), np.ones(v.shape, dtype=bool), lowest_bits(v))
 
 
-def rounded(E: Array) -> Bound:
+def rounded(E: Array, late: float = 1.0) -> Bound:
     """A bound of which nothing more is known."""
     E = certainly(np.asarray(E, dtype=np.float64))
-    return Bound(E, np.zeros(E.shape, dtype=bool), np.full(E.shape, -FINEST))
+    return Bound(E, np.zeros(E.shape, dtype=bool), np.full(E.shape, -FINEST), None, late)
 
 
 def terms_of(bound: Bound, v: Array) -> Terms:
@@ -114,8 +122,8 @@ def together(one: Terms, other: Terms) -> Terms:
     return one.changed(np.add, other)
 
 
-def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponents) -> Bound:
-    """The bound of a sum of terms (ROUNDING.md: the sum).
+def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponents, late: float = 1.0) -> Bound:
+    """The bound of a sum of terms (ROUNDING.md, 1 and 2).
 
     Parameters
     ----------
@@ -126,13 +134,17 @@ def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponent
     pure, grid : ndarray
         Where no term was rounded itself, and the finest of their grids: where it and the size of the sum leave no
         more digits than the dtype has, no partial sum is rounded.
+    late : float
+        How much larger the sum may be in a program that applies a scaling later.
     """
     with np.errstate(all="ignore"):
         additions = np.maximum(terms.count - 1, 0)
         amount = np.where(additions > 0, additions * terms.size, 0.0) + terms.rounded
-        E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + terms.faint
+        faint = terms.faint + additions * fp.eta
+        E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + faint
         low, high = fp.exponents
         limit = np.ldexp(1.0, np.clip(grid + fp.precision, low, high))
-        unrounded = pure & (grid >= low) & (terms.size * OF_OVERFLOW <= limit) | pure & (amount == 0)
-        E = fp.unless_overflow(certainly(np.where(unrounded, terms.error, E) * OF_EVALUATION), terms.size)
-    return Bound(E, unrounded, np.asarray(grid), terms)
+        unrounded = pure & ((grid >= low) & (terms.size * OF_OVERFLOW <= limit) | (amount == 0) & (faint == 0))
+        E = certainly(np.where(unrounded, terms.error, E) * OF_EVALUATION)
+        E = fp.unless_overflow(E, terms.size * late)
+    return Bound(E, unrounded, np.asarray(grid), terms, late)
