@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from gradaudit.exact.functions import Function
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
 from gradaudit.operations.shapes import constant, constant_
-from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic
+from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic, certainly
 from gradaudit.rounding.bound import FINEST, Bound, Terms, rounded, summed, terms_of, together
 
 # --- sums -------------------------------------------------------------------------------------------------------------
@@ -102,17 +103,17 @@ def _is_power(x: Operand) -> Any:
     return (np.abs(np.frexp(x.v)[0]) == 0.5) & (x.E == 0)
 
 
-def _scaled(fp: Arithmetic, scale: Array, constant: Operand, x: Operand, late: float) -> Bound:
+def _scaled(fp: Arithmetic, scale: Array, factor: Operand, x: Operand, late: float) -> Bound:
     """A sum times numbers that are known: scaled before or after it is added up, or on the way."""
-    free = _is_power(constant)
     with np.errstate(all="ignore"):
         t = x.bound.terms
-        size = scale * t.size
-        own = np.where(free, 0.0, size)
-        error = scale * t.error + _nothing(constant.E, t.size + t.error)
-        faint = scale * t.faint + t.count * fp.eta
-        terms = Terms(t.count, size, scale * t.rounded + own, error, faint, t.depth + 1)
-        pure, grid = constant.bound.pure & x.bound.pure, constant.bound.grid + x.bound.grid
+        size = _nothing(scale, t.size)
+        own = np.where(_is_power(factor), 0.0, size)
+        error = _nothing(scale, t.error) + _nothing(factor.E, t.size)
+        count = np.where(scale == 0, 0.0, t.count)
+        faint = _nothing(scale, t.faint) + count * fp.eta
+        terms = Terms(count, size, _nothing(scale, t.rounded) + own, error, faint, t.depth + 1, t.groups)
+        pure, grid = factor.bound.pure & x.bound.pure, factor.bound.grid + x.bound.grid
         return summed(fp, terms, pure, grid, late).whole()
 
 
@@ -130,7 +131,9 @@ multiply: Operation = define(
 
 
 def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
-    """Two roundings: a compiler may multiply by the reciprocal."""
+    """Two roundings: a compiler may multiply by the reciprocal; of a sum also before it is added up."""
+    if x.bound.terms is not None and _is_input(y):
+        return _divided(fp, x, y)
     with np.errstate(all="ignore"):
         v = np.abs(value.hi)
         least = np.abs(y.v) - y.E
@@ -142,6 +145,22 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
         reciprocal = np.where(1 / np.maximum(least, 0) * 1.001 <= fp.omega, 0.0, np.inf)
         late = x.bound.late * (_late_divisor(y) if _is_input(y) else 1.0)
         return rounded(fp.unless_overflow((E + np.where(free, 0.0, reciprocal)) * (1 + 1e-6), v + E), late)
+
+
+def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
+    """A sum divided by what is known: each of its terms, or the whole."""
+    with np.errstate(all="ignore"):
+        t, least = x.bound.terms, np.abs(y.v) - y.E
+        scale = np.where(least > 0, 1 / least, np.inf)
+        size = _nothing(scale, t.size)
+        own = np.where(_is_power(y), 0.0, 2 * size)
+        faint = _nothing(scale, t.faint) + t.count * fp.eta
+        rounds = _nothing(scale, t.rounded) + own
+        terms = Terms(t.count, size, rounds, _nothing(scale, t.error), faint, t.depth + 2, t.groups)
+        nowhere = np.zeros(size.shape, dtype=bool)
+        bound = summed(fp, terms, nowhere, np.full(size.shape, -FINEST), x.bound.late * _late_divisor(y)).whole()
+        finite = _is_power(y) | (scale * OF_OVERFLOW <= fp.omega)
+        return replace(bound, E=np.where(finite | (size == 0), bound.E, np.inf))
 
 
 def _late_divisor(y: Operand) -> float:
@@ -187,40 +206,63 @@ def _power_value(A: Any, x: Any, exponent: int) -> Any:
 
 
 def _power_derivative(node: Node, g: Node) -> Sequence[Node | None]:
-    """A power made of products has n derivatives, one by each factor, which may be added in any order."""
     x, n = node.inputs[0], node.parameters["exponent"]
     if n == 0:
         return [None]
     if n == 1:
         return [g]
-    inner = _product(g, x if n == 2 else integer_power(x, exponent=n - 1))
-    return [multiple(inner, count=n) if n > 0 else times(inner, float(n))]
+    return [power_gradient(x, g, exponent=n)]
+
+
+def _power_gradient_value(A: Any, x: Any, g: Any, exponent: int) -> Any:
+    inner = x if exponent == 2 else _power_value(A, x, exponent - 1)
+    return A.multiply(A.multiply(g, inner), A.constant(np.full(A.shape(x), float(exponent))))
+
+
+def _power_gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand, exponent: int) -> Bound:
+    """N x^(n-1) g: by a power, or as the n derivatives by the factors of a product, which are terms of their own.
+
+    At most n + 2 roundings of each, as many as the power itself has; for squares, those of the square of a norm too
+    (2 |x| g, x / |x|, and their product).
+    """
+    n, m = abs(exponent), exponent - 1
+    with np.errstate(all="ignore"):
+        low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
+        steep = abs(m) * (high ** (m - 1) if m > 0 else low ** (m - 1.0))
+        error = n * (_nothing(np.where(x.E > 0, steep * x.E, 0.0), g.reach) + _nothing(np.abs(x.v) ** m, g.E))
+        terms_count = n if exponent > 0 else 1
+        size = np.abs(value.hi) + error
+        size = np.where(certainly(size) == 0, 0.0, size)
+        there = ((x.reach != 0) | (m < 0)) & (g.reach != 0)
+        count = np.where(there, float(terms_count), 0.0)
+        terms = Terms(count, size, (n + 2) * size, error, there * (n - terms_count + 1) * fp.eta, n + 2, terms_count)
+        nowhere = np.zeros(size.shape, dtype=bool)
+        return summed(fp, terms, nowhere, np.full(size.shape, -FINEST), g.bound.late)
+
+
+def _power_gradient_derivative(node: Node, h: Node) -> Sequence[Node | None]:
+    (x, g), n = node.inputs, node.parameters["exponent"]
+    by_g = times(multiply(h, integer_power(x, exponent=n - 1)), float(n))
+    return [times(multiply(multiply(h, g), integer_power(x, exponent=n - 2)), float(n * (n - 1))), by_g]
+
+
+power_gradient: Operation = define(
+    Operation(
+        "power_gradient",
+        shape=lambda x, g, exponent: same(x, g),  # noqa: ARG005
+        value=_power_gradient_value,
+        derivative=_power_gradient_derivative,
+        rounding=_power_gradient_rounding,
+        size=lambda x, g, exponent: abs(exponent) * x ** (exponent - 1.0) * g,
+        algorithms="a library's pow, or products in any order, differentiated factor by factor",
+    )
+)
 
 
 def _product(g: Node, x: Node) -> Node:
     """G x, which is x where g is 1 everywhere."""
     one = g.operation is constant_ and bool((g.parameters["values"] == 1).all())
     return x if one else multiply(g, x)
-
-
-def _multiple_rounding(fp: Arithmetic, value: Any, x: Operand, count: int) -> Bound:  # noqa: ARG001
-    """A sum of so many equal terms: they are counted one by one when it is added to something."""
-    terms = terms_of(x.bound.whole(), x.v).changed(lambda y: y * count)
-    grid = np.where(x.bound.grid < FINEST, x.bound.grid, FINEST)
-    return summed(fp, terms, x.bound.pure, grid, x.bound.late)
-
-
-multiple: Operation = define(
-    Operation(
-        "multiple",
-        shape=lambda x, count: x,  # noqa: ARG005
-        value=lambda A, x, count: A.multiply(x, A.constant(np.full(A.shape(x), float(count)))),
-        derivative=lambda node, g: [multiple(g, count=node.parameters["count"])],
-        rounding=_multiple_rounding,
-        size=lambda x, count: x * count,
-        algorithms="x + ... + x in any order, or the product with the number of them",
-    )
-)
 
 
 integer_power: Operation = define(

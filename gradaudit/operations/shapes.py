@@ -6,6 +6,7 @@ Whatever picks, repeats, pads, flips or puts together entries is one `gather`; i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def _scatter_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices, in
     def tabled(y: Any, empty: Any) -> Any:
         return np.append(y.reshape(-1), empty)[table]
 
-    terms = terms_of(x.bound, x.v).changed(lambda y: tabled(y, 0.0).sum(axis=1).reshape(into))
+    terms = terms_of(x.bound, x.v).reduced(lambda y: tabled(y, 0.0).sum(axis=1).reshape(into))
     pure = tabled(x.bound.pure, True).all(axis=1).reshape(into)
     return summed(fp, terms, pure, tabled(x.bound.grid, FINEST).min(axis=1).reshape(into), x.bound.late)
 
@@ -157,7 +158,7 @@ broadcast: Operation = define(
 
 
 def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
-    terms = terms_of(x.bound, x.v).changed(lambda y: y.sum(axis=axis))
+    terms = terms_of(x.bound, x.v).reduced(lambda y: y.sum(axis=axis))
     return summed(fp, terms, x.bound.pure.all(axis=axis), x.bound.grid.min(axis=axis, initial=FINEST), x.bound.late)
 
 
@@ -216,7 +217,7 @@ def _concatenated_derivative(node: Node, g: Node) -> list[Node | None]:
 
 
 def _concatenated_rounding(fp: Arithmetic, value: Any, *xs: Operand, axis: int) -> Bound:  # noqa: ARG001
-    whole = [Bound(x.bound.E, x.bound.pure, x.bound.grid, terms_of(x.bound, x.v), x.bound.late) for x in xs]
+    whole = [replace(x.bound, terms=terms_of(x.bound, x.v), closed=False) for x in xs]
     return whole[0].restructured(lambda *ys: np.concatenate(ys, axis), *whole[1:])
 
 
@@ -233,7 +234,7 @@ concatenate: Operation = define(
 
 
 def _cumulative_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
-    terms = terms_of(x.bound, x.v).changed(lambda y: np.cumsum(y, axis=axis))
+    terms = terms_of(x.bound, x.v).reduced(lambda y: np.cumsum(y, axis=axis))
     pure = np.logical_and.accumulate(x.bound.pure, axis=axis)
     return summed(fp, terms, pure, np.minimum.accumulate(x.bound.grid, axis=axis), x.bound.late)
 

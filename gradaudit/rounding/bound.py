@@ -1,8 +1,9 @@
 """The bound of an array, and the one rule of rounded sums: however many terms, in whatever order, fused or not.
 
 Additions that feed only additions are bounded together, as one sum of all their terms, since a program may add them in
-any order. What ends a sum, and is one term of the next: a matrix product (a bias, which belongs to the product itself,
-is the only addend that its accumulation takes in) and a scaling. ROUNDING.md says why.
+any order. Two things close a sum: a matrix product, which takes nothing but its bias into its accumulation, and a
+scaling. What is closed counts as few terms in the next sum: a product or a reduction as one, and of a scaled x + y
+(c x + c y, too) each addend. ROUNDING.md, in this folder, says why.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Terms(NamedTuple):
         What underflow of the terms themselves may add.
     depth : float
         The largest number of such roundings.
+    groups : float
+        How many addends there are, a reduction counted as one: as many terms are there where a scaling is distributed.
     """
 
     count: Any
@@ -45,12 +48,17 @@ class Terms(NamedTuple):
     error: Any
     faint: Any
     depth: float
+    groups: float = 1.0
 
     def changed(self, change: Any, *others: Terms) -> Terms:
         """The terms with `change` applied to each array, together with those of others."""
         whole = (self, *others)
         count, size, rounds, error, faint = (change(*(terms[n] for terms in whole)) for n in range(5))
-        return Terms(count, size, rounds, error, faint, max(t.depth for t in whole))
+        return Terms(count, size, rounds, error, faint, max(t.depth for t in whole), max(t.groups for t in whole))
+
+    def reduced(self, change: Any) -> Terms:
+        """The terms of a reduction, which `change` adds up array by array."""
+        return self.changed(change)._replace(groups=1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +75,8 @@ class Bound:
         Where pure, the exponent of a power of two that divides every value that a program may have there.
     terms : Terms or None
         What the array is the sum of, if it is a sum.
+    closed : bool
+        Whether a sum that it is added to takes it as a whole; a scaling may still be applied to its terms.
     late : float
         How much larger a program's array may be that applies a scaling (1/N) only later: what may overflow.
     """
@@ -76,6 +86,7 @@ class Bound:
     grid: Exponents
     terms: Terms | None = None
     late: float = 1.0
+    closed: bool = False
 
     def restructured(self, change: Any, *others: Bound) -> Bound:
         """The bound of arrays whose entries are arranged anew by `change` (as in the exact arithmetics).
@@ -90,11 +101,11 @@ class Bound:
         if all(b.terms is not None for b in bounds):
             first, *rest = (b.terms for b in bounds if b.terms is not None)
             terms = first.changed(change, *rest)
-        return Bound(E, pure, grid, terms, max(b.late for b in bounds))
+        return Bound(E, pure, grid, terms, max(b.late for b in bounds), any(b.closed for b in bounds))
 
     def whole(self) -> Bound:
-        """The same bound of an array that is one term of whatever it is added to."""
-        return replace(self, terms=None)
+        """The same bound, closed."""
+        return replace(self, closed=True)
 
 
 def exact(fp: Arithmetic, v: Array) -> Bound:
@@ -110,16 +121,17 @@ def rounded(E: Array, late: float = 1.0) -> Bound:
 
 def terms_of(bound: Bound, v: Array) -> Terms:
     """The terms of an array that is added: its own, if it is a sum itself, or the array."""
-    if bound.terms is not None:
+    if bound.terms is not None and not bound.closed:
         return bound.terms
+    groups = bound.terms.groups if bound.terms is not None else 1.0
     reach = np.abs(v) + bound.E
     nothing = np.zeros_like(reach)
-    return Terms((reach != 0).astype(np.float64), reach, nothing, bound.E, nothing, 0.0)
+    return Terms(np.where(reach != 0, groups, 0.0), reach, nothing, bound.E, nothing, 0.0, groups)
 
 
 def together(one: Terms, other: Terms) -> Terms:
     """The terms of a sum of two sums."""
-    return one.changed(np.add, other)
+    return one.changed(np.add, other)._replace(groups=one.groups + other.groups)
 
 
 def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponents, late: float = 1.0) -> Bound:
