@@ -25,7 +25,8 @@ from gradaudit.rounding.arithmetic import Arithmetic
 #: A certified value, and each intermediate that the bound is computed from, is known to this part of its bound.
 SHARP = 2.0**-24
 #: Balls of so many bits, one after the other; a sum of products of float64 needs no more than 4,300.
-BITS = (128, 256, 512, 1024, 2048, 4096, 8192)
+BITS = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+LAST_BITS = BITS[-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +141,10 @@ class Certificates:
 
 
 def certify(
-    outputs: Sequence[Node] | Plan, inputs: Mapping[Node, NDArray[Any]], arithmetic: Arithmetic | Any
+    outputs: Sequence[Node] | Plan,
+    inputs: Mapping[Node, NDArray[Any]],
+    arithmetic: Arithmetic | Any,
+    last_bits: int = LAST_BITS,
 ) -> Certificates:
     """The certified values of a graph's outputs, and how far a correct program may be from them.
 
@@ -152,12 +156,14 @@ def certify(
         What its input nodes are: floats, which are exact.
     arithmetic : dtype or Arithmetic
         What the program computes in.
+    last_bits : int
+        The precision beyond which to give up; the result is then not sharp.
     """
     fp = arithmetic if isinstance(arithmetic, Arithmetic) else Arithmetic.of(np.dtype(arithmetic))
     plan = outputs if isinstance(outputs, Plan) else Plan.of(outputs)
     given = {id(node): array for node, array in inputs.items()}
     result = None
-    for name, A, context in _precisions(fp):
+    for name, A, context in _precisions(fp, last_bits):
         try:
             with context, np.errstate(all="ignore"):
                 read = values(A, plan.order, given)
@@ -171,12 +177,12 @@ def certify(
     return result
 
 
-def _precisions(fp: Arithmetic) -> Iterator[tuple[str, Exact[Any], AbstractContextManager[Any]]]:
+def _precisions(fp: Arithmetic, last_bits: int) -> Iterator[tuple[str, Exact[Any], AbstractContextManager[Any]]]:
     """The arithmetics in the order in which they are tried, the cheapest that may be sharp enough first."""
     if fp.precision <= 24:
         yield "float64", Doubles(), nullcontext()
     yield "pairs of float64", Pairs(), nullcontext()
-    for bits in BITS:
+    for bits in (n for n in BITS if n <= last_bits):
         balls = Balls(bits)
         yield f"balls of {bits} bits", balls, balls.precision()
 

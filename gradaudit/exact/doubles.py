@@ -68,7 +68,9 @@ class Doubles(Arithmetic[Approximate]):
         with np.errstate(all="ignore"):
             q = a.x / b.x
             least = np.abs(b.x) - b.radius * UP
-            radius = (a.radius + np.abs(q) * b.radius) / least + U * np.abs(q) + TINY
+            size = np.abs(q)
+            unrounded = (np.abs(np.frexp(b.x)[0]) == 0.5) & (size > TINY)
+            radius = (a.radius + size * b.radius) / least + np.where(unrounded, 0.0, U * size + TINY)
             radius = np.where(_zero(a), 0.0, radius)
             return _of(q, np.where(least > 0, radius, np.inf))
 

@@ -139,7 +139,8 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
         least = np.abs(y.v) - y.E
         moved = np.where((x.E == 0) & (y.E == 0), 0.0, (x.E + v * y.E) / least)
         free = _is_power(y)
-        E = moved + np.where(free, 0.0, fp.gamma(2) * (v + moved)) + fp.eta
+        faint = np.where(free & (v - moved >= fp.eta * OF_OVERFLOW), 0.0, fp.eta)
+        E = moved + np.where(free, 0.0, fp.gamma(2) * (v + moved)) + faint
         E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
         E = np.where(least > 0, E, np.inf)
         reciprocal = np.where(1 / np.maximum(least, 0) * 1.001 <= fp.omega, 0.0, np.inf)
@@ -180,6 +181,7 @@ divide: Operation = define(
             negative(multiply(g, divide(node, node.inputs[1]))),
         ],
         rounding=_divide_rounding,
+        natural=lambda fp, value, sizes: np.maximum(np.abs(value.hi), sizes[0] / sizes[1]),  # noqa: ARG005
         algorithms="a division, or the product with the rounded reciprocal",
     )
 )

@@ -218,7 +218,8 @@ def _concatenated_derivative(node: Node, g: Node) -> list[Node | None]:
 
 def _concatenated_rounding(fp: Arithmetic, value: Any, *xs: Operand, axis: int) -> Bound:  # noqa: ARG001
     whole = [replace(x.bound, terms=terms_of(x.bound, x.v), closed=False) for x in xs]
-    return whole[0].restructured(lambda *ys: np.concatenate(ys, axis), *whole[1:])
+    first: Bound = whole[0]
+    return first.restructured(lambda *ys: np.concatenate(ys, axis), *whole[1:])
 
 
 concatenate: Operation = define(
