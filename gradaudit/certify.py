@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,9 +17,10 @@ from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
 from gradaudit.exact.pairs import Pairs
-from gradaudit.graph import Node, ordered
+from gradaudit.graph import Node, depending, ordered
+from gradaudit.operations.shapes import input_
 from gradaudit.patterns import recognised
-from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, sizes, values
+from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, evaluated, sizes, values
 from gradaudit.rounding.arithmetic import Arithmetic
 
 #: A certified value, and each intermediate that the bound is computed from, is known to this part of its bound.
@@ -73,12 +74,37 @@ class Plan:
 
     outputs: tuple[Node, ...]
     order: tuple[Node, ...]
+    _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, outputs: Sequence[Node]) -> Plan:
         """The plan of a graph's outputs."""
         known = recognised(outputs)
         return cls(tuple(known), tuple(ordered(known)))
+
+    @cached_property
+    def parts(self) -> tuple[list[Node], list[Node]]:
+        """The nodes that depend on no input, and those that do; both in their order."""
+        of = depending(self.order, [node for node in self.order if node.operation is input_])
+        fixed = [node for node in self.order if id(node) not in of]
+        return fixed, [node for node in self.order if id(node) in of]
+
+    def read(
+        self, name: str, A: Exact[Any], fp: Arithmetic, given: Mapping[int, NDArray[Any]]
+    ) -> tuple[Values, Bounds]:
+        """The values in an arithmetic of that name, and the bounds; what depends on no input is read once."""
+        fixed, moving = self.parts
+        if name not in self._cache:
+            self._cache[name] = evaluated(A, fixed, {})
+        read = values(A, moving, given, self._cache[name])
+        return read, self.bounds(name, fp, read)
+
+    def bounds(self, name: str, fp: Arithmetic, read: Values) -> Bounds:
+        """The bounds around values that were read in an arithmetic of that name."""
+        fixed, moving = self.parts
+        if (name, fp) not in self._cache:
+            self._cache[name, fp] = bounds(fp, fixed, read)
+        return bounds(fp, moving, read, self._cache[name, fp])
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +163,7 @@ class Certificates:
         """The same values with the bounds of another policy: `offset`, `strict` (see Arithmetic)."""
         fp = replace(self.fp, **policy)
         with np.errstate(all="ignore"):
-            return replace(self, fp=fp, bounds=bounds(fp, self.plan.order, self.values))
+            return replace(self, fp=fp, bounds=self.plan.bounds(self.precision, fp, self.values))
 
 
 def certify(
@@ -166,8 +192,7 @@ def certify(
     for name, A, context in _precisions(fp, last_bits):
         try:
             with context, np.errstate(all="ignore"):
-                read = values(A, plan.order, given)
-                of = bounds(fp, plan.order, read)
+                read, of = plan.read(name, A, fp, given)
                 result = Certificates(plan, read, of, fp, _is_sharp(plan.order, read, of), name)
         except OutOfRange:
             continue

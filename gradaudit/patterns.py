@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from gradaudit.graph import Node, ordered
+from gradaudit.operations.arithmetic import multiply, negative, subtract
 from gradaudit.operations.cross_entropy import Labels, cross_entropy
-from gradaudit.operations.entrywise import exp, log, multiply, negative, subtract
+from gradaudit.operations.entrywise import exp, log
+from gradaudit.operations.powers import integer_power, sum_of_squares
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import broadcast, constant, constant_, gather, input_, reshape, sum_axis
 from gradaudit.operations.softmax import log_softmax, logsumexp, softmax
@@ -95,8 +97,11 @@ def _gathered(node: Node) -> Node | None:
 
 
 def _summed(node: Node) -> Node | None:
-    """The sum over the rows of a log-softmax times an array that has one 1 a row, and else 0."""
+    """The sum of all squares; or that of the rows of a log-softmax times an array with one 1 a row, and else 0."""
     x = node.inputs[0]
+    power = x.inputs[0] if x.operation is reshape else x
+    if not node.shape and power.operation is integer_power and power.parameters["exponent"] == 2:
+        return sum_of_squares(power.inputs[0], line=node.line)
     if x.operation is not multiply or not _is_last(node):
         return None
     for log_p, onehot in (x.inputs, x.inputs[::-1]):
@@ -111,7 +116,7 @@ def _added(node: Node) -> Node | None:
     """A product and its bias; or m + log sum exp(x - m), for whatever m of each row."""
     for x, b in (node.inputs, node.inputs[::-1]):
         if x.operation is matmul and _is_bias(b):
-            return affine(*x.inputs, b, line=node.line)
+            return affine(*x.inputs, b.inputs[0] if b.operation is broadcast else b, line=node.line)
         if x.operation is log and x.inputs[0].operation is sum_axis and _is_last(x.inputs[0]):
             e = x.inputs[0].inputs[0]
             if e.operation is exp and e.inputs[0].operation is subtract:

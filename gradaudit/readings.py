@@ -21,7 +21,9 @@ Values = dict[int, Any]
 Bounds = dict[int, Any]
 
 
-def values(A: Exact[Any], order: Sequence[Node], inputs: Mapping[int, NDArray[Any]]) -> Values:
+def values(
+    A: Exact[Any], order: Sequence[Node], inputs: Mapping[int, NDArray[Any]], known: tuple[Values, Values] = ({}, {})
+) -> Values:
     """The certified values of every node of an order, in an arithmetic; masks as arrays of signs.
 
     Parameters
@@ -32,22 +34,33 @@ def values(A: Exact[Any], order: Sequence[Node], inputs: Mapping[int, NDArray[An
         As `graph.ordered` gives it.
     inputs : mapping of int to ndarray
         What the input nodes are, by their ids.
+    known : tuple of dict and dict
+        Values that are known already, in the arithmetic and as enclosures, of nodes that are not in the order.
     """
-    own: dict[int, Any] = {}
-    read: Values = {}
+    return evaluated(A, order, inputs, known)[1]
+
+
+def evaluated(
+    A: Exact[Any], order: Sequence[Node], inputs: Mapping[int, NDArray[Any]], known: tuple[Values, Values] = ({}, {})
+) -> tuple[Values, Values]:
+    """The same in the arithmetic itself, and as enclosures."""
+    own, read = dict(known[0]), dict(known[1])
     for node in order:
         if node.operation is input_:
-            own[id(node)] = A.constant(inputs[id(node)])
+            value = A.constant(inputs[id(node)])
         else:
-            operands = (own[id(n)] for n in node.inputs)
-            own[id(node)] = node.operation.value(A, *operands, **node.parameters)
-        read[id(node)] = own[id(node)] if node.operation.mask else A.enclosure(own[id(node)])
-    return read
+            value = node.operation.value(A, *[own[id(n)] for n in node.inputs], **node.parameters)
+        own[id(node)] = value
+        read[id(node)] = value if node.operation.mask else A.enclosure(value)
+    return own, read
 
 
-def bounds(fp: Arithmetic, order: Sequence[Node], read: Values) -> Bounds:
-    """How far a correct program may be, for every node; for a mask, where rounding decides it."""
-    of: Bounds = {}
+def bounds(fp: Arithmetic, order: Sequence[Node], read: Values, known: Bounds | None = None) -> Bounds:
+    """How far a correct program may be, for every node; for a mask, where rounding decides it.
+
+    What is known of nodes that are not in the order is taken as it is.
+    """
+    of: Bounds = dict(known or {})
     for node in order:
         of[id(node)] = _bound(fp, node, read, of)
     return of
@@ -67,7 +80,7 @@ def bounds_without_kinks(fp: Arithmetic, order: Sequence[Node], read: Values, kn
 
 
 def _bound(fp: Arithmetic, node: Node, read: Values, of: Bounds) -> Any:
-    operands = (Operand(read[id(n)], of[id(n)]) for n in node.inputs)
+    operands = [Operand(read[id(n)], of[id(n)]) for n in node.inputs]
     return node.operation.rounding(fp, read[id(node)], *operands, **node.parameters)
 
 

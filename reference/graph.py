@@ -16,11 +16,12 @@ from gradaudit.certify import LAST_BITS, Certificates, Plan, certify
 from gradaudit.derivative import gradient
 from gradaudit.exact.enclosure import Enclosure
 from gradaudit.graph import Node
+from gradaudit.operations.arithmetic import add, divide, multiply
 from gradaudit.operations.choices import relu
 from gradaudit.operations.cross_entropy import cross_entropy
-from gradaudit.operations.entrywise import add, divide, multiply, square
+from gradaudit.operations.powers import sum_of_squares
 from gradaudit.operations.products import affine
-from gradaudit.operations.shapes import broadcast, constant, input_, total
+from gradaudit.operations.shapes import constant, input_, total
 from gradaudit.rounding.arithmetic import Arithmetic, Offset
 from reference.acceptance import PrecisionExhausted
 from reference.problem import PARAMETERS, TENSORS, WEIGHTS, Problem, Shape
@@ -65,12 +66,12 @@ def network(shape: Shape, decayed: tuple[str, ...] = WEIGHTS) -> Network:
     sizes = {"X": (N, D), "y": (N,), "W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,), "reg": ()}
     inputs = {name: input_(size=size) for name, size in sizes.items()}
     X, y, W1, b1, W2, b2, reg = inputs.values()
-    a = affine(X, W1, broadcast(b1, to=(N, H)))
+    a = affine(X, W1, b1)
     h = relu(a)
-    s = affine(h, W2, broadcast(b2, to=(N, C)))
+    s = affine(h, W2, b2)
     losses = cross_entropy(s, y)
     data = divide(total(losses), constant(N))
-    squares = [total(square(inputs[name])) for name in decayed]
+    squares = [sum_of_squares(inputs[name]) for name in decayed]
     loss = data
     if squares:
         whole = squares[0]

@@ -53,11 +53,13 @@ def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Op
     """Where the mask is not certain, either branch is right, and what lies between them."""
     with np.errstate(all="ignore"):
         either = np.maximum(np.abs(x.v - value.hi) + x.E, np.abs(y.v - value.hi) + y.E) * (1 + 1e-6)
-    chosen = mask.value == 1
+    chosen, late = mask.value == 1, max(x.bound.late, y.bound.late)
     certain = ~mask.bound
     E = np.where(certain, np.where(chosen, x.E, y.E), either)
+    if x.bound.rough and y.bound.rough:
+        return Bound(E, late=late)
     pure = np.where(chosen, x.bound.pure, y.bound.pure) & certain
-    return Bound(E, pure, np.where(chosen, x.bound.grid, y.bound.grid), None, max(x.bound.late, y.bound.late))
+    return Bound(E, pure, lambda: np.where(chosen, x.bound.grid, y.bound.grid), None, late)
 
 
 where: Operation = define(
@@ -90,8 +92,10 @@ def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bou
 
     one, other = x.bound, y.bound
     E = chosen(x.E, y.E, np.maximum(x.E, y.E))
+    if one.rough and other.rough:
+        return Bound(E)
     pure = chosen(one.pure, other.pure, one.pure & other.pure)
-    return Bound(E, pure, chosen(one.grid, other.grid, np.minimum(one.grid, other.grid)))
+    return Bound(E, pure, lambda: chosen(one.grid, other.grid, np.minimum(one.grid, other.grid)))
 
 
 maximum: Operation = define(

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Array, Operand, Operation, define
-from gradaudit.operations.shapes import transpose
+from gradaudit.operations.shapes import sum_to, transpose
 from gradaudit.rounding.arithmetic import Arithmetic, count, lowest_bits, product
 from gradaudit.rounding.bound import FINEST, Bound, Exponents, Terms, summed, terms_of, together
 
@@ -21,14 +21,14 @@ def _shape(x: Shape, y: Shape) -> Shape:
 
 def _affine_shape(x: Shape, y: Shape, b: Shape) -> Shape:
     shape = _shape(x, y)
-    if b != shape:
-        raise ValueError(f"a bias of the shape {b} for a product of the shape {shape}; expected one shape")
+    if np.broadcast_shapes(shape, b) != shape:
+        raise ValueError(f"a bias of the shape {b} for a product of the shape {shape}; expected one that is repeated")
     return shape
 
 
 def _rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """The sum of nz products, each rounded once; at most 2 nz eta may underflow (ROUNDING.md, 1 and 2)."""
-    return summed(fp, *_products(fp, x, y), x.bound.late * y.bound.late).whole()
+    return summed(fp, *_products(fp, x, y), late=x.bound.late * y.bound.late).whole()
 
 
 def _affine_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand, b: Operand) -> Bound:  # noqa: ARG001
@@ -36,10 +36,12 @@ def _affine_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand, b: Oper
     terms, pure, grid = _products(fp, x, y)
     terms = together(terms, terms_of(b.bound.whole(), b.v))
     late = x.bound.late * y.bound.late if x.bound.late * y.bound.late == b.bound.late else 1.0
-    return summed(fp, terms, pure & b.bound.pure, np.minimum(grid, b.bound.grid), late).whole()
+    if grid is None or b.bound.rough:
+        return summed(fp, terms, late=late).whole()
+    return summed(fp, terms, pure & b.bound.pure, lambda: np.minimum(grid(), b.bound.grid), late).whole()
 
 
-def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Exponents]:
+def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:
     """The products that are added: as terms, where none was rounded before, and the finest of their grids."""
     a, b = np.abs(x.v), np.abs(y.v)
     reach_x, reach_y = a + x.E, b + y.E
@@ -50,12 +52,16 @@ def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Expon
         error = error + _each(product, reach_x, y.E)
     if x.E.any():
         error = error + _each(product, x.E, b)
-    pure_x, pure_y = x.bound.pure.all(axis=-1)[..., :, None], y.bound.pure.all(axis=-2)[..., None, :]
     terms = Terms(products, size, size, error, products * fp.eta, 1.0)
-    if not pure_x.any() or not pure_y.any():
-        return terms, np.zeros(size.shape, dtype=bool), np.full(size.shape, -FINEST)
-    grid_x, grid_y = _grid(x).min(axis=-1, initial=FINEST), _grid(y).min(axis=-2, initial=FINEST)
-    return terms, pure_x & pure_y, grid_x[..., :, None] + grid_y[..., None, :]
+    if x.bound.rough or y.bound.rough:
+        return terms, None, None
+    pure_x, pure_y = x.bound.pure.all(axis=-1)[..., :, None], y.bound.pure.all(axis=-2)[..., None, :]
+
+    def grid() -> Exponents:
+        grid_x, grid_y = _grid(x).min(axis=-1, initial=FINEST), _grid(y).min(axis=-2, initial=FINEST)
+        return np.asarray(grid_x[..., :, None] + grid_y[..., None, :])
+
+    return terms, pure_x & pure_y, grid
 
 
 def _grid(x: Operand) -> Exponents:
@@ -103,7 +109,7 @@ affine: Operation = define(
         "affine",
         shape=_affine_shape,
         value=lambda A, x, y, b: A.add(A.matmul(x, y), b),
-        derivative=lambda node, g: [*_derivative(node, g), g],
+        derivative=lambda node, g: [*_derivative(node, g), sum_to(g, node.inputs[2].shape)],
         rounding=_affine_rounding,
         size=_affine_size,
         algorithms="as matmul; what is added takes part in the accumulation, first, last or in between",

@@ -6,7 +6,6 @@ Whatever picks, repeats, pads, flips or puts together entries is one `gather`; i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +75,8 @@ def _scatter_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices, in
         return np.append(y.reshape(-1), empty)[table]
 
     terms = terms_of(x.bound, x.v).reduced(lambda y: tabled(y, 0.0).sum(axis=1).reshape(into))
+    if x.bound.rough:
+        return summed(fp, terms, late=x.bound.late)
     pure = tabled(x.bound.pure, True).all(axis=1).reshape(into)
     return summed(fp, terms, pure, tabled(x.bound.grid, FINEST).min(axis=1).reshape(into), x.bound.late)
 
@@ -159,7 +160,10 @@ broadcast: Operation = define(
 
 def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
     terms = terms_of(x.bound, x.v).reduced(lambda y: y.sum(axis=axis))
-    return summed(fp, terms, x.bound.pure.all(axis=axis), x.bound.grid.min(axis=axis, initial=FINEST), x.bound.late)
+    if x.bound.rough:
+        return summed(fp, terms, late=x.bound.late)
+    pure, bound = x.bound.pure.all(axis=axis), x.bound
+    return summed(fp, terms, pure, lambda: bound.grid.min(axis=axis, initial=FINEST), bound.late)
 
 
 sum_axis: Operation = define(
@@ -217,7 +221,7 @@ def _concatenated_derivative(node: Node, g: Node) -> list[Node | None]:
 
 
 def _concatenated_rounding(fp: Arithmetic, value: Any, *xs: Operand, axis: int) -> Bound:  # noqa: ARG001
-    whole = [replace(x.bound, terms=terms_of(x.bound, x.v), closed=False) for x in xs]
+    whole = [x.bound.opened(x.v) for x in xs]
     first: Bound = whole[0]
     return first.restructured(lambda *ys: np.concatenate(ys, axis), *whole[1:])
 

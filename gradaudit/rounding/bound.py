@@ -8,7 +8,7 @@ scaling. What is closed counts as few terms in the next sum: a product or a redu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,7 +61,6 @@ class Terms(NamedTuple):
         return self.changed(change)._replace(groups=1.0)
 
 
-@dataclass(frozen=True, eq=False)
 class Bound:
     """How far a computed array may be from the exact one.
 
@@ -75,18 +74,43 @@ class Bound:
         Where pure, the exponent of a power of two that divides every value that a program may have there.
     terms : Terms or None
         What the array is the sum of, if it is a sum.
-    closed : bool
-        Whether a sum that it is added to takes it as a whole; a scaling may still be applied to its terms.
     late : float
         How much larger a program's array may be that applies a scaling (1/N) only later: what may overflow.
+    closed : bool
+        Whether a sum that it is added to takes it as a whole; a scaling may still be applied to its terms.
+    rough : bool
+        Whether it is known to be pure nowhere.
     """
 
-    E: Array
-    pure: NDArray[np.bool_]
-    grid: Exponents
-    terms: Terms | None = None
-    late: float = 1.0
-    closed: bool = False
+    __slots__ = ("E", "_grid", "_pure", "closed", "late", "terms")
+
+    def __init__(
+        self,
+        E: Array,
+        pure: NDArray[np.bool_] | None = None,
+        grid: Exponents | Callable[[], Exponents] | None = None,
+        terms: Terms | None = None,
+        late: float = 1.0,
+        closed: bool = False,
+    ) -> None:
+        self.E, self.terms, self.late, self.closed = E, terms, late, closed
+        self._pure, self._grid = pure, grid
+
+    @property
+    def rough(self) -> bool:
+        return self._pure is None
+
+    @property
+    def pure(self) -> NDArray[np.bool_]:
+        return np.zeros(self.E.shape, dtype=bool) if self._pure is None else self._pure
+
+    @property
+    def grid(self) -> Exponents:
+        if self._pure is None or self._grid is None:
+            return np.full(self.E.shape, -FINEST)
+        if callable(self._grid):
+            self._grid = self._grid()
+        return self._grid
 
     def restructured(self, change: Any, *others: Bound) -> Bound:
         """The bound of arrays whose entries are arranged anew by `change` (as in the exact arithmetics).
@@ -95,9 +119,13 @@ class Bound:
         """
         bounds = (self, *others)
         E = change(*(b.E for b in bounds))
-        pure = ~change(*(~b.pure for b in bounds))
-        grid = change(*(b.grid - FINEST for b in bounds)) + FINEST
-        terms = None
+        pure, grid, terms = None, None, None
+        if not all(b.rough for b in bounds):
+            pure = ~change(*(~b.pure for b in bounds))
+
+            def grid() -> Exponents:
+                return np.asarray(change(*(b.grid - FINEST for b in bounds)) + FINEST)
+
         if all(b.terms is not None for b in bounds):
             first, *rest = (b.terms for b in bounds if b.terms is not None)
             terms = first.changed(change, *rest)
@@ -105,18 +133,21 @@ class Bound:
 
     def whole(self) -> Bound:
         """The same bound, closed."""
-        return replace(self, closed=True)
+        return Bound(self.E, self._pure, self._grid, self.terms, self.late, True)
+
+    def opened(self, v: Array) -> Bound:
+        """The same bound of an array v that is a sum of at least itself."""
+        return Bound(self.E, self._pure, self._grid, terms_of(self, v), self.late)
 
 
 def exact(fp: Arithmetic, v: Array) -> Bound:
     """The bound of an input: none but that it may be flushed to zero where it is subnormal."""
-    return Bound(fp.sub(np.abs(v)), np.ones(v.shape, dtype=bool), lowest_bits(v))
+    return Bound(fp.sub(np.abs(v)), np.ones(v.shape, dtype=bool), lambda: lowest_bits(v))
 
 
 def rounded(E: Array, late: float = 1.0) -> Bound:
     """A bound of which nothing more is known."""
-    E = certainly(np.asarray(E, dtype=np.float64))
-    return Bound(E, np.zeros(E.shape, dtype=bool), np.full(E.shape, -FINEST), None, late)
+    return Bound(certainly(np.asarray(E, dtype=np.float64)), late=late)
 
 
 def terms_of(bound: Bound, v: Array) -> Terms:
@@ -134,8 +165,10 @@ def together(one: Terms, other: Terms) -> Terms:
     return one.changed(np.add, other)._replace(groups=one.groups + other.groups)
 
 
-def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponents, late: float = 1.0) -> Bound:
-    """The bound of a sum of terms (ROUNDING.md, 1 and 2).
+def summed(
+    fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_] | None = None, grid: Any = None, late: float = 1.0
+) -> Bound:
+    """The bound of a sum of terms (ROUNDING.md, 1 to 3).
 
     Parameters
     ----------
@@ -143,20 +176,26 @@ def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponent
         The dtype's.
     terms : Terms
         What is added.
-    pure, grid : ndarray
-        Where no term was rounded itself, and the finest of their grids: where it and the size of the sum leave no
-        more digits than the dtype has, no partial sum is rounded.
+    pure, grid : ndarray, optional
+        Where no term was rounded itself (nowhere, if not given), and the finest of their grids, or what computes it:
+        where it and the size of the sum leave no more digits than the dtype has, no partial sum is rounded.
     late : float
         How much larger the sum may be in a program that applies a scaling later.
     """
     with np.errstate(all="ignore"):
         additions = np.maximum(terms.count - 1, 0)
-        amount = np.where(additions > 0, additions * terms.size, 0.0) + terms.rounded
+        amount = additions * terms.size + terms.rounded
         faint = terms.faint + additions * fp.eta
         E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + faint
-        low, high = fp.exponents
-        limit = np.ldexp(1.0, np.clip(grid + fp.precision, low, high))
-        unrounded = pure & ((grid >= low) & (terms.size * OF_OVERFLOW <= limit) | (amount == 0) & (faint == 0))
-        E = certainly(np.where(unrounded, terms.error, E) * OF_EVALUATION)
-        E = fp.unless_overflow(E, terms.size * late)
-    return Bound(E, unrounded, np.asarray(grid), terms, late)
+        unrounded, fine = None, None
+        if pure is not None and pure.any():
+            fine = grid() if callable(grid) else np.asarray(grid)
+            low, high = fp.exponents
+            limit = np.ldexp(1.0, np.clip(fine + fp.precision, low, high))
+            free = pure & (amount == 0) & (faint == 0)
+            unrounded = pure & (fine >= low) & (terms.size * OF_OVERFLOW <= limit) | free
+            E = np.where(unrounded, terms.error, E)
+            unrounded = unrounded if unrounded.any() else None
+        sure = (terms.size * (OF_OVERFLOW * late) <= fp.omega) & (E >= 0)
+        E = np.where(sure, E * OF_EVALUATION, np.inf)
+    return Bound(E, unrounded, fine, terms, late)
