@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gradaudit.exact.enclosure import UNKNOWN
 from gradaudit.graph import Node, Shape
+from gradaudit.memory import remembered
 from gradaudit.operations.entrywise import multiply, negative
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative, same
 from gradaudit.operations.shapes import broadcast, constant, reshape
@@ -21,7 +22,15 @@ Signs = NDArray[np.int8]
 
 def _mask(sign: Signs, truth: dict[int, int]) -> Signs:
     """1 where a comparison holds, 0 where it does not, UNKNOWN where nothing is decided."""
-    return np.select([sign == s for s in (1, 0, -1)], [truth[1], truth[0], truth[-1]], UNKNOWN).astype(np.int8)
+    table = np.array([truth[0], truth[1], UNKNOWN, truth[-1]], dtype=np.int8)  # UNKNOWN is 2, and -1 the last
+    return np.asarray(table[sign])
+
+
+@remembered
+def _compared(A: Any, x: Any, y: Any) -> Signs:
+    """The sign of x - y."""
+    signs: Signs = A.sign(A.subtract(x, y))
+    return signs
 
 
 def _unsure(fp: Arithmetic, value: Signs, x: Operand, y: Operand) -> Any:
@@ -36,7 +45,7 @@ def _comparison(name: str, truth: dict[int, int]) -> Operation:
         Operation(
             name,
             shape=same,
-            value=lambda A, x, y: _mask(A.sign(A.subtract(x, y)), truth),
+            value=lambda A, x, y: _mask(_compared(A, x, y), truth),
             derivative=no_derivative,
             rounding=_unsure,
             mask=True,
@@ -79,7 +88,7 @@ where: Operation = define(
 
 
 def _maximum_value(A: Any, x: Any, y: Any) -> Any:
-    return A.select(_mask(A.sign(A.subtract(x, y)), {1: 1, 0: 1, -1: 0}), x, y)
+    return A.select(_mask(_compared(A, x, y), {1: 1, 0: 1, -1: 0}), x, y)
 
 
 def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001

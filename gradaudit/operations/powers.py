@@ -11,7 +11,7 @@ from gradaudit.graph import Node
 from gradaudit.operations.arithmetic import multiply, nothing, times
 from gradaudit.operations.operation import Operand, Operation, define, same
 from gradaudit.operations.shapes import as_shape, sum_to
-from gradaudit.rounding.arithmetic import Arithmetic, certainly
+from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.rounding.bound import Bound, Terms, rounded, summed
 
 
@@ -58,14 +58,15 @@ def _power_gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand,
     """
     n, m = abs(exponent), exponent - 1
     with np.errstate(all="ignore"):
-        low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
-        steep = abs(m) * (high ** (m - 1) if m > 0 else low ** (m - 1.0))
-        error = n * (nothing(np.where(x.E > 0, steep * x.E, 0.0), g.reach) + nothing(np.abs(x.v) ** m, g.E))
+        a = np.abs(x.v)
+        error = n * nothing(a if m == 1 else a**m, g.E)
+        if x.E.any():
+            steep = abs(m) * ((a + x.E) ** (m - 1) if m > 0 else np.maximum(a - x.E, 0) ** (m - 1.0))
+            error = error + n * nothing(np.where(x.E > 0, steep * x.E, 0.0), g.reach)
         terms_count = n if exponent > 0 else 1
         size = np.abs(value.hi) + error
-        size = np.where(certainly(size) == 0, 0.0, size)
         there = ((x.reach != 0) | (m < 0)) & (g.reach != 0)
-        count = np.where(there, float(terms_count), 0.0)
+        count = there * float(terms_count)
         terms = Terms(count, size, (n + 2) * size, error, there * (n - terms_count + 1) * fp.eta, n + 2, terms_count)
         return summed(fp, terms, late=g.bound.late)
 

@@ -66,6 +66,9 @@ def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:
 
 def _grid(x: Operand) -> Exponents:
     """The grid of an operand: that of its value where a program certainly has this value."""
+    if x.bound.own_grid:
+        own: Exponents = x.bound.grid
+        return own
     known = x.bound.pure & (x.E == 0) & (x.value.radius == 0)
     return np.where(known, lowest_bits(x.v), x.bound.grid) if known.any() else x.bound.grid
 

@@ -80,9 +80,11 @@ class Bound:
         Whether a sum that it is added to takes it as a whole; a scaling may still be applied to its terms.
     rough : bool
         Whether it is known to be pure nowhere.
+    own_grid : bool
+        Whether the grid is that of each value, and not of what it was computed from.
     """
 
-    __slots__ = ("E", "_grid", "_pure", "closed", "late", "terms")
+    __slots__ = ("E", "_grid", "_pure", "closed", "late", "own_grid", "terms")
 
     def __init__(
         self,
@@ -92,8 +94,9 @@ class Bound:
         terms: Terms | None = None,
         late: float = 1.0,
         closed: bool = False,
+        own_grid: bool = False,
     ) -> None:
-        self.E, self.terms, self.late, self.closed = E, terms, late, closed
+        self.E, self.terms, self.late, self.closed, self.own_grid = E, terms, late, closed, own_grid
         self._pure, self._grid = pure, grid
 
     @property
@@ -117,6 +120,8 @@ class Bound:
 
         `change` may fill in zeros, which are exact and on every grid.
         """
+        if not others and self.rough and self.terms is None:
+            return Bound(change(self.E), late=self.late)
         bounds = (self, *others)
         E = change(*(b.E for b in bounds))
         pure, grid, terms = None, None, None
@@ -129,7 +134,8 @@ class Bound:
         if all(b.terms is not None for b in bounds):
             first, *rest = (b.terms for b in bounds if b.terms is not None)
             terms = first.changed(change, *rest)
-        return Bound(E, pure, grid, terms, max(b.late for b in bounds), any(b.closed for b in bounds))
+        own_grid = all(b.own_grid for b in bounds)
+        return Bound(E, pure, grid, terms, max(b.late for b in bounds), any(b.closed for b in bounds), own_grid)
 
     def whole(self) -> Bound:
         """The same bound, closed."""
@@ -142,7 +148,7 @@ class Bound:
 
 def exact(fp: Arithmetic, v: Array) -> Bound:
     """The bound of an input: none but that it may be flushed to zero where it is subnormal."""
-    return Bound(fp.sub(np.abs(v)), np.ones(v.shape, dtype=bool), lambda: lowest_bits(v))
+    return Bound(fp.sub(np.abs(v)), np.ones(v.shape, dtype=bool), lambda: lowest_bits(v), own_grid=True)
 
 
 def rounded(E: Array, late: float = 1.0) -> Bound:
@@ -156,13 +162,15 @@ def terms_of(bound: Bound, v: Array) -> Terms:
         return bound.terms
     groups = bound.terms.groups if bound.terms is not None else 1.0
     reach = np.abs(v) + bound.E
-    nothing = np.zeros_like(reach)
-    return Terms(np.where(reach != 0, groups, 0.0), reach, nothing, bound.E, nothing, 0.0, groups)
+    nothing = np.zeros(reach.shape)
+    return Terms((reach != 0) * groups, reach, nothing, bound.E, nothing, 0.0, groups)
 
 
 def together(one: Terms, other: Terms) -> Terms:
     """The terms of a sum of two sums."""
-    return one.changed(np.add, other)._replace(groups=one.groups + other.groups)
+    count, size, rounds = one.count + other.count, one.size + other.size, one.rounded + other.rounded
+    error, faint = one.error + other.error, one.faint + other.faint
+    return Terms(count, size, rounds, error, faint, max(one.depth, other.depth), one.groups + other.groups)
 
 
 def summed(
@@ -189,13 +197,20 @@ def summed(
         E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + faint
         unrounded, fine = None, None
         if pure is not None and pure.any():
-            fine = grid() if callable(grid) else np.asarray(grid)
-            low, high = fp.exponents
-            limit = np.ldexp(1.0, np.clip(fine + fp.precision, low, high))
-            free = pure & (amount == 0) & (faint == 0)
-            unrounded = pure & (fine >= low) & (terms.size * OF_OVERFLOW <= limit) | free
-            E = np.where(unrounded, terms.error, E)
-            unrounded = unrounded if unrounded.any() else None
+            unrounded, fine = _unrounded(fp, terms, pure, grid, pure & (amount == 0) & (faint == 0))
+            if unrounded is not None:
+                E = np.where(unrounded, terms.error, E)
         sure = (terms.size * (OF_OVERFLOW * late) <= fp.omega) & (E >= 0)
         E = np.where(sure, E * OF_EVALUATION, np.inf)
     return Bound(E, unrounded, fine, terms, late)
+
+
+def _unrounded(fp: Arithmetic, terms: Terms, pure: Any, grid: Any, free: Any) -> tuple[Any, Any]:
+    """Where no partial sum is rounded, or None, and the grid there; `free` is where there is nothing to be rounded."""
+    if not (pure & (terms.count > 0)).any():
+        return pure, np.full(pure.shape, FINEST)
+    fine = grid() if callable(grid) else np.asarray(grid)
+    low, high = fp.exponents
+    limit = np.ldexp(1.0, np.minimum(np.maximum(fine + fp.precision, low), high))
+    unrounded = pure & (fine >= low) & (terms.size * OF_OVERFLOW <= limit) | free
+    return (unrounded, fine) if unrounded.any() else (None, None)
