@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,8 @@ from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
 from gradaudit.exact.pairs import Pairs
 from gradaudit.graph import Node, depending, ordered
-from gradaudit.operations.shapes import input_
+from gradaudit.operations.products import affine, matmul
+from gradaudit.operations.shapes import broadcast, input_, reshape, transpose
 from gradaudit.patterns import recognised
 from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, evaluated, sizes, values
 from gradaudit.rounding.arithmetic import Arithmetic
@@ -28,6 +30,10 @@ SHARP = 2.0**-24
 #: Balls of so many bits, one after the other; a sum of products of float64 needs no more than 4,300.
 BITS = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 LAST_BITS = BITS[-1]
+#: Fewer multiplications in matrix products than that are few.
+SMALL = 10_000
+#: What only arranges entries anew: radii and bounds are those of its operands.
+REARRANGED = (input_, transpose, reshape, broadcast)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +94,14 @@ class Plan:
         of = depending(self.order, [node for node in self.order if node.operation is input_])
         fixed = [node for node in self.order if id(node) not in of]
         return fixed, [node for node in self.order if id(node) in of]
+
+    @cached_property
+    def is_small(self) -> bool:
+        """Whether balls are quicker than pairs of floats, which need more calls and less for each number."""
+        products = sum(
+            x.inputs[0].shape[-1] * math.prod(x.shape) for x in self.order if x.operation in (matmul, affine)
+        )
+        return products < SMALL and sum(math.prod(x.shape) for x in self.order) < SMALL
 
     def read(
         self, name: str, A: Exact[Any], fp: Arithmetic, given: Mapping[int, NDArray[Any]]
@@ -189,7 +203,7 @@ def certify(
     plan = outputs if isinstance(outputs, Plan) else Plan.of(outputs)
     given = {id(node): array for node, array in inputs.items()}
     result = None
-    for name, A, context in _precisions(fp, last_bits):
+    for name, A, context in _precisions(fp, last_bits, plan.is_small):
         try:
             with context, np.errstate(all="ignore"):
                 read, of = plan.read(name, A, fp, given)
@@ -202,11 +216,14 @@ def certify(
     return result
 
 
-def _precisions(fp: Arithmetic, last_bits: int) -> Iterator[tuple[str, Exact[Any], AbstractContextManager[Any]]]:
+def _precisions(
+    fp: Arithmetic, last_bits: int, small: bool
+) -> Iterator[tuple[str, Exact[Any], AbstractContextManager[Any]]]:
     """The arithmetics in the order in which they are tried, the cheapest that may be sharp enough first."""
     if fp.precision <= 24:
         yield "float64", Doubles(), nullcontext()
-    yield "pairs of float64", Pairs(), nullcontext()
+    if not small:
+        yield "pairs of float64", Pairs(), nullcontext()
     for bits in (n for n in BITS if n <= last_bits):
         balls = Balls(bits)
         yield f"balls of {bits} bits", balls, balls.precision()
@@ -215,16 +232,10 @@ def _precisions(fp: Arithmetic, last_bits: int) -> Iterator[tuple[str, Exact[Any
 def _is_sharp(order: Sequence[Node], read: Values, of: Bounds) -> bool:
     """Whether every radius is far below its bound, and every mask is decided."""
     return all(
-        not (value == UNKNOWN).any() if node.operation.mask else _is_known(value.radius, of[id(node)].E)
+        not (value == UNKNOWN).any() if node.operation.mask else value.is_within(SHARP * of[id(node)].E)
         for node, value in ((node, read[id(node)]) for node in order)
+        if node.operation not in REARRANGED
     )
-
-
-def _is_known(radius: NDArray[np.float64], E: NDArray[np.float64]) -> bool:
-    if not radius.any():
-        return True
-    limit = SHARP * E
-    return bool(((radius <= limit) & np.isfinite(radius)).all())
 
 
 def _largest(array: NDArray[Any]) -> float:
