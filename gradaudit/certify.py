@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,15 +18,22 @@ from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
 from gradaudit.exact.pairs import Pairs
-from gradaudit.graph import Node, topological_order
+from gradaudit.graph import Node, depending, topological_order
+from gradaudit.operations.products import affine, matmul
+from gradaudit.operations.shapes import broadcast, input_, reshape, transpose
 from gradaudit.patterns import recognised
-from gradaudit.readings import Values, bounds, sizes, values
+from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, evaluated, sizes, values
 from gradaudit.rounding.arithmetic import Arithmetic
 
 #: A certified value, and each intermediate that the bound is computed from, is known to this part of its bound.
 SHARP = 2.0**-24
 #: Balls of so many bits, one after the other; a sum of products of float64 needs no more than 4,300.
-BITS = (128, 256, 512, 1024, 2048, 4096, 8192)
+BITS = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+LAST_BITS = BITS[-1]
+#: Fewer multiplications in matrix products than that are few.
+SMALL = 10_000
+#: What only arranges entries anew: radii and bounds are those of its operands.
+REARRANGED = (input_, transpose, reshape, broadcast)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,49 +67,147 @@ class Certificate:
 
 
 @dataclass(frozen=True, eq=False)
-class Certificates:
-    """Those of the outputs, and where a kink is not decided.
+class Plan:
+    """A graph, ready to be certified at any inputs of its shapes.
 
     Attributes
     ----------
-    outputs : tuple of Certificate
-        In the order of the outputs.
-    kinks : tuple of str
-        Where in the user's code a branch stands that rounding, or a tie, leaves open.
+    outputs : tuple of Node
+        Its outputs, known forms replaced.
+    order : tuple of Node
+        All its nodes, each after those that it is computed from.
+    """
+
+    outputs: tuple[Node, ...]
+    order: tuple[Node, ...]
+    _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, outputs: Sequence[Node]) -> Plan:
+        """The plan of a graph's outputs."""
+        known = recognised(outputs)
+        return cls(tuple(known), tuple(topological_order(known)))
+
+    @cached_property
+    def parts(self) -> tuple[list[Node], list[Node]]:
+        """The nodes that depend on no input, and those that do; both in their order."""
+        of = depending(self.order, [node for node in self.order if node.operation is input_])
+        fixed = [node for node in self.order if id(node) not in of]
+        return fixed, [node for node in self.order if id(node) in of]
+
+    @cached_property
+    def is_small(self) -> bool:
+        """Whether balls are quicker than pairs of floats, which need more calls and less for each number."""
+        products = sum(
+            x.inputs[0].shape[-1] * math.prod(x.shape) for x in self.order if x.operation in (matmul, affine)
+        )
+        return products < SMALL and sum(math.prod(x.shape) for x in self.order) < SMALL
+
+    def read(
+        self, name: str, A: Exact[Any], fp: Arithmetic, given: Mapping[int, NDArray[Any]]
+    ) -> tuple[Values, Bounds]:
+        """The values in an arithmetic of that name, and the bounds; what depends on no input is read once."""
+        fixed, moving = self.parts
+        if name not in self._cache:
+            self._cache[name] = evaluated(A, fixed, {})
+        read = values(A, moving, given, self._cache[name])
+        return read, self.bounds(name, fp, read)
+
+    def bounds(self, name: str, fp: Arithmetic, read: Values) -> Bounds:
+        """The bounds around values that were read in an arithmetic of that name."""
+        fixed, moving = self.parts
+        if (name, fp) not in self._cache:
+            self._cache[name, fp] = bounds(fp, fixed, read)
+        return bounds(fp, moving, read, self._cache[name, fp])
+
+
+@dataclass(frozen=True, eq=False)
+class Certificates:
+    """What is certain of every node of a graph, and how far a correct program may be from that.
+
+    Attributes
+    ----------
+    plan : Plan
+        The graph.
+    values : dict
+        Of each node, by its id, the certified values: an enclosure, or the signs of a mask.
+    bounds : dict
+        The bound of each node, by its id; of a mask where rounding, or a tie, leaves it open.
+    fp : Arithmetic
+        What the program computes in.
     sharp : bool
         Whether every radius is small enough; if not, a pass or a conviction may still be certain.
     precision : str
         At which precision the values were found.
     """
 
-    outputs: tuple[Certificate, ...]
-    kinks: tuple[str, ...]
+    plan: Plan
+    values: Values
+    bounds: Bounds
+    fp: Arithmetic
     sharp: bool
     precision: str
 
+    @cached_property
+    def outputs(self) -> tuple[Certificate, ...]:
+        """The certificates of the outputs, in their order."""
+        apart = self._without_kinks() if self.kinks else self.bounds
+        return tuple(
+            Certificate(self.values[n], self.bounds[n].E, _largest(apart[n].E), _largest(self.sizes[n]))
+            for n in map(id, self.plan.outputs)
+        )
 
-def certify(outputs: Sequence[Node], inputs: Mapping[Node, NDArray[Any]], dtype: Any) -> Certificates:
+    @cached_property
+    def kinks(self) -> tuple[str, ...]:
+        """Where in the user's code a branch stands that rounding, or a tie, leaves open."""
+        open_ = [n for n in self.plan.order if n.operation.mask and self.bounds[id(n)].any()]
+        return tuple(dict.fromkeys(n.line or n.operation.name for n in open_))
+
+    @cached_property
+    def sizes(self) -> dict[int, NDArray[np.float64]]:
+        """The natural size of each node, by its id."""
+        with np.errstate(all="ignore"):
+            return sizes(self.fp, self.plan.order, self.values, self.bounds)
+
+    def _without_kinks(self) -> Bounds:
+        with np.errstate(all="ignore"):
+            return bounds_without_kinks(self.fp, self.plan.order, self.values, self.bounds)
+
+    def allowing(self, **policy: Any) -> Certificates:
+        """The same values with the bounds of another policy: `offset`, `strict` (see Arithmetic)."""
+        fp = replace(self.fp, **policy)
+        with np.errstate(all="ignore"):
+            return replace(self, fp=fp, bounds=self.plan.bounds(self.precision, fp, self.values))
+
+
+def certify(
+    outputs: Sequence[Node] | Plan,
+    inputs: Mapping[Node, NDArray[Any]],
+    arithmetic: Arithmetic | Any,
+    last_bits: int = LAST_BITS,
+) -> Certificates:
     """The certified values of a graph's outputs, and how far a correct program may be from them.
 
     Parameters
     ----------
-    outputs : sequence of Node
+    outputs : sequence of Node, or Plan
         Of one graph.
     inputs : mapping of Node to ndarray
         What its input nodes are: floats, which are exact.
-    dtype : dtype
+    arithmetic : dtype or Arithmetic
         What the program computes in.
+    last_bits : int
+        The precision beyond which to give up; the result is then not sharp.
     """
-    fp = Arithmetic.of(np.dtype(dtype))
-    known = recognised(outputs)
-    order = topological_order(known)
+    fp = arithmetic if isinstance(arithmetic, Arithmetic) else Arithmetic.of(np.dtype(arithmetic))
+    plan = outputs if isinstance(outputs, Plan) else Plan.of(outputs)
     given = {id(node): array for node, array in inputs.items()}
     result = None
-    for name, A, context in _precisions(fp):
+    for name, A, context in _precisions(fp, last_bits, plan.is_small):
         try:
             with context, np.errstate(all="ignore"):
-                read = values(A, order, given)
-                result = _certificates(fp, order, known, read, name)
+                read, of = plan.read(name, A, fp, given)
+                result = Certificates(plan, read, of, fp, _is_sharp(plan.order, read, of), name)
         except OutOfRange:
             continue
         if result.sharp:
@@ -109,36 +216,26 @@ def certify(outputs: Sequence[Node], inputs: Mapping[Node, NDArray[Any]], dtype:
     return result
 
 
-def _precisions(fp: Arithmetic) -> Iterator[tuple[str, Exact[Any], AbstractContextManager[Any]]]:
+def _precisions(
+    fp: Arithmetic, last_bits: int, small: bool
+) -> Iterator[tuple[str, Exact[Any], AbstractContextManager[Any]]]:
     """The arithmetics in the order in which they are tried, the cheapest that may be sharp enough first."""
     if fp.precision <= 24:
         yield "float64", Doubles(), nullcontext()
-    yield "pairs of float64", Pairs(), nullcontext()
-    for bits in BITS:
+    if not small:
+        yield "pairs of float64", Pairs(), nullcontext()
+    for bits in (n for n in BITS if n <= last_bits):
         balls = Balls(bits)
         yield f"balls of {bits} bits", balls, balls.precision()
 
 
-def _certificates(
-    fp: Arithmetic, order: Sequence[Node], outputs: Sequence[Node], read: Values, name: str
-) -> Certificates:
-    of = bounds(fp, order, read)
-    sharp, kinks = True, []
-    for node in order:
-        value, bound = read[id(node)], of[id(node)]
-        if node.operation.mask:
-            sharp &= not (value == UNKNOWN).any()
-            if bound.any():
-                kinks.append(node.line or node.operation.name)
-        else:
-            limit = SHARP * bound.E
-            sharp &= bool(((value.radius <= limit) | np.isinf(limit) & np.isfinite(value.radius)).all())
-    natural = sizes(order, read)
-    apart = bounds(fp, order, read, kinks=False) if kinks else of
-    certificates = tuple(
-        Certificate(read[id(n)], of[id(n)].E, _largest(apart[id(n)].E), _largest(natural[id(n)])) for n in outputs
+def _is_sharp(order: Sequence[Node], read: Values, of: Bounds) -> bool:
+    """Whether every radius is far below its bound, and every mask is decided."""
+    return all(
+        not (value == UNKNOWN).any() if node.operation.mask else value.is_within(SHARP * of[id(node)].E)
+        for node, value in ((node, read[id(node)]) for node in order)
+        if node.operation not in REARRANGED
     )
-    return Certificates(certificates, tuple(dict.fromkeys(kinks)), sharp, name)
 
 
 def _largest(array: NDArray[Any]) -> float:

@@ -1,49 +1,182 @@
 """Forms of one function that are bounded together: a softmax composed of its parts is the softmax.
 
-Each rule replaces a node by another of the same exact value, whose rounding covers every usual way to compute it.
+Each rule replaces a node by another of the same exact value, whose rounding covers every usual way to compute it. They
+are applied before a graph is differentiated: a program may differentiate any of the forms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 
 from gradaudit.graph import Node, topological_order
-from gradaudit.operations.entrywise import divide, exp, log, subtract
-from gradaudit.operations.shapes import broadcast, reshape, sum_axis
+from gradaudit.operations.arithmetic import multiply, negative, subtract
+from gradaudit.operations.cross_entropy import Labels, cross_entropy
+from gradaudit.operations.entrywise import exp, log
+from gradaudit.operations.powers import integer_power, sum_of_squares
+from gradaudit.operations.products import affine, matmul
+from gradaudit.operations.shapes import broadcast, constant, constant_, gather, input_, reshape, sum_axis
 from gradaudit.operations.softmax import log_softmax, logsumexp, softmax
 
 
 def recognised(outputs: Sequence[Node]) -> list[Node]:
-    """The same outputs, with every known form replaced."""
+    """The same outputs, with every known form replaced, and one node for what is computed twice."""
     new: dict[int, Node] = {}
+    table: dict[Any, Node] = {}
     for node in topological_order(outputs):
         inputs = tuple(new[id(n)] for n in node.inputs)
         changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))
         rebuilt = Node(node.operation, inputs, node.shape, node.parameters, node.line) if changed else node
-        new[id(node)] = _replaced(rebuilt)
+        form = FORMS.get(rebuilt.operation.name)
+        replaced = (form(rebuilt) if form else None) or rebuilt
+        new[id(node)] = table.setdefault(_key(replaced), replaced)
     return [new[id(node)] for node in outputs]
 
 
-def _replaced(node: Node) -> Node:
-    """A node, or what it is a form of."""
-    if node.operation is divide:
-        top, bottom = node.inputs
-        if top.operation is exp and _is_sum_of(bottom, top):
-            return softmax(_unshifted(top.inputs[0]), line=node.line)
-    if node.operation is log and node.inputs[0].operation is softmax:
-        return log_softmax(node.inputs[0].inputs[0], line=node.line)
-    if node.operation is subtract:
-        z, shift = node.inputs
-        inner = _by_rows(shift)
-        if inner is not None and inner.operation is log and inner.inputs[0].operation is sum_axis:
-            e = inner.inputs[0].inputs[0]
-            if e.operation is exp and e.inputs[0] is z and _is_last(inner.inputs[0]):
-                return log_softmax(_unshifted(z), line=node.line)
-        if inner is not None and inner.operation is logsumexp and inner.inputs[0] is z:
+def _key(node: Node) -> Any:
+    """What is the same for two nodes of the same value; an input is like no other."""
+    if node.operation is input_:
+        return id(node)
+    parameters = tuple(_hashable(value) for value in node.parameters.values())
+    return node.operation.name, node.shape, tuple(map(id, node.inputs)), parameters
+
+
+def _hashable(value: Any) -> Any:
+    return (value.shape, value.dtype.str, value.tobytes()) if isinstance(value, np.ndarray) else repr(value)
+
+
+# --- the forms, by the operation at their end -------------------------------------------------------------------------
+
+
+def _divided(node: Node) -> Node | None:
+    """The softmax: exp z over the sum of its rows."""
+    top, bottom = node.inputs
+    if top.operation is exp and _is_sum_of(bottom, top):
+        return softmax(_unshifted(top.inputs[0]), line=node.line)
+    return None
+
+
+def _log(node: Node) -> Node | None:
+    """The logarithm of a softmax, or of the probabilities of labels."""
+    x = node.inputs[0]
+    if x.operation is softmax:
+        return log_softmax(x.inputs[0], line=node.line)
+    labels = _labels(x, softmax)
+    return None if labels is None else _log_probability(x.inputs[0].inputs[0], labels, line=node.line)
+
+
+def _exp(node: Node) -> Node | None:
+    """The exponential of a log-softmax."""
+    x = node.inputs[0]
+    return softmax(x.inputs[0], line=node.line) if x.operation is log_softmax else None
+
+
+def _subtracted(node: Node) -> Node | None:
+    """The log-softmax: z less the logarithm of the sum of exp z; or log-sum-exp less the labels' own."""
+    z, shift = node.inputs
+    inner = _by_rows(shift)
+    if inner is not None and inner.operation is log and inner.inputs[0].operation is sum_axis:
+        e = inner.inputs[0].inputs[0]
+        if e.operation is exp and e.inputs[0] is z and _is_last(inner.inputs[0]):
             return log_softmax(_unshifted(z), line=node.line)
-    if node.operation is exp and node.inputs[0].operation is log_softmax:
-        return softmax(node.inputs[0].inputs[0], line=node.line)
+    if inner is not None and inner.operation is logsumexp and inner.inputs[0] is z:
+        return log_softmax(_unshifted(z), line=node.line)
+    if z.operation is logsumexp:
+        labels = _labels(shift, None)
+        if labels is not None and shift.inputs[0] is z.inputs[0]:
+            return cross_entropy(z.inputs[0], constant(labels), line=node.line)
+    return None
+
+
+def _gathered(node: Node) -> Node | None:
+    """Of a log-softmax the entries of the labels, one a row."""
+    labels = _labels(node, log_softmax)
+    return None if labels is None else _log_probability(node.inputs[0].inputs[0], labels, line=node.line)
+
+
+def _summed(node: Node) -> Node | None:
+    """The sum of all squares; or that of the rows of a log-softmax times an array with one 1 a row, and else 0."""
+    x = node.inputs[0]
+    power = x.inputs[0] if x.operation is reshape else x
+    if not node.shape and power.operation is integer_power and power.parameters["exponent"] == 2:
+        return sum_of_squares(power.inputs[0], line=node.line)
+    if x.operation is not multiply or not _is_last(node):
+        return None
+    for log_p, onehot in (x.inputs, x.inputs[::-1]):
+        if log_p.operation is log_softmax and onehot.operation is constant_:
+            Y = onehot.parameters["values"]
+            if ((Y == 0) | (Y == 1)).all() and (Y.sum(axis=-1) == 1).all():
+                return _log_probability(log_p.inputs[0], Y.argmax(axis=-1), line=node.line)
+    return None
+
+
+def _added(node: Node) -> Node | None:
+    """A product and its bias; or m + log sum exp(x - m), for whatever m of each row."""
+    for x, b in (node.inputs, node.inputs[::-1]):
+        if x.operation is matmul and _is_bias(b):
+            return affine(*x.inputs, b.inputs[0] if b.operation is broadcast else b, line=node.line)
+        if x.operation is log and x.inputs[0].operation is sum_axis and _is_last(x.inputs[0]):
+            e = x.inputs[0].inputs[0]
+            if e.operation is exp and e.inputs[0].operation is subtract:
+                y, shift = e.inputs[0].inputs
+                if shift.operation is broadcast and _row_numbers(shift) is _core(b):
+                    return logsumexp(y, line=node.line)
+    return None
+
+
+FORMS: dict[str, Callable[[Node], Node | None]] = {
+    "divide": _divided, "log": _log, "exp": _exp, "subtract": _subtracted, "gather": _gathered, "sum": _summed,
+    "add": _added,
+}  # fmt: skip
+
+
+# --- what they are made of --------------------------------------------------------------------------------------------
+
+
+def _log_probability(x: Node, labels: Labels, line: str) -> Node:
+    """What a softmax has for the label of each row, in logarithms."""
+    return negative(cross_entropy(x, constant(labels), line=line), line=line)
+
+
+def _labels(node: Node, operation: object) -> Labels | None:
+    """The label of each row where a node takes one entry a row from the result of an operation (None: from any)."""
+    if node.operation is not gather or (operation is not None and node.inputs[0].operation is not operation):
+        return None
+    shape, index = node.inputs[0].shape, node.parameters["index"]
+    if not shape or index.shape != shape[:-1] or not shape[-1]:
+        return None
+    first = np.arange(index.size).reshape(index.shape) * shape[-1]
+    labels: Labels = index - first
+    return labels if bool(((labels >= 0) & (labels < shape[-1])).all()) else None
+
+
+def _is_bias(node: Node) -> bool:
+    """Whether an addend is the same for every row of a product, or known from outside: it may be fused into it."""
+    if node.operation is broadcast:
+        inner = node.inputs[0].shape
+        return len(inner) < 2 or inner[-2] == 1
+    return node.operation is input_ or node.operation is constant_
+
+
+def _row_numbers(node: Node) -> Node | None:
+    """What is repeated along the last axis: one number a row, before it was given an axis for that."""
+    inner = node.inputs[0]
+    if not inner.shape or inner.shape[-1] != 1 or inner.shape[:-1] != node.shape[:-1]:
+        return None
+    return _core(inner)
+
+
+def _core(node: Node) -> Node:
+    """A node before axes of length 1 were given to it or taken from it."""
+    while node.operation is reshape and _long(node.shape) == _long(node.inputs[0].shape):
+        node = node.inputs[0]
     return node
+
+
+def _long(shape: tuple[int, ...]) -> list[int]:
+    return [n for n in shape if n != 1]
 
 
 def _is_last(node: Node) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
+from gradaudit.exact.enclosure import UNKNOWN
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Operand
 from gradaudit.operations.shapes import input_
@@ -16,9 +17,13 @@ from gradaudit.rounding.arithmetic import Arithmetic
 
 #: A node's value by its id: an enclosure, or an array of signs for a mask.
 Values = dict[int, Any]
+#: A node's bound by its id; of a mask where rounding decides it.
+Bounds = dict[int, Any]
 
 
-def values(A: Exact[Any], order: Sequence[Node], inputs: Mapping[int, NDArray[Any]]) -> Values:
+def values(
+    A: Exact[Any], order: Sequence[Node], inputs: Mapping[int, NDArray[Any]], known: tuple[Values, Values] = ({}, {})
+) -> Values:
     """The certified values of every node of an order, in an arithmetic; masks as arrays of signs.
 
     Parameters
@@ -29,46 +34,74 @@ def values(A: Exact[Any], order: Sequence[Node], inputs: Mapping[int, NDArray[An
         As `graph.topological_order` gives it.
     inputs : mapping of int to ndarray
         What the input nodes are, by their ids.
+    known : tuple of dict and dict
+        Values that are known already, in the arithmetic and as enclosures, of nodes that are not in the order.
     """
-    own: dict[int, Any] = {}
-    read: Values = {}
+    return evaluated(A, order, inputs, known)[1]
+
+
+def evaluated(
+    A: Exact[Any], order: Sequence[Node], inputs: Mapping[int, NDArray[Any]], known: tuple[Values, Values] = ({}, {})
+) -> tuple[Values, Values]:
+    """The same in the arithmetic itself, and as enclosures."""
+    own, read = dict(known[0]), dict(known[1])
     for node in order:
         if node.operation is input_:
-            own[id(node)] = A.constant(inputs[id(node)])
+            value = A.constant(inputs[id(node)])
         else:
-            operands = (own[id(n)] for n in node.inputs)
-            own[id(node)] = node.operation.value(A, *operands, **node.parameters)
-        read[id(node)] = own[id(node)] if node.operation.mask else A.enclosure(own[id(node)])
-    return read
+            value = node.operation.value(A, *[own[id(n)] for n in node.inputs], **node.parameters)
+        own[id(node)] = value
+        read[id(node)] = value if node.operation.mask else A.enclosure(value)
+    return own, read
 
 
-def bounds(fp: Arithmetic, order: Sequence[Node], read: Values, kinks: bool = True) -> dict[int, Any]:
+def bounds(fp: Arithmetic, order: Sequence[Node], read: Values, known: Bounds | None = None) -> Bounds:
     """How far a correct program may be, for every node; for a mask, where rounding decides it.
 
-    Where a value is not known, nor is the bound. Without `kinks`, as if a program fell on the exact side of each.
+    What is known of nodes that are not in the order is taken as it is.
     """
-    of: dict[int, Any] = {}
+    of: Bounds = dict(known or {})
     for node in order:
-        operands = (Operand(read[id(n)], of[id(n)]) for n in node.inputs)
-        bound = node.operation.rounding(fp, read[id(node)], *operands, **node.parameters)
-        if node.operation.mask:
-            of[id(node)] = bound if kinks else np.zeros_like(bound)
-        else:
-            of[id(node)] = bound.where(np.isfinite(read[id(node)].radius))
+        of[id(node)] = _bound(fp, node, read, of)
     return of
 
 
-def sizes(order: Sequence[Node], read: Values) -> dict[int, NDArray[Any]]:
-    """The natural size of every node: what it could have been, had nothing cancelled; of a mask its signs."""
-    of: dict[int, NDArray[Any]] = {}
+def bounds_without_kinks(fp: Arithmetic, order: Sequence[Node], read: Values, known: Bounds) -> Bounds:
+    """The bounds, as if a program fell on the exact side of each kink; what no kink reaches is as it is known."""
+    of: Bounds = {}
     for node in order:
-        value = read[id(node)]
         if node.operation.mask:
-            of[id(node)] = value
-        elif node.operation.size is None or not node.inputs:
-            of[id(node)] = np.abs(value.hi)
+            of[id(node)] = np.zeros_like(known[id(node)]) if known[id(node)].any() else known[id(node)]
+        elif node.inputs and any(of[id(n)] is not known[id(n)] for n in node.inputs):
+            of[id(node)] = _bound(fp, node, read, of)
         else:
-            with np.errstate(all="ignore"):
-                size = node.operation.size(*(of[id(n)] for n in node.inputs), **node.parameters)
-            of[id(node)] = np.maximum(size, np.abs(value.hi))
+            of[id(node)] = known[id(node)]
     return of
+
+
+def _bound(fp: Arithmetic, node: Node, read: Values, of: Bounds) -> Any:
+    """The bound of a node; where its value is not known, nor is the bound."""
+    operands = [Operand(read[id(n)], of[id(n)]) for n in node.inputs]
+    bound = node.operation.rounding(fp, read[id(node)], *operands, **node.parameters)
+    return bound if node.operation.mask else bound.where(read[id(node)].known)
+
+
+def sizes(fp: Arithmetic, order: Sequence[Node], read: Values, of: Bounds) -> dict[int, NDArray[Any]]:
+    """The natural size of every node: what it could have been, had nothing cancelled.
+
+    Of a mask its signs, UNKNOWN where rounding decides: there either branch may be taken.
+    """
+    natural: dict[int, NDArray[Any]] = {}
+    for node in order:
+        value, operation = read[id(node)], node.operation
+        if operation.mask:
+            natural[id(node)] = np.where(of[id(node)], UNKNOWN, value) if of[id(node)].any() else value
+            continue
+        parts = [natural[id(n)] for n in node.inputs]
+        if operation.natural is not None:
+            natural[id(node)] = operation.natural(fp, value, parts, **node.parameters)
+        elif operation.size is not None and parts:
+            natural[id(node)] = np.maximum(operation.size(*parts, **node.parameters), np.abs(value.hi))
+        else:
+            natural[id(node)] = np.abs(value.hi)
+    return natural

@@ -9,7 +9,7 @@ from gradaudit.reference.certified import CertifiedValues, certify, certify_by_s
 from gradaudit.reference.problem import WEIGHTS, Problem
 from gradaudit.reference.rounding import Bound, bound
 from gradaudit.rounding.arithmetic import Arithmetic
-from gradaudit.rounding.softmax import Offset
+from gradaudit.rounding.arithmetic import Offset
 
 #: Working precision to begin with, in bits; twice the significand of float64 and some.
 FIRST_BITS = 128

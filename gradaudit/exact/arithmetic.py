@@ -47,7 +47,7 @@ class Arithmetic(ABC, Generic[V]):
 
     @abstractmethod
     def add(self, a: V, b: V) -> V:
-        """A + b."""
+        """A + b; a shape may be repeated to the other."""
 
     @abstractmethod
     def negative(self, a: V) -> V:
@@ -55,7 +55,7 @@ class Arithmetic(ABC, Generic[V]):
 
     @abstractmethod
     def multiply(self, a: V, b: V) -> V:
-        """A b."""
+        """A b; a shape may be repeated to the other."""
 
     @abstractmethod
     def divide(self, a: V, b: V) -> V:

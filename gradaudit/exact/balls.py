@@ -15,7 +15,7 @@ from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
-from gradaudit.exact.enclosure import UNKNOWN, UP, Enclosure, U
+from gradaudit.exact.enclosure import TINY, UNKNOWN, UP, Array, Enclosure, U
 from gradaudit.exact.functions import Function
 
 Balls_ = NDArray[np.object_]
@@ -43,7 +43,10 @@ class Balls(Arithmetic[Balls_]):
     def restructure(self, change: Callable[..., Any], *arrays: Balls_) -> Balls_:
         """Entries arranged anew; what was 0 in the arrangement becomes a ball."""
         changed = np.asarray(change(*arrays), dtype=object)
-        return _array([x if isinstance(x, arb) else arb(x) for x in changed.ravel()], changed.shape)
+        entries = changed.ravel().tolist()
+        if all(type(x) is arb for x in entries):
+            return changed
+        return _array([x if isinstance(x, arb) else arb(x) for x in entries], changed.shape)
 
     def shape(self, a: Balls_) -> tuple[int, ...]:
         """The shape of a value."""
@@ -100,28 +103,47 @@ def balls(e: Enclosure) -> list[arb]:
     return [arb(lo, radius) + hi for hi, lo, radius in zip(*parts, strict=True)]
 
 
+class Rounded(Enclosure):
+    """Balls as pairs of float64 and the radii that are left; `lo` and `radius` are computed when they are asked for."""
+
+    def __init__(self, entries: Iterable[arb], shape: tuple[int, ...]) -> None:
+        entries = list(entries)
+        hi = np.array([float(x) for x in entries], dtype=np.float64).reshape(shape)
+        radii = np.array([float(x.rad()) for x in entries], dtype=np.float64).reshape(shape)
+        known = np.isfinite(hi) & np.isfinite(radii)
+        parts = {"_entries": entries, "_radii": radii, "_known": known, "hi": np.where(known, hi, 0.0)}
+        for name, value in parts.items():
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        """`lo`, what rounding to `hi` took away, rounded once; and `radius`, which holds what that took away."""
+        if name not in ("lo", "radius"):
+            raise AttributeError(name)
+        rests = [x - value for x, value in zip(self._entries, self.hi.ravel().tolist(), strict=True)]
+        lo = np.array([float(x) for x in rests], dtype=np.float64).reshape(self.hi.shape)
+        size = np.array([float(x.rad()) for x in rests], dtype=np.float64).reshape(self.hi.shape)
+        inexact = np.array([not x.is_zero() for x in rests], dtype=bool).reshape(self.hi.shape)
+        with np.errstate(all="ignore"):
+            radius = np.where(inexact, (size + 2 * U * np.abs(lo)) * UP + 2.0**-1073, 0.0)
+        object.__setattr__(self, "lo", np.where(self.known, lo, 0.0))
+        object.__setattr__(self, "radius", np.where(self.known, radius, np.inf))
+        return self.__dict__[name]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Where the radius is finite."""
+        known: NDArray[np.bool_] = self._known
+        return known
+
+    def is_within(self, limit: Array) -> bool:
+        """Whether every radius is finite and at most that: decided without `lo` where that is easy."""
+        easy = self._radii + 2.0**-104 * np.abs(self.hi) + TINY <= limit * (1 - 2.0**-30)
+        return bool((easy & self.known).all()) or super().is_within(limit)
+
+
 def enclosed(entries: Iterable[arb], shape: tuple[int, ...]) -> Enclosure:
     """Balls as pairs of float64 and the radii that are left, what rounding the pairs took away in them."""
-    entries = list(entries)
-    hi = [float(x) if x.is_finite() else 0.0 for x in entries]
-    rests = [x - value for x, value in zip(entries, hi, strict=True)]
-    lo = [float(rest) if rest.is_finite() else 0.0 for rest in rests]
-    radius = [
-        0.0
-        if rest.is_zero()
-        else (float(rest.rad()) + 2 * U * abs(low)) * UP + 2.0**-1073
-        if rest.is_finite()
-        else np.inf
-        for rest, low in zip(rests, lo, strict=True)
-    ]
-    arrays = (np.array(part, dtype=np.float64).reshape(shape) for part in (hi, lo, radius))
-    return _bounded(*arrays)
-
-
-def _bounded(hi: Any, lo: Any, radius: Any) -> Enclosure:
-    """The enclosure, unknown where a ball is beyond the floats."""
-    known = np.isfinite(hi) & np.isfinite(lo) & np.isfinite(radius)
-    return Enclosure(np.where(known, hi, 0.0), np.where(known, lo, 0.0), np.where(known, radius, np.inf))
+    return Rounded(entries, shape)
 
 
 def _array(entries: list[Any], shape: tuple[int, ...]) -> Balls_:

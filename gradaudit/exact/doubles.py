@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
-from gradaudit.exact.enclosure import TINY, UP, Array, Enclosure, U
+from gradaudit.exact.enclosure import TINY, UNKNOWN, UP, Array, Enclosure, U
 from gradaudit.exact.functions import PLAIN_K, Function
 
 
@@ -68,7 +68,9 @@ class Doubles(Arithmetic[Approximate]):
         with np.errstate(all="ignore"):
             q = a.x / b.x
             least = np.abs(b.x) - b.radius * UP
-            radius = (a.radius + np.abs(q) * b.radius) / least + U * np.abs(q) + TINY
+            size = np.abs(q)
+            unrounded = (np.abs(np.frexp(b.x)[0]) == 0.5) & (size > TINY)
+            radius = (a.radius + size * b.radius) / least + np.where(unrounded, 0.0, U * size + TINY)
             radius = np.where(_zero(a), 0.0, radius)
             return _of(q, np.where(least > 0, radius, np.inf))
 
@@ -110,7 +112,9 @@ class Doubles(Arithmetic[Approximate]):
 
     def sign(self, a: Approximate) -> Signs:
         """1, 0, -1 or UNKNOWN."""
-        return self.enclosure(a).sign()
+        decided = np.abs(a.x) > a.radius * UP
+        zero = (a.x == 0) & (a.radius == 0)
+        return np.where(decided, np.sign(a.x), np.where(zero, 0, UNKNOWN)).astype(np.int8)
 
 
 def _zero(a: Approximate) -> NDArray[np.bool_]:
@@ -120,8 +124,8 @@ def _zero(a: Approximate) -> NDArray[np.bool_]:
 
 def _of(x: Any, radius: Any) -> Approximate:
     """A result; where it is not finite, nothing is known."""
-    x, radius = np.asarray(x, dtype=np.float64), np.asarray(radius, dtype=np.float64)
-    known = np.isfinite(x) & np.isfinite(radius)
+    x, radius = np.asarray(x), np.asarray(radius * UP)
+    known = np.isfinite(x + radius)
     if known.all():
-        return Approximate(x, radius * UP)
-    return Approximate(np.where(known, x, 0.0), np.where(known, radius * UP, np.inf))
+        return Approximate(x, radius)
+    return Approximate(np.where(known, x, 0.0), np.where(known, radius, np.inf))

@@ -65,6 +65,15 @@ class Enclosure:
         """An upper bound of the absolute values."""
         return np.asarray((np.abs(self.hi) + np.abs(self.lo) + self.radius) * UP)
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Where the radius is finite."""
+        return np.isfinite(self.radius)
+
+    def is_within(self, limit: Array) -> bool:
+        """Whether every radius is finite and at most that."""
+        return not self.radius.any() or bool(((self.radius <= limit) & np.isfinite(self.radius)).all())
+
     def sign(self) -> NDArray[np.int8]:
         """1, 0 (exactly zero) or -1 where the enclosure decides it, else UNKNOWN."""
         decided = np.abs(self.hi) > (np.abs(self.lo) + self.radius) * UP

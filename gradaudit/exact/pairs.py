@@ -20,10 +20,12 @@ from gradaudit.exact.arithmetic import Arithmetic, Signs
 from gradaudit.exact.balls import balls, enclosed
 from gradaudit.exact.enclosure import TINY, UP, Array, Enclosure, U, two_product, two_sum
 from gradaudit.exact.functions import Function
-from gradaudit.exact.splitting import SLICES, split_product
+from gradaudit.exact.splitting import MORE_SLICES, SLICES, split_product
 
 #: The precision of elementary functions, in bits.
 BITS = 128
+#: From so many products in a sum on, slices are short, and more of them are needed.
+LONG = 4096
 
 
 class Pairs(Arithmetic[Enclosure]):
@@ -86,7 +88,7 @@ class Pairs(Arithmetic[Enclosure]):
             first = self.subtract(a, self.multiply(q, b))
             q = self.add(q, self.constant(np.where(least > 0, first.hi / b.hi, 0.0)))
             left = self.subtract(a, self.multiply(q, b))
-            radius = np.where(a.size == 0, 0.0, left.size / least * UP + TINY)
+            radius = np.where((a.size == 0) | (left.size == 0), 0.0, left.size / least * UP + TINY)
             return _normal(q.hi, q.lo, np.where(least > 0, radius, np.inf))
 
     def function(self, f: Function, a: Enclosure) -> Enclosure:
@@ -100,9 +102,10 @@ class Pairs(Arithmetic[Enclosure]):
         n, m = a.hi.shape[-2], b.hi.shape[-1]
         if not a.hi.size or not b.hi.size:
             return self.constant(np.zeros((*leading, n, m)))
+        slices = self.slices if a.hi.shape[-1] < LONG else max(self.slices, MORE_SLICES)
         if not leading:
-            return split_product(a, b, self.slices)
-        parts = [split_product(_at(a, i), _at(b, i), self.slices) for i in np.ndindex(*leading)]
+            return split_product(a, b, slices)
+        parts = [split_product(_at(a, i), _at(b, i), slices) for i in np.ndindex(*leading)]
         hi, lo, radius = (np.stack([getattr(part, name) for part in parts]) for name in ("hi", "lo", "radius"))
         return Enclosure(*(array.reshape(*leading, n, m) for array in (hi, lo, radius)))
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gradaudit.exact.enclosure import UNKNOWN
 from gradaudit.graph import Node
+from gradaudit.memory import remembered
 from gradaudit.operations.entrywise import negative
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative, same
 from gradaudit.operations.shapes import broadcast, constant, reshape
@@ -20,17 +21,22 @@ Signs = NDArray[np.int8]
 
 def _mask(sign: Signs, truth: dict[int, int]) -> Signs:
     """1 where a comparison holds, 0 where it does not, UNKNOWN where nothing is decided."""
-    return np.select([sign == s for s in (1, 0, -1)], [truth[1], truth[0], truth[-1]], UNKNOWN).astype(np.int8)
+    table = np.array([truth[0], truth[1], UNKNOWN, truth[-1]], dtype=np.int8)  # UNKNOWN is 2, and -1 the last
+    return np.asarray(table[sign])
 
 
-def _unsure(fp: Arithmetic, value: Signs, x: Operand, y: Operand) -> Any:  # noqa: ARG001
-    """Where rounding decides, or a tie stands on the kink itself."""
+@remembered
+def _compared(A: Any, x: Any, y: Any) -> Signs:
+    """The sign of x - y."""
+    signs: Signs = A.sign(A.subtract(x, y))
+    return signs
+
+
+def _unsure(fp: Arithmetic, value: Signs, x: Operand, y: Operand) -> Any:
+    """Where rounding decides, or a tie stands on the kink itself (unless the side is prescribed there)."""
     with np.errstate(all="ignore"):
-        return ~(np.abs(x.v - y.v) > x.E + y.E) & ~(_certain(x) & _certain(y) & (x.v != y.v)) | (value == UNKNOWN)
-
-
-def _certain(x: Operand) -> Any:
-    return x.E == 0
+        certain = (x.E + y.E == 0) & ((x.v != y.v) | fp.strict)
+        return ~(np.abs(x.v - y.v) > x.E + y.E) & ~certain | (value == UNKNOWN)
 
 
 def _comparison(name: str, truth: dict[int, int]) -> Operation:
@@ -38,7 +44,7 @@ def _comparison(name: str, truth: dict[int, int]) -> Operation:
         Operation(
             name,
             shape=same,
-            value=lambda A, x, y: _mask(A.sign(A.subtract(x, y)), truth),
+            value=lambda A, x, y: _mask(_compared(A, x, y), truth),
             derivative=no_derivative,
             rounding=_unsure,
             mask=True,
@@ -97,11 +103,13 @@ def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Op
     """Where the mask is not certain, either branch is right, and what lies between them."""
     with np.errstate(all="ignore"):
         either = np.maximum(np.abs(x.v - value.hi) + x.E, np.abs(y.v - value.hi) + y.E) * (1 + 1e-6)
-    chosen = mask.value == 1
+    chosen, late = mask.value == 1, max(x.bound.late, y.bound.late)
     certain = ~mask.bound
     E = np.where(certain, np.where(chosen, x.E, y.E), either)
+    if x.bound.rough and y.bound.rough:
+        return Bound(E, late=late)
     pure = np.where(chosen, x.bound.pure, y.bound.pure) & certain
-    return Bound(E, pure, np.where(chosen, x.bound.grid, y.bound.grid))
+    return Bound(E, pure, lambda: np.where(chosen, x.bound.grid, y.bound.grid), late=late)
 
 
 where: Operation = define(
@@ -121,19 +129,25 @@ where: Operation = define(
 
 
 def _maximum_value(A: Any, x: Any, y: Any) -> Any:
-    return A.select(_mask(A.sign(A.subtract(x, y)), {1: 1, 0: 1, -1: 0}), x, y)
+    return A.select(_mask(_compared(A, x, y), {1: 1, 0: 1, -1: 0}), x, y)
 
 
 def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """The maximum moves no further than its operands; where one is certainly larger, no further than that."""
     with np.errstate(all="ignore"):
-        first, second = x.v - x.E > y.v + y.E, y.v - y.E > x.v + x.E
-    E = np.where(first, x.E, np.where(second, y.E, np.maximum(_compared(fp, x), _compared(fp, y))))
-    pure = x.bound.pure & y.bound.pure
-    return Bound(E, pure, np.minimum(x.bound.grid, y.bound.grid))
+        first, second = x.v - x.E > y.v + y.E, y.v - y.E >= x.v + x.E
+
+    def chosen(a: Any, b: Any, either: Any) -> Any:
+        return np.where(first, a, np.where(second, b, either))
+
+    E = chosen(x.E, y.E, np.maximum(_flushed(fp, x), _flushed(fp, y)))
+    if x.bound.rough and y.bound.rough:
+        return Bound(E)
+    pure = chosen(x.bound.pure, y.bound.pure, x.bound.pure & y.bound.pure)
+    return Bound(E, pure, lambda: chosen(x.bound.grid, y.bound.grid, np.minimum(x.bound.grid, y.bound.grid)))
 
 
-def _compared(fp: Arithmetic, x: Operand) -> Any:
+def _flushed(fp: Arithmetic, x: Operand) -> Any:
     """The bound of what a comparison chose: it may have flushed what is put out as it was."""
     with np.errstate(all="ignore"):
         return x.E + np.where((x.E > 0) & (np.abs(x.v) - x.E < fp.eta), fp.eta, 0.0)
@@ -200,7 +214,7 @@ def _largest_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Boun
     """The largest moves no further than the furthest of those that may be the largest."""
     may = _candidates(x, axis)
     alone = may.sum(axis=axis, keepdims=True) == 1
-    E = np.where(may, np.where(alone, x.E, _compared(fp, x)), 0.0).max(axis=axis)
+    E = np.where(may, np.where(alone, x.E, _flushed(fp, x)), 0.0).max(axis=axis)
     return Bound(E, x.bound.pure.all(axis=axis), x.bound.grid.min(axis=axis))
 
 

@@ -1,8 +1,8 @@
-"""Arithmetic and elementary functions, entry by entry; operands have one shape (`shapes.as_shape` repeats them)."""
+"""Elementary functions, entry by entry; and by their names the operations of arithmetic and powers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,205 +10,14 @@ import numpy as np
 from gradaudit.exact import functions
 from gradaudit.exact.functions import Function
 from gradaudit.graph import Node
-from gradaudit.operations.operation import Array, Operand, Operation, define, same
+from gradaudit.operations.arithmetic import add, divide, multiply, negative, subtract, times
+from gradaudit.operations.operation import Operand, Operation, define, same
+from gradaudit.operations.powers import integer_power, square
 from gradaudit.operations.shapes import constant
-from gradaudit.rounding.arithmetic import Arithmetic, or_infinite
-from gradaudit.rounding.bound import Bound, Terms, rounded, summed, terms_of, together
+from gradaudit.rounding.arithmetic import Arithmetic
+from gradaudit.rounding.bound import Bound, rounded
 
-# --- sums -------------------------------------------------------------------------------------------------------------
-
-
-def _add_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
-    terms = together(terms_of(x.bound, x.v), terms_of(y.bound, y.v))
-    return summed(fp, terms, x.bound.pure & y.bound.pure, np.minimum(x.bound.grid, y.bound.grid))
-
-
-add: Operation = define(
-    Operation(
-        "add",
-        shape=same,
-        value=lambda A, x, y: A.add(x, y),
-        derivative=lambda node, g: [g, g],  # noqa: ARG005
-        rounding=_add_rounding,
-        size=np.add,
-        algorithms="additions that feed only additions, in any order",
-    )
-)
-subtract: Operation = define(
-    Operation(
-        "subtract",
-        shape=same,
-        value=lambda A, x, y: A.subtract(x, y),
-        derivative=lambda node, g: [g, negative(g)],  # noqa: ARG005
-        rounding=_add_rounding,
-        size=np.add,
-    )
-)
-negative: Operation = define(
-    Operation(
-        "negative",
-        shape=same,
-        value=lambda A, x: A.negative(x),
-        derivative=lambda node, g: [negative(g)],  # noqa: ARG005
-        rounding=lambda fp, value, x: x.bound,  # noqa: ARG005
-        size=lambda x: x,
-    )
-)
-
-# --- products ---------------------------------------------------------------------------------------------------------
-
-
-def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
-    """A product is a sum of one term; times a constant it is the sum of the constant's multiples of all terms.
-
-    Of 0 times what may be infinite nothing is known: it may be NaN.
-    """
-    for scale, other in ((x, y), (y, x)):
-        if other.bound.terms is not None and _is_known(fp, scale):
-            return _scaled(fp, np.abs(scale.v), scale, other)
-    reach_x, reach_y = x.reach, y.reach
-    with np.errstate(all="ignore"):
-        size = reach_x * reach_y
-        error = or_infinite(np.abs(x.v) * y.E + np.abs(y.v) * x.E + x.E * y.E)
-        free = _is_power(x) | _is_power(y)
-        count = ((reach_x != 0) & (reach_y != 0)).astype(np.float64)
-        size = np.where(count > 0, size, 0.0)
-        faint = count * fp.eta
-        terms = Terms(count, size, np.where(free, 0.0, size), error, faint, 1.0)
-        return summed(fp, terms, x.bound.pure & y.bound.pure, x.bound.grid + y.bound.grid)
-
-
-def _is_known(fp: Arithmetic, x: Operand) -> bool:
-    """Whether an operand is known to a program but for the rounding to its dtype, flushing apart."""
-    return x.bound.terms is None and bool((x.bound.pure | (fp.u * np.abs(x.v) >= x.E)).all())
-
-
-def _is_power(x: Operand) -> Any:
-    """Where an operand is certainly a power of two: multiplying by it rounds nothing."""
-    return (np.abs(np.frexp(x.v)[0]) == 0.5) & (x.E == 0)
-
-
-def _scaled(fp: Arithmetic, scale: Array, constant: Operand, x: Operand) -> Bound:
-    """A sum times numbers that are known: scaled before or after it is added up, or on the way."""
-    free = _is_power(constant)
-    with np.errstate(all="ignore"):
-        t = x.bound.terms
-        size = scale * t.size
-        own = np.where(free, 0.0, size)
-        error = or_infinite(scale * t.error + constant.E * (t.size + t.error))
-        faint = scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta) + t.count * fp.eta
-        terms = Terms(t.count, size, scale * t.rounded + own, error, faint, t.depth + 1)
-        return summed(fp, terms, constant.bound.pure & x.bound.pure, constant.bound.grid + x.bound.grid)
-
-
-multiply: Operation = define(
-    Operation(
-        "multiply",
-        shape=same,
-        value=lambda A, x, y: A.multiply(x, y),
-        derivative=lambda node, g: [multiply(g, node.inputs[1]), multiply(g, node.inputs[0])],
-        rounding=_multiply_rounding,
-        size=np.multiply,
-        algorithms="one rounding, none by a power of two; a constant factor anywhere on its way through a sum",
-    )
-)
-
-
-def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
-    """Two roundings: a compiler may multiply by the reciprocal; a sum may also be divided before it is added up."""
-    if x.bound.terms is not None and _is_known(fp, y):
-        return _divided(fp, x, y)
-    with np.errstate(all="ignore"):
-        v = np.abs(value.hi)
-        least = np.abs(y.v) - y.E
-        moved = np.where((x.E == 0) & (y.E == 0), 0.0, (x.E + v * y.E) / least)
-        free = _is_power(y)
-        E = moved + np.where(free, 0.0, fp.gamma(2) * (v + moved)) + fp.eta
-        E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
-        E = np.where(least > 0, E, np.inf)
-        return rounded(fp.unless_overflow((E + _reciprocal(fp, y)) * (1 + 1e-6), v + E))
-
-
-def _reciprocal(fp: Arithmetic, y: Operand) -> Array:
-    """0 where a program may multiply by the reciprocal of y, which is a normal number; else infinite."""
-    least = np.maximum(np.abs(y.v) - y.E, 0)
-    normal = (1.001 / least <= fp.omega) & (y.reach * fp.eta * 1.001 <= 1)
-    return np.where(normal | (_is_power(y) & (y.reach * fp.eta <= 1)), 0.0, np.inf)
-
-
-def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
-    """A sum divided by numbers that are known: each of its terms, or the whole; then the sum is at its end."""
-    with np.errstate(all="ignore"):
-        t, least = x.bound.terms, np.maximum(np.abs(y.v) - y.E, 0)
-        scale = 1 / least
-        size = or_infinite(scale * t.size)
-        own = np.where(_is_power(y), 0.0, 2 * size)
-        error = or_infinite(scale * t.error)
-        error = or_infinite(error + scale * y.E * (size + error))
-        faint = or_infinite(scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta)) + 2 * t.count * fp.eta
-        terms = Terms(t.count, size, or_infinite(scale * t.rounded) + own, error, faint, t.depth + 2)
-        bound = summed(fp, terms, np.zeros(size.shape, dtype=bool), x.bound.grid)
-        E = np.where(size == 0, bound.E, bound.E + _reciprocal(fp, y))
-        return rounded(fp.unless_overflow(E, size))
-
-
-divide: Operation = define(
-    Operation(
-        "divide",
-        shape=same,
-        value=lambda A, x, y: A.divide(x, y),
-        derivative=lambda node, g: [
-            divide(g, node.inputs[1]),
-            negative(multiply(g, divide(node, node.inputs[1]))),
-        ],
-        rounding=_divide_rounding,
-        algorithms="a division, or the product with the rounded reciprocal",
-    )
-)
-
-
-def _power_rounding(fp: Arithmetic, value: Any, x: Operand, exponent: int) -> Bound:
-    """x^n by products in any order, or exp(n log x) in the library's accuracy; 1 / x^n where x^n is not subnormal."""
-    n = abs(exponent)
-    with np.errstate(all="ignore"):
-        v = np.abs(value.hi)
-        low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
-        steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
-        moved = np.where(x.E == 0, 0.0, steep * x.E)
-        E = moved + (fp.gamma(n + 3) if n > 1 or exponent < 0 else 0.0) * (v + moved)
-        E = E + (n * fp.eta if n > 1 or exponent < 0 else 0.0)
-        E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
-        E = np.where((exponent < 0) & ((v + E) * fp.eta * 1.001 > 1), np.inf, E)
-        return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
-
-
-def _power_value(A: Any, x: Any, exponent: int) -> Any:
-    if exponent == 0:
-        return A.constant(np.ones(A.shape(x)))
-    result = A.power(x, abs(exponent))
-    return result if exponent > 0 else A.divide(A.constant(np.ones(A.shape(x))), result)
-
-
-def _power_derivative(node: Node, g: Node) -> Sequence[Node | None]:
-    x, n = node.inputs[0], node.parameters["exponent"]
-    if n == 0:
-        return [None]
-    inner = times(integer_power(x, exponent=n - 1), float(n)) if n != 1 else None
-    return [g if inner is None else multiply(g, inner)]
-
-
-integer_power: Operation = define(
-    Operation(
-        "integer_power",
-        shape=lambda x, exponent: x,  # noqa: ARG005
-        value=_power_value,
-        derivative=_power_derivative,
-        rounding=_power_rounding,
-        algorithms="repeated products in any order, or a library's pow",
-    )
-)
-
-# --- elementary functions ---------------------------------------------------------------------------------------------
+__all__ = ["add", "divide", "integer_power", "multiply", "negative", "square", "subtract", "times"]
 
 
 def _function_rounding(f: Function) -> Callable[..., Bound]:
@@ -240,16 +49,6 @@ def _elementary(f: Function, derivative: Callable[[Node, Node], Node], algorithm
 
 def _ones(x: Node) -> Node:
     return constant(np.ones(x.shape))
-
-
-def times(x: Node, factor: float) -> Node:
-    """A multiple."""
-    return multiply(x, constant(np.full(x.shape, factor)))
-
-
-def square(x: Node) -> Node:
-    """X x."""
-    return integer_power(x, exponent=2)
 
 
 exp: Operation = _elementary(functions.EXP, lambda x, y: y)  # noqa: ARG005

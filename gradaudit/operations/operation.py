@@ -68,6 +68,8 @@ class Operation:
         (fp, value, *operands, **parameters) -> the bound of the result, given those of the operands.
     size : callable, optional
         (*sizes, **parameters) -> the natural size of the result, for what is linear; |value| where there is none.
+    natural : callable, optional
+        (fp, value, sizes, **parameters) -> the natural size, for what is neither.
     mask : bool
         Whether the result is a mask, not numbers.
     algorithms : str
@@ -82,6 +84,7 @@ class Operation:
     derivative: Callable[[Node, Node], Sequence[Node | None]]
     rounding: Callable[..., Any]
     size: Callable[..., Array] | None = None
+    natural: Callable[..., Array] | None = None
     mask: bool = False
     algorithms: str = ""
     source: str = ""

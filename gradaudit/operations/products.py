@@ -1,4 +1,4 @@
-"""The matrix product, of which convolutions and einsum are made."""
+"""The matrix product, of which convolutions and einsum are made, and the product with a bias."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from gradaudit.graph import Node, Shape
-from gradaudit.operations.operation import Operand, Operation, define
-from gradaudit.operations.shapes import transpose
-from gradaudit.rounding.arithmetic import Arithmetic, count, magnitude_product
-from gradaudit.rounding.bound import FINEST, Bound, Terms, summed
+from gradaudit.operations.operation import Array, Operand, Operation, define
+from gradaudit.operations.shapes import sum_to, transpose
+from gradaudit.rounding.arithmetic import Arithmetic, count, lowest_bits, magnitude_product
+from gradaudit.rounding.bound import FINEST, Bound, Exponents, Terms, summed, terms_of, together
 
 
 def _shape(x: Shape, y: Shape) -> Shape:
@@ -19,21 +19,64 @@ def _shape(x: Shape, y: Shape) -> Shape:
     return (*x[:-1], y[-1])
 
 
+def _affine_shape(x: Shape, y: Shape, b: Shape) -> Shape:
+    shape = _shape(x, y)
+    if np.broadcast_shapes(shape, b) != shape:
+        raise ValueError(f"a bias of the shape {b} for a product of the shape {shape}; expected one that is repeated")
+    return shape
+
+
 def _rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
-    """The sum of nz products, each rounded once; at most 3 nz eta may underflow (ROUNDING.md)."""
+    """The sum of nz products, each rounded once; at most 2 nz eta may underflow (ROUNDING.md, 1 and 2)."""
+    return summed(fp, *_products(fp, x, y), late=x.bound.late * y.bound.late).whole()
+
+
+def _affine_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand, b: Operand) -> Bound:  # noqa: ARG001
+    """The bias is one more term: it may begin the sum, or end it."""
+    terms, pure, grid = _products(fp, x, y)
+    terms = together(terms, terms_of(b.bound.whole(), b.v))
+    late = x.bound.late * y.bound.late if x.bound.late * y.bound.late == b.bound.late else 1.0
+    if grid is None or b.bound.rough:
+        return summed(fp, terms, late=late).whole()
+    return summed(fp, terms, pure & b.bound.pure, lambda: np.minimum(grid(), b.bound.grid), late).whole()
+
+
+def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:
+    """The products that are added: as terms, where none was rounded before, and the finest of their grids."""
     a, b = np.abs(x.v), np.abs(y.v)
     reach_x, reach_y = a + x.E, b + y.E
     products = _each(count, reach_x, reach_y)
     size = _each(magnitude_product, reach_x, reach_y)
-    error = _each(magnitude_product, x.E, b) + _each(magnitude_product, a, y.E) + _each(magnitude_product, x.E, y.E)
-    grid_x, grid_y = x.bound.grid.min(axis=-1, initial=FINEST), y.bound.grid.min(axis=-2, initial=FINEST)
-    pure = x.bound.pure.all(axis=-1)[..., :, None] & y.bound.pure.all(axis=-2)[..., None, :]
-    terms = Terms(products, size, size, error, 3 * products * fp.eta, 1.0)
-    return summed(fp, terms, pure, grid_x[..., :, None] + grid_y[..., None, :])
+    error = np.zeros_like(size)
+    if y.E.any():
+        error = error + _each(magnitude_product, reach_x, y.E)
+    if x.E.any():
+        error = error + _each(magnitude_product, x.E, b)
+    terms = Terms(products, size, size, error, products * fp.eta, 1.0)
+    if x.bound.rough or y.bound.rough:
+        return terms, None, None
+    pure_x, pure_y = x.bound.pure.all(axis=-1)[..., :, None], y.bound.pure.all(axis=-2)[..., None, :]
+
+    def grid() -> Exponents:
+        grid_x, grid_y = _grid(x).min(axis=-1, initial=FINEST), _grid(y).min(axis=-2, initial=FINEST)
+        return np.asarray(grid_x[..., :, None] + grid_y[..., None, :])
+
+    return terms, pure_x & pure_y, grid
+
+
+def _grid(x: Operand) -> Exponents:
+    """The grid of an operand: that of its value where a program certainly has this value."""
+    known = x.bound.pure & (x.E == 0) & (x.value.radius == 0)
+    if known.all():
+        return lowest_bits(x.v)
+    grid: Exponents = x.bound.grid
+    return np.where(known, lowest_bits(x.v), grid) if known.any() else grid
 
 
 def _each(f: Any, A: Any, B: Any) -> Any:
     """A function of two matrices, of each pair in two stacks of them."""
+    if A.ndim == 2:
+        return f(A, B)
     leading = A.shape[:-2]
     result = np.empty((*leading, A.shape[-2], B.shape[-1]))
     for i in np.ndindex(*leading):
@@ -46,15 +89,35 @@ def _swapped(x: Node) -> Node:
     return transpose(x, axes=axes)
 
 
+def _derivative(node: Node, g: Node) -> list[Node | None]:
+    return [matmul(g, _swapped(node.inputs[1])), matmul(_swapped(node.inputs[0]), g)]
+
+
+def _affine_size(x: Array, y: Array, b: Array) -> Array:
+    return np.asarray(np.matmul(x, y) + b)
+
+
 matmul: Operation = define(
     Operation(
         "matmul",
         shape=_shape,
         value=lambda A, x, y: A.matmul(x, y),
-        derivative=lambda node, g: [matmul(g, _swapped(node.inputs[1])), matmul(_swapped(node.inputs[0]), g)],
+        derivative=_derivative,
         rounding=_rounding,
         size=np.matmul,
         algorithms="sums of products in any order, fused or not; not Strassen, Winograd or FFT, not TF32 or bfloat16",
+        source="Higham 2002, sections 3.1 and 3.5",
+    )
+)
+affine: Operation = define(
+    Operation(
+        "affine",
+        shape=_affine_shape,
+        value=lambda A, x, y, b: A.add(A.matmul(x, y), b),
+        derivative=lambda node, g: [*_derivative(node, g), sum_to(g, node.inputs[2].shape)],
+        rounding=_affine_rounding,
+        size=_affine_size,
+        algorithms="as matmul; what is added takes part in the accumulation, first, last or in between",
         source="Higham 2002, sections 3.1 and 3.5",
     )
 )

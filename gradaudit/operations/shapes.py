@@ -6,7 +6,6 @@ Whatever picks, repeats, pads, flips or puts together entries is one `gather`; i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from gradaudit.exact.arithmetic import Arithmetic as Exact
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
-from gradaudit.rounding.arithmetic import Arithmetic, lowest_bits
+from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.rounding.bound import FINEST, Bound, exact, summed, terms_of
 
 Indices = NDArray[np.int64]
@@ -25,10 +24,10 @@ def _known(fp: Arithmetic, value: Any, **_: Any) -> Bound:
     """Floats: exact, but rounded once where the dtype has not got them, as 0.1 written into a float32 program."""
     v = value.hi
     bound = exact(fp, v)
-    rounded = bound.pure & (v != 0) & (lowest_bits(v) < np.frexp(v)[1] - fp.precision)
+    rounded = (v != 0) & (bound.grid < np.frexp(v)[1] - fp.precision)
     if not rounded.any():
         return bound
-    return Bound(bound.E + np.where(rounded, fp.u * np.abs(v), 0.0), bound.pure & ~rounded, bound.grid)
+    return Bound(bound.E + np.where(rounded, fp.u * np.abs(v), 0.0), ~rounded, bound.grid)
 
 
 # --- what a graph begins with -----------------------------------------------------------------------------------------
@@ -83,10 +82,12 @@ def _scatter_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices, in
     def added(y: Any) -> Any:
         return np.bincount(places, weights=y[there], minlength=size).reshape(into)
 
+    terms = terms_of(x.bound, x.v).reduced(added)
+    if x.bound.rough:
+        return summed(fp, terms, late=x.bound.late)
     grid = np.full(size, FINEST, dtype=np.int64)
     np.minimum.at(grid, places, x.bound.grid[there])
-    terms = terms_of(x.bound, x.v).changed(added)
-    return summed(fp, terms, added(~x.bound.pure) == 0, grid.reshape(into))
+    return summed(fp, terms, added(~x.bound.pure) == 0, grid.reshape(into), x.bound.late)
 
 
 def _scattered(A: Exact[Any], x: Any, index: Indices, into: Shape) -> Any:
@@ -160,8 +161,11 @@ broadcast: Operation = define(
 
 
 def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
-    terms = terms_of(x.bound, x.v).changed(lambda y: y.sum(axis=axis))
-    return summed(fp, terms, x.bound.pure.all(axis=axis), x.bound.grid.min(axis=axis, initial=FINEST))
+    terms = terms_of(x.bound, x.v).reduced(lambda y: y.sum(axis=axis))
+    if x.bound.rough:
+        return summed(fp, terms, late=x.bound.late)
+    pure, bound = x.bound.pure.all(axis=axis), x.bound
+    return summed(fp, terms, pure, lambda: bound.grid.min(axis=axis, initial=FINEST), bound.late)
 
 
 sum_axis: Operation = define(
@@ -180,6 +184,8 @@ sum_axis: Operation = define(
 
 def _spread(g: Node, shape: Shape, axis: int) -> Node:
     """A cotangent repeated along the axis that was added up."""
+    if not g.shape:
+        return broadcast(g, to=shape)
     with_axis = (*shape[:axis], 1, *shape[axis + 1 :])
     return broadcast(reshape(g, to=with_axis), to=shape)
 
@@ -187,8 +193,9 @@ def _spread(g: Node, shape: Shape, axis: int) -> Node:
 def total(x: Node, axes: Sequence[int] | None = None, keepdims: bool = False) -> Node:
     """The sum over some axes, or all."""
     chosen = sorted({a % x.ndim for a in axes} if axes is not None else range(x.ndim), reverse=True)
-    result = x
-    for axis in chosen:
+    whole = len(chosen) == x.ndim > 1
+    result = reshape(x, to=(int(np.prod(x.shape)),)) if whole else x
+    for axis in [0] if whole else chosen:
         result = sum_axis(result, axis=axis)
     if keepdims:
         result = reshape(result, to=tuple(1 if a in chosen else n for a, n in enumerate(x.shape)))
@@ -216,10 +223,10 @@ def _concatenated_derivative(node: Node, g: Node) -> list[Node | None]:
 
 
 def _concatenated_rounding(fp: Arithmetic, value: Any, *xs: Operand, axis: int) -> Bound:  # noqa: ARG001
-    whole: list[Bound] = [x.bound for x in xs]
-    if any(bound.terms is not None for bound in whole):
-        whole = [replace(x.bound, terms=terms_of(x.bound, x.v)) for x in xs]
-    return whole[0].restructured(lambda *ys: np.concatenate(ys, axis), *whole[1:])
+    parts: list[Bound] = [x.bound for x in xs]
+    if any(bound.terms is not None for bound in parts):
+        parts = [x.bound.opened(x.v) for x in xs]
+    return parts[0].restructured(lambda *ys: np.concatenate(ys, axis), *parts[1:])
 
 
 concatenate: Operation = define(
@@ -235,9 +242,11 @@ concatenate: Operation = define(
 
 
 def _cumulative_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
-    terms = terms_of(x.bound, x.v).changed(lambda y: np.cumsum(y, axis=axis))
-    pure = np.logical_and.accumulate(x.bound.pure, axis=axis)
-    return summed(fp, terms, pure, np.minimum.accumulate(x.bound.grid, axis=axis))
+    terms = terms_of(x.bound, x.v).reduced(lambda y: np.cumsum(y, axis=axis))
+    if x.bound.rough:
+        return summed(fp, terms, late=x.bound.late)
+    pure, bound = np.logical_and.accumulate(x.bound.pure, axis=axis), x.bound
+    return summed(fp, terms, pure, lambda: np.minimum.accumulate(bound.grid, axis=axis), bound.late)
 
 
 def flip(x: Node, axis: int) -> Node:

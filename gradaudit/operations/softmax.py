@@ -1,14 +1,16 @@
-"""Softmax, its logarithm, log-sum-exp, along the last axis; each bounded as a whole, in every usual form."""
+"""Softmax, its logarithm and log-sum-exp along the last axis; each bounded as a whole, in every usual form."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gradaudit.exact.functions import EXP, LOG
 from gradaudit.graph import Node, Shape
+from gradaudit.memory import remembered
 from gradaudit.operations.entrywise import multiply, negative, subtract
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
 from gradaudit.operations.shapes import broadcast, reshape, sum_axis
@@ -22,13 +24,18 @@ def rows(x: Node, shape: Shape) -> Node:
     return broadcast(reshape(x, to=(*x.shape, 1)), to=shape)
 
 
-def _parts(A: Any, x: Any) -> tuple[Any, Any, Any, Any]:
-    """Z = x - m, exp z, their sum Z by rows, and m: floats near the maximum, which are exact."""
+@remembered
+def parts(A: Any, x: Any) -> tuple[Any, Any, Any]:
+    """Z = x - m, exp z and their sum Z by rows, for floats m near the maximum, which are exact."""
     shape = A.shape(x)
-    m = A.constant(A.enclosure(x).hi.max(axis=-1))
-    z = A.subtract(x, A.restructure(lambda y: np.broadcast_to(y[..., None], shape), m))
+    z = A.subtract(x, A.restructure(lambda y: np.broadcast_to(y[..., None], shape), largest(A, x)))
     e = A.function(EXP, z)
-    return z, e, A.sum(e, len(shape) - 1), m
+    return z, e, A.sum(e, len(shape) - 1)
+
+
+def largest(A: Any, x: Any) -> Any:
+    """Floats near the maximum of each row."""
+    return A.constant(A.enclosure(x).hi.max(axis=-1))
 
 
 def _repeated(A: Any, x: Any, shape: Shape) -> Any:
@@ -36,18 +43,18 @@ def _repeated(A: Any, x: Any, shape: Shape) -> Any:
 
 
 def _softmax_value(A: Any, x: Any) -> Any:
-    _, e, Z, _ = _parts(A, x)
+    _, e, Z = parts(A, x)
     return A.divide(e, _repeated(A, Z, A.shape(x)))
 
 
 def _log_softmax_value(A: Any, x: Any) -> Any:
-    z, _, Z, _ = _parts(A, x)
+    z, _, Z = parts(A, x)
     return A.subtract(z, _repeated(A, A.function(LOG, Z), A.shape(x)))
 
 
 def _logsumexp_value(A: Any, x: Any) -> Any:
-    _, _, Z, m = _parts(A, x)
-    return A.add(A.function(LOG, Z), m)
+    _, _, Z = parts(A, x)
+    return A.add(A.function(LOG, Z), largest(A, x))
 
 
 def _softmax_derivative(node: Node, g: Node) -> Sequence[Node | None]:
@@ -55,24 +62,19 @@ def _softmax_derivative(node: Node, g: Node) -> Sequence[Node | None]:
     return [multiply(node, subtract(g, rows(weighted, node.shape)))]
 
 
-def _rows(x: Operand) -> rules.Rows:
-    with np.errstate(all="ignore"):
-        return rules.Rows.of(x.v)
-
-
 def _softmax_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:  # noqa: ARG001
-    return rounded(rules.errors(fp, _rows(x), x.E).E_p * (1 + 1e-6))
+    return rounded(rules.errors(fp, rules.rows(x.value), x.E).E_p * (1 + 1e-6))
 
 
 def _log_softmax_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
-    E = rules.errors(fp, _rows(x), x.E).E_log * (1 + 1e-6)
+    E = rules.errors(fp, rules.rows(x.value), x.E).E_log * (1 + 1e-6)
     return rounded(fp.unless_overflow(E, np.abs(value.hi) + E))
 
 
 def _logsumexp_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
     """Within Emax of its inputs', the logarithm's own error, and a rounding of the result."""
     with np.errstate(all="ignore"):
-        of = rules.errors(fp, _rows(x), x.E, "none")
+        of = rules.errors(replace(fp, offset="none"), rules.rows(x.value), x.E)
         Emax = x.E.max(axis=-1)
         E = Emax + of.rho.min(axis=-1) + (rules.K + 1) * fp.u * (np.abs(value.hi) + np.log(x.v.shape[-1]) + Emax)
         E = E + fp.u * np.abs(x.v).max(axis=-1) + fp.eta
@@ -128,7 +130,7 @@ def _gradient_derivative(node: Node, h: Node) -> Sequence[Node | None]:
 def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bound:
     """G - p sum(g) by any route; where the maximum was left in the graph, its own derivative's error beside it."""
     with np.errstate(all="ignore"):
-        of = rules.errors(fp, _rows(x), x.E)
+        of = rules.errors(fp, rules.rows(x.value), x.E)
         C = x.v.shape[-1]
         G = np.abs(g.v.sum(axis=-1, keepdims=True))
         E_G = g.E.sum(axis=-1, keepdims=True)

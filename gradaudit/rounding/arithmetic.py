@@ -7,12 +7,15 @@ underflow or flush to zero of inputs and results.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+#: What a program may lose to an offset that all entries of a row share: by policy at most half of the digits
+#: ("half"), as much as logsumexp(x) - x would lose ("whole"), or nothing ("none").
+Offset = Literal["half", "whole", "none"]
 
 #: Bounds are evaluated in float64 themselves; this factor covers that (ROUNDING.md, section 7).
 OF_EVALUATION = 1 + 1e-6
@@ -38,6 +41,10 @@ class Arithmetic:
         Bits of the significand, the implicit one included: 53 or 24.
     exponents : tuple of int
         The exponents of `eta` and of the largest power of two.
+    offset : {"half", "whole", "none"}
+        How many digits a softmax may lose to an offset that a row shares.
+    strict : bool
+        Whether a program that stands exactly on a kink has to take the side that the operation defines.
     """
 
     u: float
@@ -45,6 +52,8 @@ class Arithmetic:
     omega: float
     precision: int
     exponents: tuple[int, int]
+    offset: Offset = "half"
+    strict: bool = False
 
     @classmethod
     def of(cls, dtype: np.dtype[Any]) -> Arithmetic:

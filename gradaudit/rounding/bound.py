@@ -1,12 +1,14 @@
 """The bound of an array, and the one rule of rounded sums: however many terms, in whatever order, fused or not.
 
-Additions that feed only additions are bounded together, as one sum of all their terms: a bias may be fused into a
-product, a residual into an accumulation. So a bound remembers the terms that its array is the sum of.
+Additions that feed only additions are bounded together, as one sum of all their terms, since a program may add them in
+any order. Two things close a sum: a matrix product, which takes nothing but its bias into its accumulation, and a
+scaling. What is closed counts as few terms in the next sum: a product or a reduction as one, and of a scaled x + y
+(c x + c y, too) each addend. ROUNDING.md, in this folder, says why.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +46,8 @@ class Terms(NamedTuple):
         What underflow may add, apart from that of partial sums.
     depth : float
         The largest number of such roundings.
+    groups : float
+        How many addends there are, a reduction counted as one: as many terms are there where a scaling is distributed.
     """
 
     count: Any
@@ -52,15 +56,19 @@ class Terms(NamedTuple):
     error: Any
     faint: Any
     depth: float
+    groups: float = 1.0
 
     def changed(self, change: Any, *remainder: Terms) -> Terms:
         """The terms with `change` applied to each array, together with those of others."""
         whole = (self, *remainder)
         count, size, rounds, error, faint = (change(*(terms[n] for terms in whole)) for n in range(5))
-        return Terms(count, size, rounds, error, faint, max(t.depth for t in whole))
+        return Terms(count, size, rounds, error, faint, max(t.depth for t in whole), max(t.groups for t in whole))
+
+    def reduced(self, change: Any) -> Terms:
+        """The terms of a reduction, which `change` adds up array by array."""
+        return self.changed(change)._replace(groups=1.0)
 
 
-@dataclass(frozen=True, eq=False)
 class Bound:
     """How far a computed array may be from the exact one.
 
@@ -74,62 +82,113 @@ class Bound:
         Where pure, the exponent of a power of two that divides every value that a program may have there.
     terms : Terms or None
         What the array is the sum of, if it is a sum.
+    late : float
+        How much larger a program's array may be that applies a scaling (1/N) only later: what may overflow.
+    closed : bool
+        Whether a sum that it is added to takes it as a whole; a scaling may still be applied to its terms.
+    rough : bool
+        Whether it is known to be pure nowhere.
     """
 
-    E: Array
-    pure: NDArray[np.bool_]
-    grid: Exponents
-    terms: Terms | None = None
+    __slots__ = ("E", "_grid", "_pure", "closed", "late", "terms")
+
+    def __init__(
+        self,
+        E: Array,
+        pure: NDArray[np.bool_] | None = None,
+        grid: Exponents | Callable[[], Exponents] | None = None,
+        terms: Terms | None = None,
+        late: float = 1.0,
+        closed: bool = False,
+    ) -> None:
+        self.E, self.terms, self.late, self.closed = E, terms, late, closed
+        self._pure, self._grid = pure, grid
+
+    @property
+    def rough(self) -> bool:
+        return self._pure is None
+
+    @property
+    def pure(self) -> NDArray[np.bool_]:
+        return np.zeros(self.E.shape, dtype=bool) if self._pure is None else self._pure
+
+    @property
+    def grid(self) -> Exponents:
+        if self._pure is None or self._grid is None:
+            return np.full(self.E.shape, -FINEST)
+        if callable(self._grid):
+            self._grid = self._grid()
+        return self._grid
 
     def restructured(self, change: Any, *remainder: Bound) -> Bound:
         """The bound of arrays whose entries are arranged anew by `change` (as in the exact arithmetics).
 
         `change` may fill in zeros, which are exact and on every grid.
         """
+        if not remainder and self.rough and self.terms is None:
+            return Bound(change(self.E), late=self.late)
         bounds = (self, *remainder)
         E = change(*(b.E for b in bounds))
-        pure = ~change(*(~b.pure for b in bounds))
-        grid = change(*(b.grid - FINEST for b in bounds)) + FINEST
-        terms = None
+        pure, grid, terms = None, None, None
+        if not all(b.rough for b in bounds):
+            pure = ~change(*(~b.pure for b in bounds))
+
+            def grid() -> Exponents:
+                return np.asarray(change(*(b.grid - FINEST for b in bounds)) + FINEST)
+
         if all(b.terms is not None for b in bounds):
             first, *rest = (b.terms for b in bounds if b.terms is not None)
             terms = first.changed(change, *rest)
-        return Bound(E, pure, grid, terms)
+        return Bound(E, pure, grid, terms, max(b.late for b in bounds), any(b.closed for b in bounds))
 
     def where(self, known: NDArray[np.bool_]) -> Bound:
         """The bound where the exact value is known; infinite elsewhere."""
         if known.all():
             return self
-        return Bound(np.where(known, self.E, np.inf), self.pure & known, np.where(known, self.grid, -FINEST))
+        E = np.where(known, self.E, np.inf)
+        pure = None if self.rough else self.pure & known
+        return Bound(E, pure, lambda: np.where(known, self.grid, -FINEST), late=self.late)
+
+    def whole(self) -> Bound:
+        """The same bound, closed."""
+        return Bound(self.E, self._pure, self._grid, self.terms, self.late, True)
+
+    def opened(self, v: Array) -> Bound:
+        """The same bound of an array v that is a sum of at least itself."""
+        return Bound(self.E, self._pure, self._grid, terms_of(self, v), self.late)
 
 
 def exact(fp: Arithmetic, v: Array) -> Bound:
     """The bound of an input: none but that it may be flushed to zero where it is subnormal."""
-    return Bound(fp.subnormal(np.abs(v)), np.ones(v.shape, dtype=bool), lowest_bits(v))
+    return Bound(fp.subnormal(np.abs(v)), np.ones(v.shape, dtype=bool), lambda: lowest_bits(v))
 
 
-def rounded(E: Array) -> Bound:
+def rounded(E: Array, late: float = 1.0) -> Bound:
     """A bound of which nothing more is known."""
-    E = or_infinite(np.asarray(E, dtype=np.float64))
-    return Bound(E, np.zeros(E.shape, dtype=bool), np.full(E.shape, -FINEST))
+    return Bound(or_infinite(np.asarray(E, dtype=np.float64)), late=late)
 
 
 def terms_of(bound: Bound, v: Array) -> Terms:
     """The terms of an array that is added: its own, if it is a sum itself, or the array."""
-    if bound.terms is not None:
+    if bound.terms is not None and not bound.closed:
         return bound.terms
+    groups = bound.terms.groups if bound.terms is not None else 1.0
     reach = np.abs(v) + bound.E
-    nothing = np.zeros_like(reach)
-    return Terms((reach != 0).astype(np.float64), reach, nothing, bound.E, nothing, 0.0)
+    nothing = np.zeros(reach.shape)
+    return Terms((reach != 0) * groups, reach, nothing, bound.E, nothing, 0.0, groups)
 
 
 def together(single: Terms, other: Terms) -> Terms:
     """The terms of a sum of two sums."""
-    return single.changed(np.add, other)
+    count, size, rounds = single.count + other.count, single.size + other.size, single.rounded + other.rounded
+    error, faint = single.error + other.error, single.faint + other.faint
+    return Terms(count, size, rounds, error, faint, max(single.depth, other.depth), single.groups + other.groups)
 
 
-def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponents) -> Bound:
-    """The bound of a sum of terms (ROUNDING.md: the sum).
+def summed(
+    fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_] | None = None, grid: Any = None, late: float = 1.0
+) -> Bound:
+    """The bound of a sum of terms (ROUNDING.md, 1 to 3).
 
     Parameters
     ----------
@@ -137,19 +196,32 @@ def summed(fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_], grid: Exponent
         The dtype's.
     terms : Terms
         What is added.
-    pure, grid : ndarray
-        Where no term was rounded itself, and the finest of their grids: where it and the size of the sum leave no
-        more digits than the dtype has, no partial sum is rounded. Nor is a term alone that is scaled by a power of
-        two, unless the result is subnormal.
+    pure, grid : ndarray, optional
+        Where no term was rounded itself (nowhere, if not given), and the finest of their grids, or what computes it:
+        where it and the size of the sum leave no more digits than the dtype has, no partial sum is rounded. Nor is a
+        term alone that is scaled by a power of two, unless the result is subnormal.
+    late : float
+        How much larger the sum may be in a program that applies a scaling later.
     """
     with np.errstate(all="ignore"):
         additions = np.maximum(terms.count - 1, 0)
-        amount = np.where(additions > 0, additions * terms.size, 0.0) + terms.rounded
-        low, high = fp.exponents
-        faint = terms.faint + np.where(pure & (grid >= low), 0.0, additions * fp.eta)
+        amount = additions * terms.size + terms.rounded
+        faint = terms.faint + additions * fp.eta
+        unrounded, fine = None, None
+        if pure is not None and pure.any():
+            low, high = fp.exponents
+            fine = grid() if callable(grid) else np.asarray(grid)
+            on_grid = pure & (fine >= low)
+            faint = np.where(on_grid, terms.faint, faint)
+            limit = np.ldexp(1.0, np.minimum(np.maximum(fine + fp.precision, low), high))
+            single = (terms.count <= 1) & (terms.error == 0) & (terms.size >= fp.eta)
+            normal = on_grid | (terms.faint == 0) | single
+            unrounded = on_grid & (terms.size * OF_OVERFLOW <= limit) | pure & (amount == 0) & normal
         E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + faint
-        limit = np.ldexp(1.0, np.clip(grid + fp.precision, low, high))
-        normal = (grid >= low) | (terms.faint == 0) | (terms.count <= 1) & (terms.error == 0) & (terms.size >= fp.eta)
-        unrounded = pure & (grid >= low) & (terms.size * OF_OVERFLOW <= limit) | pure & (amount == 0) & normal
-        E = fp.unless_overflow(or_infinite(np.where(unrounded, terms.error, E) * OF_EVALUATION), terms.size)
-    return Bound(E, unrounded, np.asarray(grid), terms)
+        if unrounded is not None:
+            E = np.where(unrounded, terms.error, E)
+            if not unrounded.any():
+                unrounded, fine = None, None
+        sure = (terms.size * (OF_OVERFLOW * late) <= fp.omega) & (E >= 0)
+        E = np.where(sure, E * OF_EVALUATION, np.inf)
+    return Bound(E, unrounded, fine, terms, late)

@@ -6,17 +6,16 @@ softmax; differentiated by hand or automatically, the maximum detached from the 
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradaudit.rounding.arithmetic import Arithmetic, Array, or_infinite
+from gradaudit.exact.enclosure import Enclosure
+from gradaudit.memory import remembered
+from gradaudit.rounding.arithmetic import Arithmetic, Array, Offset, or_infinite
 
 #: Relative error of exp and log, in units of u, that a correct program may make.
 K = 4
-#: What a program may lose to an offset that all entries of a row share: by policy at most half of the digits
-#: ("half"), as much as logsumexp(x) - x would lose ("whole"), or nothing ("none").
-Offset = Literal["half", "whole", "none"]
 
 
 class Rows(NamedTuple):
@@ -36,14 +35,6 @@ class Rows(NamedTuple):
     z: Array
     p: Array
     log_Z: Array
-
-    @classmethod
-    def of(cls, x: Array) -> Rows:
-        """The softmax of rows, in float64."""
-        z = x - x.max(axis=-1, keepdims=True)
-        e = np.exp(z)
-        Z = e.sum(axis=-1, keepdims=True)
-        return cls(x, z, e / Z, np.log(Z))
 
 
 class Errors(NamedTuple):
@@ -71,13 +62,31 @@ class Errors(NamedTuple):
     top: Any
 
 
-def errors(fp: Arithmetic, rows: Rows, E: Array, offset: Offset = "half") -> Errors:
-    """The errors of a softmax whose logits are known to a program within `E` (ROUNDING.md, 4.1 to 4.3)."""
+@remembered
+def rows(x: Enclosure) -> Rows:
+    """The softmax of rows, in float64: from hi and lo, so that no digit is lost to an offset that a row shares."""
     with np.errstate(all="ignore"):
-        return _errors(fp, rows, E, offset)
+        top = x.hi.argmax(axis=-1)[..., None]
+        z = x.hi - np.take_along_axis(x.hi, top, -1)
+        if x.lo.any():
+            z = z + (x.lo - np.take_along_axis(x.lo, top, -1))
+        e = np.exp(z)
+        Z = e.sum(axis=-1, keepdims=True)
+        return Rows(x.hi, z, e / Z, np.log(Z))
 
 
+def errors(fp: Arithmetic, rows: Rows, E: Array, offset: Offset | None = None) -> Errors:
+    """The errors of a softmax whose logits are known to a program within `E` (ROUNDING.md, 4.1 to 4.3)."""
+    return _errors(fp, rows, E, offset or fp.offset)
+
+
+@remembered
 def _errors(fp: Arithmetic, rows: Rows, E: Array, offset: Offset) -> Errors:
+    with np.errstate(all="ignore"):
+        return _evaluated(fp, rows, E, offset)
+
+
+def _evaluated(fp: Arithmetic, rows: Rows, E: Array, offset: Offset) -> Errors:
     x, log_Z = rows.x, rows.log_Z
     C, u = x.shape[-1], fp.u
     tiny = float(np.finfo(np.float64).smallest_normal)

@@ -1,0 +1,205 @@
+"""Sums, products and quotients, entry by entry; operands have one shape (`shapes.as_shape` repeats them)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradaudit.graph import Node
+from gradaudit.operations.operation import Array, Operand, Operation, define, same
+from gradaudit.operations.shapes import constant, constant_
+from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic, or_infinite
+from gradaudit.rounding.bound import Bound, Terms, rounded, summed, terms_of, together
+
+# --- sums -------------------------------------------------------------------------------------------------------------
+
+
+def _add_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
+    terms = together(terms_of(x.bound, x.v), terms_of(y.bound, y.v))
+    late = x.bound.late if x.bound.late == y.bound.late else 1.0
+    if x.bound.rough or y.bound.rough:
+        return summed(fp, terms, late=late)
+    return summed(fp, terms, x.bound.pure & y.bound.pure, lambda: np.minimum(x.bound.grid, y.bound.grid), late)
+
+
+add: Operation = define(
+    Operation(
+        "add",
+        shape=same,
+        value=lambda A, x, y: A.add(x, y),
+        derivative=lambda node, g: [g, g],  # noqa: ARG005
+        rounding=_add_rounding,
+        size=np.add,
+        algorithms="additions that feed only additions, in any order",
+    )
+)
+subtract: Operation = define(
+    Operation(
+        "subtract",
+        shape=same,
+        value=lambda A, x, y: A.subtract(x, y),
+        derivative=lambda node, g: [g, negative(g)],  # noqa: ARG005
+        rounding=_add_rounding,
+        size=np.add,
+    )
+)
+negative: Operation = define(
+    Operation(
+        "negative",
+        shape=same,
+        value=lambda A, x: A.negative(x),
+        derivative=lambda node, g: [negative(g)],  # noqa: ARG005
+        rounding=lambda fp, value, x: x.bound,  # noqa: ARG005
+        size=lambda x: x,
+    )
+)
+
+# --- products ---------------------------------------------------------------------------------------------------------
+
+
+def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
+    """One rounding; a sum times what is known is bounded with the factor anywhere on its way through the additions.
+
+    Of 0 times what may be infinite nothing is known: it may be NaN.
+    """
+    late = x.bound.late * y.bound.late
+    for factor, other in ((x, y), (y, x)):
+        if _is_known(fp, factor):
+            late = other.bound.late * _late(factor)
+            if other.bound.terms is not None:
+                return _scaled(fp, factor, other, late)
+    with np.errstate(all="ignore"):
+        size = x.reach * y.reach
+        error = or_infinite(np.abs(x.v) * y.E + np.abs(y.v) * x.E + x.E * y.E)
+        free = _is_power(x) | _is_power(y)
+        count = ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
+        size = np.where(count > 0, size, 0.0)
+        least = np.maximum(np.abs(x.v) - x.E, 0) * np.maximum(np.abs(y.v) - y.E, 0)
+        faint = np.where(least >= fp.eta * OF_OVERFLOW, 0.0, count * fp.eta)
+        terms = Terms(count, size, np.where(free, 0.0, size), error, faint, 1.0)
+        if x.bound.rough or y.bound.rough:
+            return summed(fp, terms, late=late).whole()
+        return summed(fp, terms, x.bound.pure & y.bound.pure, lambda: x.bound.grid + y.bound.grid, late).whole()
+
+
+def _late(factor: Operand) -> float:
+    """How much larger a product may be before a factor is applied that is the same number everywhere."""
+    v = np.abs(factor.v)
+    first = float(v.flat[0]) if v.size else 1.0
+    return 1 / first if 0 < first < 1 and bool((v == first).all()) else 1.0
+
+
+def _is_known(fp: Arithmetic, x: Operand) -> bool:
+    """Whether an operand is known to a program but for the rounding to its dtype, flushing apart."""
+    if x.bound.terms is not None:
+        return False
+    return bool((x.bound.pure | (fp.u * np.abs(x.v) >= x.E)).all())
+
+
+def _is_power(x: Operand) -> Any:
+    """Where an operand is certainly a power of two: multiplying by it rounds nothing."""
+    return (np.abs(np.frexp(x.v)[0]) == 0.5) & (x.E == 0)
+
+
+def _scaled(fp: Arithmetic, factor: Operand, x: Operand, late: float) -> Bound:
+    """A sum times numbers that are known: scaled before or after it is added up, or on the way."""
+    with np.errstate(all="ignore"):
+        t, scale = x.bound.terms, np.abs(factor.v)
+        size = scale * t.size
+        own = np.where(_is_power(factor), 0.0, size)
+        error = or_infinite(scale * t.error + factor.E * (t.size + t.error))
+        count = np.where(scale + factor.E == 0, 0.0, t.count)
+        faint = scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta) + count * fp.eta
+        terms = Terms(count, size, scale * t.rounded + own, error, faint, t.depth + 1, t.groups)
+        if x.bound.rough or factor.bound.rough:
+            return summed(fp, terms, late=late).whole()
+        pure = factor.bound.pure & x.bound.pure
+        return summed(fp, terms, pure, lambda: factor.bound.grid + x.bound.grid, late).whole()
+
+
+multiply: Operation = define(
+    Operation(
+        "multiply",
+        shape=same,
+        value=lambda A, x, y: A.multiply(x, y),
+        derivative=lambda node, g: [product_of(g, node.inputs[1]), product_of(g, node.inputs[0])],
+        rounding=_multiply_rounding,
+        size=np.multiply,
+        algorithms="one rounding, none by a power of two; a constant factor anywhere on its way through a sum",
+    )
+)
+
+
+def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
+    """Two roundings: a compiler may multiply by the reciprocal; a sum may also be divided before it is added up."""
+    known = _is_known(fp, y)
+    if x.bound.terms is not None and known:
+        return _divided(fp, x, y)
+    with np.errstate(all="ignore"):
+        v = np.abs(value.hi)
+        least = np.abs(y.v) - y.E
+        moved = np.where((x.E == 0) & (y.E == 0), 0.0, (x.E + v * y.E) / least)
+        free = _is_power(y)
+        faint = np.where(free & (v - moved >= fp.eta * OF_OVERFLOW), 0.0, fp.eta)
+        E = moved + np.where(free, 0.0, fp.gamma(2) * (v + moved)) + faint
+        E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
+        E = np.where(least > 0, E, np.inf)
+        late = x.bound.late * (_late_divisor(y) if known else 1.0)
+        return rounded(fp.unless_overflow((E + _reciprocal(fp, y)) * (1 + 1e-6), (v + E) * late), late)
+
+
+def _reciprocal(fp: Arithmetic, y: Operand) -> Array:
+    """0 where a program may multiply by the reciprocal of y, which is a normal number; else infinite."""
+    least = np.maximum(np.abs(y.v) - y.E, 0)
+    normal = (1.001 / least <= fp.omega) & (y.reach * fp.eta * 1.001 <= 1)
+    return np.where(normal | (_is_power(y) & (y.reach * fp.eta <= 1)), 0.0, np.inf)
+
+
+def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
+    """A sum divided by numbers that are known: each of its terms, or the whole."""
+    with np.errstate(all="ignore"):
+        t, least = x.bound.terms, np.maximum(np.abs(y.v) - y.E, 0)
+        scale = 1 / least
+        size = or_infinite(scale * t.size)
+        own = np.where(_is_power(y), 0.0, 2 * size)
+        error = or_infinite(scale * t.error)
+        error = or_infinite(error + scale * y.E * (size + error))
+        faint = or_infinite(scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta)) + 2 * t.count * fp.eta
+        terms = Terms(t.count, size, or_infinite(scale * t.rounded) + own, error, faint, t.depth + 2, t.groups)
+        bound = summed(fp, terms, late=x.bound.late * _late_divisor(y))
+        return bound.where((size == 0) | (_reciprocal(fp, y) == 0)).whole()
+
+
+def _late_divisor(y: Operand) -> float:
+    """How much larger a quotient may be before it is divided by what is one and the same number everywhere."""
+    v = np.abs(y.v)
+    first = float(v.flat[0]) if v.size else 1.0
+    return first if first > 1 and bool((v == first).all()) else 1.0
+
+
+divide: Operation = define(
+    Operation(
+        "divide",
+        shape=same,
+        value=lambda A, x, y: A.divide(x, y),
+        derivative=lambda node, g: [
+            divide(g, node.inputs[1]),
+            negative(multiply(g, divide(node, node.inputs[1]))),
+        ],
+        rounding=_divide_rounding,
+        natural=lambda fp, value, sizes: np.maximum(np.abs(value.hi), sizes[0] / sizes[1]),  # noqa: ARG005
+        algorithms="a division, or the product with the rounded reciprocal",
+    )
+)
+
+
+def product_of(g: Node, x: Node) -> Node:
+    """G x, which is x where g is 1 everywhere."""
+    one = g.operation is constant_ and bool((g.parameters["values"] == 1).all())
+    return x if one else multiply(g, x)
+
+
+def times(x: Node, factor: float) -> Node:
+    """A multiple."""
+    return multiply(x, constant(np.full(x.shape, factor)))

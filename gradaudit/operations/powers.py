@@ -1,0 +1,139 @@
+"""Powers with whole exponents, and sums of squares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradaudit.graph import Node
+from gradaudit.operations.arithmetic import multiply, times
+from gradaudit.operations.operation import Operand, Operation, define, same
+from gradaudit.operations.shapes import as_shape, sum_to
+from gradaudit.rounding.arithmetic import Arithmetic, or_infinite
+from gradaudit.rounding.bound import Bound, Terms, rounded, summed
+
+
+def _power_rounding(fp: Arithmetic, value: Any, x: Operand, exponent: int) -> Bound:
+    """x^n by products in any order, or exp(n log x) in the library's accuracy; 1 / x^n where x^n is not subnormal."""
+    n = abs(exponent)
+    with np.errstate(all="ignore"):
+        v = np.abs(value.hi)
+        low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
+        steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
+        moved = np.where(x.E == 0, 0.0, steep * x.E)
+        E = moved + (fp.gamma(n + 3) if n > 1 or exponent < 0 else 0.0) * (v + moved)
+        E = E + (n * fp.eta if n > 1 or exponent < 0 else 0.0)
+        E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
+        E = np.where((exponent < 0) & ((v + E) * fp.eta * 1.001 > 1), np.inf, E)
+        return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
+
+
+def _power_value(A: Any, x: Any, exponent: int) -> Any:
+    if exponent == 0:
+        return A.constant(np.ones(A.shape(x)))
+    result = A.power(x, abs(exponent))
+    return result if exponent > 0 else A.divide(A.constant(np.ones(A.shape(x))), result)
+
+
+def _power_derivative(node: Node, g: Node) -> Sequence[Node | None]:
+    x, n = node.inputs[0], node.parameters["exponent"]
+    if n == 0:
+        return [None]
+    if n == 1:
+        return [g]
+    return [power_gradient(x, g, exponent=n)]
+
+
+def _power_gradient_value(A: Any, x: Any, g: Any, exponent: int) -> Any:
+    inner = x if exponent == 2 else _power_value(A, x, exponent - 1)
+    return A.multiply(A.multiply(g, inner), A.constant(np.full(A.shape(x), float(exponent))))
+
+
+def _power_gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand, exponent: int) -> Bound:
+    """The derivative n x^(n-1) g, where g may be one number.
+
+    By a power, or as the n derivatives by the factors of a product, which are terms of their own. At most n + 2
+    roundings of each, as many as the power itself has; for squares, those of the square of a norm too (2 |x| g, x / |x|
+    and their product).
+    """
+    n, m = abs(exponent), exponent - 1
+    with np.errstate(all="ignore"):
+        a = np.abs(x.v)
+        error = n * np.where(g.E == 0, 0.0, (a if m == 1 else a ** float(m)) * g.E)
+        if x.E.any():
+            steep = abs(m) * ((a + x.E) ** (m - 1) if m > 0 else np.maximum(a - x.E, 0) ** (m - 1.0))
+            error = error + n * np.where(x.E > 0, steep * x.E * g.reach, 0.0)
+        factors = n if exponent > 0 else 1
+        size = or_infinite(np.abs(value.hi) + error)
+        there = ((x.reach != 0) | (m < 0)) & (g.reach != 0)
+        faint = there * (n - factors + 1) * fp.eta
+        terms = Terms(there * float(factors), size, (n + 2) * size, or_infinite(error), faint, n + 2, factors)
+        bound = summed(fp, terms, late=g.bound.late)
+        return bound.where(~there | (m > 0) | (size * fp.eta * 1.001 <= g.reach))
+
+
+def _power_gradient_derivative(node: Node, h: Node) -> Sequence[Node | None]:
+    (x, g), n = node.inputs, node.parameters["exponent"]
+    by_g = times(multiply(h, integer_power(x, exponent=n - 1)), float(n))
+    g = as_shape(g, h.shape)
+    by_x = times(multiply(multiply(h, g), integer_power(x, exponent=n - 2)), float(n * (n - 1)))
+    return [by_x, sum_to(by_g, node.inputs[1].shape)]
+
+
+power_gradient: Operation = define(
+    Operation(
+        "power_gradient",
+        shape=lambda x, g, exponent: same(x, g or x),  # noqa: ARG005
+        value=_power_gradient_value,
+        derivative=_power_gradient_derivative,
+        rounding=_power_gradient_rounding,
+        size=lambda x, g, exponent: abs(exponent) * x ** (exponent - 1.0) * g,
+        algorithms="a library's pow, or products in any order, differentiated factor by factor",
+    )
+)
+
+
+integer_power: Operation = define(
+    Operation(
+        "integer_power",
+        shape=lambda x, exponent: x,  # noqa: ARG005
+        value=_power_value,
+        derivative=_power_derivative,
+        rounding=_power_rounding,
+        algorithms="repeated products in any order, or a library's pow",
+    )
+)
+
+
+def square(x: Node) -> Node:
+    """X x."""
+    return integer_power(x, exponent=2)
+
+
+def _squares_value(A: Any, x: Any) -> Any:
+    row = A.restructure(lambda y: y.reshape(1, -1), x)
+    squares = A.matmul(row, A.restructure(lambda y: y.reshape(-1, 1), x))
+    return A.restructure(lambda y: y.reshape(()), squares)
+
+
+def _squares_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:  # noqa: ARG001
+    """Each square as the power has it, and their sum; the square of its rounded root has no more roundings."""
+    with np.errstate(all="ignore"):
+        v, E, reach = np.abs(x.v).ravel(), x.E.ravel(), x.reach.ravel()
+        size, count = np.asarray(reach @ reach), np.asarray(float(np.count_nonzero(reach)))
+        error = np.asarray(E @ (v + reach)) if E.any() else np.zeros(())
+        return summed(fp, Terms(count, size, 5 * size, error, 2 * fp.eta * count, 5.0))
+
+
+sum_of_squares: Operation = define(
+    Operation(
+        "sum_of_squares",
+        shape=lambda x: (),  # noqa: ARG005
+        value=_squares_value,
+        derivative=lambda node, g: [power_gradient(node.inputs[0], g, exponent=2)],
+        rounding=_squares_rounding,
+        algorithms="a sum in any order of products, or of a library's pow",
+    )
+)
