@@ -8,8 +8,7 @@ from functools import lru_cache
 from gradaudit.reference.certified import CertifiedValues, certify, certify_by_splitting
 from gradaudit.reference.problem import WEIGHTS, Problem
 from gradaudit.reference.rounding import Bound, bound
-from gradaudit.rounding.arithmetic import Arithmetic
-from gradaudit.rounding.arithmetic import Offset
+from gradaudit.rounding.arithmetic import Arithmetic, Offset
 
 #: Working precision to begin with, in bits; twice the significand of float64 and some.
 FIRST_BITS = 128

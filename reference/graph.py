@@ -22,9 +22,9 @@ from gradaudit.operations.cross_entropy import cross_entropy
 from gradaudit.operations.powers import sum_of_squares
 from gradaudit.operations.products import affine
 from gradaudit.operations.shapes import constant, input_, total
-from gradaudit.rounding.arithmetic import Arithmetic, Offset
 from gradaudit.reference.acceptance import PrecisionExhausted
 from gradaudit.reference.problem import PARAMETERS, TENSORS, WEIGHTS, Problem, Shape
+from gradaudit.rounding.arithmetic import Arithmetic, Offset
 
 Array = NDArray[np.float64]
 #: What is between the inputs and the loss, and the derivatives by it.

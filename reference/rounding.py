@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from gradaudit.reference.certified import CertifiedValues
 from gradaudit.reference.problem import WEIGHTS, Problem
-from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic, Array, magnitude_product, or_infinite
-from gradaudit.rounding.arithmetic import Offset
+from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic, Array, Offset, magnitude_product, or_infinite
 from gradaudit.rounding.softmax import Rows, errors
 
 #: The bound is of use where it is at most this part of the tensor's natural size.

@@ -11,7 +11,7 @@ from gradaudit.graph import Node
 from gradaudit.operations.arithmetic import multiply, times
 from gradaudit.operations.operation import Operand, Operation, define, same
 from gradaudit.operations.shapes import as_shape, sum_to
-from gradaudit.rounding.arithmetic import Arithmetic, or_infinite
+from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic, or_infinite
 from gradaudit.rounding.bound import Bound, Terms, rounded, summed
 
 
@@ -61,17 +61,22 @@ def _power_gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand,
     n, m = abs(exponent), exponent - 1
     with np.errstate(all="ignore"):
         a = np.abs(x.v)
-        error = n * np.where(g.E == 0, 0.0, (a if m == 1 else a ** float(m)) * g.E)
+        power = a + x.E if m == 1 else (a + x.E) ** m if m > 0 else np.maximum(a - x.E, 0) ** float(m)
+        error = np.where(g.E == 0, 0.0, n * power * g.E)
         if x.E.any():
             steep = abs(m) * ((a + x.E) ** (m - 1) if m > 0 else np.maximum(a - x.E, 0) ** (m - 1.0))
-            error = error + n * np.where(x.E > 0, steep * x.E * g.reach, 0.0)
-        factors = n if exponent > 0 else 1
+            error = error + np.where(x.E > 0, n * steep * x.E * np.abs(g.v), 0.0)
         size = or_infinite(np.abs(value.hi) + error)
+        factors = n if exponent > 0 else 1
         there = ((x.reach != 0) | (m < 0)) & (g.reach != 0)
         faint = there * (n - factors + 1) * fp.eta
+        if abs(m) > 1:
+            least = np.maximum(a - x.E, 0) ** m if m > 0 else (a + x.E) ** float(m)
+            faint = faint + np.where(there & (least < fp.eta * OF_OVERFLOW), n * abs(m) * fp.eta * g.reach, 0.0)
         terms = Terms(there * float(factors), size, (n + 2) * size, or_infinite(error), faint, n + 2, factors)
-        bound = summed(fp, terms, late=g.bound.late)
-        return bound.where(~there | (m > 0) | (size * fp.eta * 1.001 <= g.reach))
+        largest = n * np.maximum(power, g.reach)
+        normal = (m > 0) | (power * fp.eta * OF_OVERFLOW <= 1)
+        return summed(fp, terms, late=g.bound.late).where((largest * OF_OVERFLOW <= fp.omega) & normal)
 
 
 def _power_gradient_derivative(node: Node, h: Node) -> Sequence[Node | None]:

@@ -18,6 +18,7 @@ from gradaudit.exact.arithmetic import Arithmetic, Signs
 from gradaudit.exact.enclosure import Enclosure
 from gradaudit.exact.functions import EXP, LOG, Function
 from gradaudit.graph import Node
+from gradaudit.operations import powers
 from gradaudit.operations.shapes import input_
 from tests.few_bits import Program as Way
 
@@ -33,6 +34,8 @@ class Value(NamedTuple):
         The numbers.
     terms : tuple of ndarray
         What they are the sum of, if they are a sum; a fused product is exact.
+    closed : bool
+        Whether they are added up before anything is added to them; a factor may still be applied to each.
     known : bool
         Whether they were given.
     order : ndarray, optional
@@ -41,6 +44,7 @@ class Value(NamedTuple):
 
     x: Array
     terms: tuple[Array, ...] = ()
+    closed: bool = False
     known: bool = False
     order: Signs | None = None
 
@@ -58,11 +62,16 @@ class Program(Arithmetic[Value]):
 
     def addends(self, a: Value) -> tuple[Array, ...]:
         """The terms, or the number that they were added to."""
-        return a.terms if a.terms and self.chance() else (self.way.use(a.x),)
+        return a.terms if a.terms and not a.closed and self.chance() else (self.way.use(a.x),)
 
     def added(self, terms: Sequence[Array]) -> Value:
         """The sum, in the program's order."""
+        terms = np.broadcast_arrays(*terms)
         return Value(self.way.sum(np.stack(terms, axis=-1), exact=True), tuple(terms))
+
+    def closed(self, terms: Sequence[Array]) -> Value:
+        """The sum, to which nothing was added before it was complete."""
+        return self.added(terms)._replace(closed=True)
 
     # --- the arithmetic -----------------------------------------------------------------------------------------------
 
@@ -79,7 +88,7 @@ class Program(Arithmetic[Value]):
             columns = zip_longest(*(a.terms or (a.x,) for a in arrays))
             filled = ([t if t is not None else 0 * a.x for t, a in zip(c, arrays, strict=True)] for c in columns)
             terms = tuple(np.asarray(change(*column)) for column in filled)
-        return Value(x, terms, all(a.known for a in arrays))
+        return Value(x, terms, any(a.closed for a in arrays), all(a.known for a in arrays))
 
     def shape(self, a: Value) -> tuple[int, ...]:
         return a.x.shape
@@ -98,14 +107,14 @@ class Program(Arithmetic[Value]):
         """A product, a fused one, or a sum whose terms are scaled by numbers that were given."""
         for scale, other in ((a, b), (b, a)):
             if scale.known and other.terms and self.chance():
-                return self.added([self.way.multiply(scale.x, self.way.round(t)) for t in other.terms])
+                return self.closed([self.way.multiply(scale.x, self.way.round(t)) for t in other.terms])
         exact = self.way.use(a.x) * self.way.use(b.x)
         return Value(self.way.round(exact), (exact,) if self.fused and self.chance() else ())
 
     def divide(self, a: Value, b: Value) -> Value:
         """A quotient, a product with the reciprocal, or a sum whose terms are divided by numbers that were given."""
         if b.known and a.terms and self.chance():
-            return self.added([self.divided(self.way.round(t), b.x) for t in a.terms])
+            return self.closed([self.divided(self.way.round(t), b.x) for t in a.terms])
         return Value(self.divided(a.x, b.x))
 
     def divided(self, x: Array, y: Array) -> Array:
@@ -125,7 +134,7 @@ class Program(Arithmetic[Value]):
         exact = [x[..., :, i : i + 1] * y[..., i : i + 1, :] for i in range(x.shape[-1])]
         if not exact:
             return Value(np.zeros((*x.shape[:-1], y.shape[-1])))
-        return self.added(exact if self.fused else [self.way.round(t) for t in exact])
+        return self.closed(exact if self.fused else [self.way.round(t) for t in exact])
 
     def sum(self, a: Value, axis: int) -> Value:
         terms = [np.take(t, i, axis=axis) for t in self.addends(a) for i in range(a.x.shape[axis])]
@@ -191,16 +200,49 @@ def softmax(A: Program, x: Value) -> Value:
 def log_softmax_gradient(A: Program, x: Value, g: Value) -> Value:
     p = softmax(A, x)
     result = A.subtract(g, A.multiply(p, _total(A, g)))
-    if A.way.live_maximum:
-        top = np.arange(x.x.shape[-1]) == x.x.argmax(axis=-1)[..., None]
-        of_maximum = A.negative(_total(A, Value(result.x)))
-        result = Value(np.where(top, A.add(Value(result.x), of_maximum).x, result.x))
-    return result
+    return with_maximum(A, x, result) if A.way.live_maximum else result
 
 
 def logsumexp(A: Program, x: Value) -> Value:
     _, e, m = _shift(A, x)
     return A.add(A.function(LOG, A.sum(e, x.x.ndim - 1)), Value(m.x[..., 0]))
+
+
+def cross_entropy(A: Program, x: Value, labels: Value) -> Value:
+    index = labels.x.astype(np.int64)[..., None]
+    log_p = Value(log_softmax(A, x).x)
+    return A.negative(A.restructure(lambda y: np.take_along_axis(y, index, -1)[..., 0], log_p))
+
+
+def cross_entropy_gradient(A: Program, x: Value, labels: Value, g: Value) -> Value:
+    p, onehot = softmax(A, x), A.constant((labels.x[..., None] == np.arange(x.x.shape[-1])).astype(np.float64))
+    G = _by_rows(A, g, x.x.shape)
+    if A.chance():
+        result = A.multiply(Value(A.subtract(p, onehot).x), G)
+    else:
+        result = A.subtract(A.multiply(p, G), Value(onehot.x * G.x))
+    return with_maximum(A, x, result) if A.way.live_maximum else result
+
+
+def with_maximum(A: Program, x: Value, result: Value) -> Value:
+    """The derivative where the maximum was left in the graph: minus the sum of the row, where the maximum is."""
+    top = np.arange(x.x.shape[-1]) == x.x.argmax(axis=-1)[..., None]
+    of_maximum = A.negative(_total(A, Value(result.x)))
+    return Value(np.where(top, A.add(Value(result.x), of_maximum).x, result.x))
+
+
+def power_gradient(A: Program, x: Value, g: Value, exponent: int) -> Value:
+    """By a power; or each of the derivatives by the factors of a product, which are added up, or terms of a sum."""
+    if exponent < 0 or A.chance():
+        return Value(powers.power_gradient.value(A, x, g, exponent).x)
+    part = A.multiply(g, A.power(x, exponent - 1) if exponent > 2 else Value(x.x))
+    return A.added([np.broadcast_to(part.x, x.x.shape)] * exponent)
+
+
+def affine(A: Program, x: Value, y: Value, b: Value) -> Value:
+    """The bias is one more term of the product."""
+    product = A.matmul(x, y)
+    return A.closed([*product.terms, np.broadcast_to(A.way.use(b.x), product.x.shape)])
 
 
 def whole(form: Callable[..., Value]) -> Callable[..., Value]:
@@ -210,8 +252,9 @@ def whole(form: Callable[..., Value]) -> Callable[..., Value]:
 
 #: What is computed in other forms than the operation's own value.
 FORMS: dict[str, Callable[..., Value]] = {
-    form.__name__: whole(form) for form in (softmax, log_softmax, logsumexp, log_softmax_gradient)
-}
+    form.__name__: whole(form)
+    for form in (softmax, log_softmax, logsumexp, log_softmax_gradient, cross_entropy, cross_entropy_gradient)
+} | {"power_gradient": power_gradient, "affine": affine}
 
 
 def run(way: Way, order: Sequence[Node], inputs: Mapping[int, Array]) -> dict[int, Array]:

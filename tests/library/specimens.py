@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gradaudit.exact.functions import FUNCTIONS
 from gradaudit.graph import Node, Shape, topological_order
-from gradaudit.operations import OPERATIONS, choices
+from gradaudit.operations import OPERATIONS, choices, cross_entropy, entrywise
 from gradaudit.operations.shapes import constant, input_
 
 Array = NDArray[Any]
@@ -117,6 +117,31 @@ def matrices(rng: Generator) -> Drawn:
     return [(*leading, n, k), (*leading, k, m)], {}
 
 
+def with_bias(rng: Generator) -> Drawn:
+    """Matrices, and a bias that is repeated to their product."""
+    (x, y), _ = matrices(rng)
+    full = (*x[:-1], y[-1])
+    bias = tuple(1 if rng.random() < 0.4 else n for n in full)
+    return [x, y, bias[rng.integers(len(bias) + 1) :]], {}
+
+
+def slopes(rng: Generator) -> Drawn:
+    """Of a power, pulled back with an array or with one number."""
+    x = shape(rng)
+    return [x, x if rng.random() < 0.5 else ()], {"exponent": int(rng.choice((-5, -3, -2, -1, 2, 2, 3, 6)))}
+
+
+def labelled(rng: Generator) -> Drawn:
+    """Rows, which have entries, and the label of each."""
+    x = shape(rng, 1, empty=False)
+    return [x], {"labels": rng.integers(x[-1], size=x[:-1])}
+
+
+def labelled_with_cotangent(rng: Generator) -> Drawn:
+    (x,), parameters = labelled(rng)
+    return [x, x[:-1]], parameters
+
+
 def reshaped(rng: Generator) -> Drawn:
     x = shape(rng)
     return [x], {"to": tuple(x[a] for a in rng.permutation(len(x)))}
@@ -177,6 +202,30 @@ def second_log_softmax_gradient(x: Array, g: Array) -> Any:
 
 def logsumexp(x: Array) -> Any:
     return x.max(axis=-1) + np.log(np.exp(shifted(x)).sum(axis=-1))
+
+
+def picked(x: Array, labels: Array) -> Any:
+    return np.take_along_axis(x, labels[..., None], -1)[..., 0]
+
+
+def onehot(x: Array, labels: Array) -> Any:
+    return (labels[..., None] == np.arange(x.shape[-1])).astype(x.dtype)
+
+
+def cross_entropy_gradient(x: Array, g: Array, labels: Array) -> Any:
+    return (softmax(x) - onehot(x, labels)) * g[..., None]
+
+
+def second_cross_entropy_gradient(x: Array, g: Array, labels: Array) -> Any:
+    return np.exp(log_softmax(x)) * g[..., None] - onehot(x, labels) * g[..., None]
+
+
+def bias_first(x: Array, y: Array, b: Array) -> Any:
+    """The product is added to the bias, one after the other."""
+    result = np.broadcast_to(b, (*x.shape[:-1], y.shape[-1])).copy()
+    for i in range(x.shape[-1]):
+        result = result + x[..., :, i : i + 1] * y[..., i : i + 1, :]
+    return result
 
 
 def at_largest(x: Array, g: Array, axis: int) -> Any:
@@ -268,6 +317,40 @@ SPECIMENS: dict[str, Specimen] = {
     "scatter": Specimen(scattered, (scatter,)),
     "concatenate": Specimen(pieces, (lambda *xs, axis: np.concatenate(xs, axis=axis),)),
     "matmul": Specimen(matrices, (np.matmul, lambda x, y: np.einsum("...ij,...jk->...ik", x, y))),
+    "affine": Specimen(with_bias, (lambda x, y, b: np.matmul(x, y) + b, bias_first)),
+    "sum_of_squares": Specimen(
+        unary, (lambda x: (x * x).sum(), lambda x: np.dot(x.ravel(), x.ravel()), lambda x: (x**2).sum())
+    ),
+    "power_gradient": Specimen(
+        slopes,
+        (
+            lambda x, g, exponent: g * (x.dtype.type(exponent) * x ** (exponent - 1)),
+            lambda x, g, exponent: x.dtype.type(exponent) * (g * products(x, exponent - 1)),
+            lambda x, g, exponent: (
+                sum([g * products(x, exponent - 1)] * exponent, np.zeros_like(x))
+                if exponent > 0
+                else g * x.dtype.type(exponent) * products(x, exponent - 1)
+            ),
+        ),
+    ),
+    "cross_entropy": Specimen(
+        labelled,
+        (
+            lambda x, labels: -picked(log_softmax(x), labels),
+            lambda x, labels: np.log(np.exp(shifted(x)).sum(axis=-1)) - picked(shifted(x), labels),
+        ),
+        lambda x, labels: cross_entropy.cross_entropy(x, constant(labels)),
+    ),
+    "cross_entropy_gradient": Specimen(
+        labelled_with_cotangent,
+        (cross_entropy_gradient, second_cross_entropy_gradient),
+        lambda x, g, labels: cross_entropy.cross_entropy_gradient(x, constant(labels), g),
+    ),
+    "onehot": Specimen(
+        labelled,
+        (lambda x, labels: x * onehot(x, labels),),
+        lambda x, labels: entrywise.multiply(x, cross_entropy.onehot(constant(labels), columns=x.shape[-1])),
+    ),
     "softmax": Specimen(rows(), (softmax, lambda x: np.exp(log_softmax(x)))),
     "log_softmax": Specimen(rows(), (log_softmax,)),
     "logsumexp": Specimen(rows(), (logsumexp,)),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gradaudit.exact.balls import Balls
-from gradaudit.readings import bounds, values
+from gradaudit.readings import bounds, bounds_without_kinks, values
 from tests.few_bits import SUMS, random_program
 from tests.few_bits import Program as Way
 from tests.library.programs import run
@@ -30,7 +30,7 @@ def ratios(way: Way, graph: Graph) -> list[float]:
     with A.precision(), np.errstate(all="ignore"):
         read = values(A, graph.order, graph.given)
         of = bounds(way.fp, graph.order, read)
-        apart = bounds(way.fp, graph.order, read, kinks=False)
+        apart = bounds_without_kinks(way.fp, graph.order, read, of)
     got, result = run(way, graph.order, graph.given), []
     for node in graph.order:
         if node.operation.mask or node.operation.name in LEAVES:

@@ -15,7 +15,7 @@ from numpy.random import Generator
 from gradaudit.reference.acceptance import Acceptance, accept
 from gradaudit.reference.problem import PARAMETERS, TENSORS, Problem
 from gradaudit.reference.rounding import bound
-from gradaudit.rounding.softmax import Offset
+from gradaudit.rounding.arithmetic import Offset
 from gradaudit.verdicts.judge import NO_DIGIT, OFFSET_MESSAGE, Subject, compare, describe, judge
 from tests.answers import FRAMEWORKS, canonical
 from tests.few_bits import ARITHMETICS, SOFTMAXES, Program, random_network, random_program

@@ -13,7 +13,7 @@ from gradaudit.cases.edge_cases import EDGE_CASES
 from gradaudit.reference.acceptance import accept
 from gradaudit.reference.problem import TENSORS, Problem, Shape
 from gradaudit.reference.rounding import bound
-from gradaudit.rounding.softmax import Offset
+from gradaudit.rounding.arithmetic import Offset
 from tests.problems import random_problem
 from tests.reference.test_rounding import ATTACKS, problem
 from tests.rounding_again import bound_again
