@@ -58,6 +58,12 @@ def _divided(node: Node) -> Node | None:
     return None
 
 
+def _negated(node: Node) -> Node | None:
+    """What was negated twice."""
+    x = node.inputs[0]
+    return x.inputs[0] if x.operation is negative else None
+
+
 def _log(node: Node) -> Node | None:
     """The logarithm of a softmax, or of the probabilities of labels."""
     x = node.inputs[0]
@@ -96,6 +102,14 @@ def _gathered(node: Node) -> Node | None:
     return None if labels is None else _log_probability(node.inputs[0].inputs[0], labels, line=node.line)
 
 
+def _reshaped(node: Node) -> Node | None:
+    """Of a log-softmax of one class the entries, whose labels can only be that class."""
+    x = node.inputs[0]
+    if x.operation is not log_softmax or x.shape != (*node.shape, 1):
+        return None
+    return _log_probability(x.inputs[0], np.zeros(node.shape, dtype=np.int64), line=node.line)
+
+
 def _summed(node: Node) -> Node | None:
     """The sum of all squares; or that of the rows of a log-softmax times an array with one 1 a row, and else 0."""
     x = node.inputs[0]
@@ -128,7 +142,7 @@ def _added(node: Node) -> Node | None:
 
 FORMS: dict[str, Callable[[Node], Node | None]] = {
     "divide": _divided, "log": _log, "exp": _exp, "subtract": _subtracted, "gather": _gathered, "sum": _summed,
-    "add": _added,
+    "add": _added, "negative": _negated, "reshape": _reshaped,
 }  # fmt: skip
 
 
@@ -186,9 +200,7 @@ def _is_last(node: Node) -> bool:
 
 def _by_rows(node: Node) -> Node | None:
     """What is repeated along the last axis in a node, one number a row; None if that is not what it is."""
-    if node.operation is not broadcast:
-        return None
-    inner = node.inputs[0]
+    inner = node.inputs[0] if node.operation is broadcast else node  # rows of one number are repeated as they are
     if not inner.shape or inner.shape[-1] != 1 or inner.shape[:-1] != node.shape[:-1]:
         return None
     if inner.operation is reshape and inner.inputs[0].shape == inner.shape[:-1]:
@@ -214,5 +226,5 @@ def _unshifted(z: Node) -> Node:
 
 def _whole_rows(node: Node) -> bool:
     """Whether a node is constant along its last axis."""
-    inner = node.inputs[0] if node.operation is broadcast else None
-    return inner is not None and (not inner.shape or inner.shape[-1] == 1)
+    inner = node.inputs[0] if node.operation is broadcast else node
+    return not inner.shape or inner.shape[-1] == 1

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
-from gradaudit.reference.certified import CertifiedValues, certify, certify_by_splitting
-from gradaudit.reference.problem import WEIGHTS, Problem
-from gradaudit.reference.rounding import Bound, bound
-from gradaudit.rounding.arithmetic import Arithmetic, Offset
+import numpy as np
+from numpy.typing import NDArray
 
-#: Working precision to begin with, in bits; twice the significand of float64 and some.
-FIRST_BITS = 128
-#: Working precision to give up beyond, in bits. A sum of products of float64 needs no more than 4,300.
-LAST_BITS = 16_384
-#: From so many multiplications in the forward pass on, splitting is tried before ball arithmetic: it is quicker there.
-LARGE = 16_000
-#: A certified value, and each intermediate that the bound is computed from, is known to this part of its bound.
-SHARP = 2.0**-24
+from gradaudit.certify import LAST_BITS, Certificates, certify
+from gradaudit.exact.arithmetic import Arithmetic as Exact
+from gradaudit.exact.enclosure import Enclosure
+from gradaudit.readings import values
+from gradaudit.reference.graph import INPUTS, Network, graph
+from gradaudit.reference.problem import TENSORS, WEIGHTS, Problem
+from gradaudit.rounding.arithmetic import Arithmetic, Array, Offset
 
 
 class PrecisionExhausted(ArithmeticError):
@@ -25,21 +23,101 @@ class PrecisionExhausted(ArithmeticError):
 
 
 @dataclass(frozen=True, eq=False)
+class CertifiedValues:
+    """The exact values of one problem.
+
+    Attributes
+    ----------
+    tensors : dict of str to Enclosure
+        loss (), W1 (D, H), b1 (H,), W2 (H, C), b2 (C,): the loss and its gradients.
+    a, h, dh, da : Enclosure, shape (N, H)
+        Pre-activations, hidden units and the derivatives of the loss by them.
+    s, ds : Enclosure, shape (N, C)
+        Logits and the derivatives of the loss by them.
+    losses : Enclosure, shape (N,)
+        The cross-entropy of each sample.
+    precision : str
+        At which precision all this was found.
+    """
+
+    tensors: dict[str, Enclosure]
+    a: Enclosure
+    h: Enclosure
+    s: Enclosure
+    losses: Enclosure
+    ds: Enclosure
+    dh: Enclosure
+    da: Enclosure
+    precision: str
+
+    @property
+    def sign(self) -> NDArray[np.int8]:
+        """The sign of each pre-activation: 1, 0 (exactly zero), -1, or UNKNOWN at this precision."""
+        return self.a.sign()
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """How far each entry of a correct result may lie from the exact one.
+
+    Attributes
+    ----------
+    tensors : dict of str to ndarray
+        loss (), W1 (D, H), b1 (H,), W2 (H, C), b2 (C,): the bound of every entry, infinite where overflow is possible.
+    sizes : dict of str to float
+        The natural size of each tensor: its largest entry, had nothing cancelled and were every sample wrong.
+    data_sizes : dict of str to float
+        The same without the regulariser.
+    a, dh, da : ndarray, shape (N, H)
+        The bounds of the pre-activations and of the derivatives by hidden units and pre-activations.
+    s, ds : ndarray, shape (N, C)
+        The bounds of the logits and of the derivatives by them.
+    kinks : ndarray, shape (N, H), bool
+        Where rounding decides on which side of the ReLU's kink a correct program falls.
+    """
+
+    tensors: dict[str, Array]
+    sizes: dict[str, float]
+    data_sizes: dict[str, float]
+    a: Array
+    s: Array
+    ds: Array
+    dh: Array
+    da: Array
+    kinks: NDArray[np.bool_]
+
+    @property
+    def resolution(self) -> float:
+        """The largest bound relative to its tensor's natural size: how small an error is certain to be seen."""
+        return max(_relative(float(E.max()), self.sizes[name]) for name, E in self.tensors.items())
+
+
+@dataclass(frozen=True, eq=False)
 class Acceptance:
     """A problem, its exact values, and how far a correct floating-point result may lie from them.
 
-    `decayed` names the parameters that the regulariser covers.
+    Attributes
+    ----------
+    problem : Problem
+        Inputs and parameters.
+    exact, bound : CertifiedValues, Bound
+        Those of the problem.
+    certificates : Certificates
+        What they were read from.
+    decayed : tuple of str
+        The parameters that the regulariser covers.
     """
 
     problem: Problem
     exact: CertifiedValues
     bound: Bound
+    certificates: Certificates
     decayed: tuple[str, ...] = WEIGHTS
 
     @lru_cache(maxsize=8)  # noqa: B019 (few, and each is small)
     def bound_allowing(self, offset: Offset) -> Bound:
         """The bound with another allowance for an offset common to a sample's logits."""
-        return bound(self.problem, self.exact, offset, decayed=self.decayed)
+        return _bound(graph(self.problem.shape, self.decayed), self.certificates.allowing(offset=offset))
 
 
 def accept(
@@ -64,36 +142,70 @@ def accept(
     Returns
     -------
     Acceptance
-        Every radius in it is at most SHARP times its bound.
+        Every radius in it is far below its bound.
 
     Raises
     ------
     PrecisionExhausted
         If that takes more than `last_bits`.
     """
-    N, D, H, C = problem.shape
-    if N * H * (D + C) >= LARGE:
-        exact = certify_by_splitting(problem, decayed)
-        if exact is not None:
-            within = bound(problem, exact, arithmetic=arithmetic, decayed=decayed)
-            acceptance = Acceptance(problem, exact, within, decayed)
-            if is_sharp(acceptance):
-                return acceptance
-    bits = FIRST_BITS
-    while bits <= last_bits:
-        exact = certify(problem, bits, decayed)
-        if exact is not None:
-            within = bound(problem, exact, arithmetic=arithmetic, decayed=decayed)
-            acceptance = Acceptance(problem, exact, within, decayed)
-            if is_sharp(acceptance):
-                return acceptance
-        bits *= 2
-    raise PrecisionExhausted(f"the exact values of this problem need more than {last_bits} bits")
+    of = graph(problem.shape, decayed)
+    fp = replace(arithmetic or Arithmetic.of(problem.dtype), strict=True)
+    certificates = certify(of.plan, {of.inputs[name]: _array(problem, name) for name in INPUTS}, fp, last_bits)
+    if not certificates.sharp:
+        raise PrecisionExhausted(f"the exact values of this problem need more than {last_bits} bits")
+    exact = _values(of, certificates.values, certificates.precision)
+    return Acceptance(problem, exact, _bound(of, certificates), certificates, decayed)
 
 
-def is_sharp(acceptance: Acceptance) -> bool:
-    """Whether every radius is far below its bound, also those of what the bound is computed from (ROUNDING.md, 7)."""
-    exact, E = acceptance.exact, acceptance.bound
-    radii = [(exact.tensors[name].radius, bound) for name, bound in E.tensors.items()]
-    radii += [(exact.radii["a"], E.a), (exact.radii["s"], E.s), (exact.radii["ds"], E.ds), (exact.radii["dh"], E.dh)]
-    return all(bool((radius <= SHARP * bound).all()) for radius, bound in radii)
+def evaluate(problem: Problem, A: Exact[Any], decayed: tuple[str, ...] = WEIGHTS) -> CertifiedValues:
+    """The values of a problem in an arithmetic, however wide its enclosures are there.
+
+    Parameters
+    ----------
+    problem : Problem
+        Inputs and parameters, taken as the exact dyadic numbers that they are.
+    A : Arithmetic
+        Of `gradaudit.exact`; balls are to be used within their precision.
+    decayed : tuple of str
+        The parameters that the regulariser covers.
+
+    Raises
+    ------
+    OutOfRange
+        If numbers are too large for the arithmetic.
+    """
+    of = graph(problem.shape, decayed)
+    given = {id(of.inputs[name]): _array(problem, name) for name in INPUTS}
+    with np.errstate(all="ignore"):
+        return _values(of, values(A, of.plan.order, given), type(A).__name__)
+
+
+def _array(problem: Problem, name: str) -> NDArray[np.float64]:
+    return np.asarray(getattr(problem, name), dtype=np.float64)
+
+
+def _values(of: Network, read: dict[int, Any], precision: str) -> CertifiedValues:
+    at = {name: read[id(node)] for name, node in of.nodes.items()}
+    between = {name: at[name] for name in ("a", "h", "s", "losses", "ds", "dh", "da")}
+    return CertifiedValues({name: at[name] for name in TENSORS}, **between, precision=precision)
+
+
+def _bound(of: Network, certificates: Certificates) -> Bound:
+    E = {name: certificates.bounds[id(node)].E for name, node in of.nodes.items()}
+    size = {name: float(certificates.sizes[id(node)].max()) for name, node in of.nodes.items()}
+    a = certificates.values[id(of.nodes["a"])]
+    return Bound(
+        tensors={name: E[name] for name in TENSORS},
+        sizes={name: size[name] for name in TENSORS},
+        data_sizes={name: size[f"data {name}"] for name in TENSORS},
+        **{name: E[name] for name in ("a", "s", "ds", "dh", "da")},
+        kinks=(np.abs(a.hi) <= E["a"]) & (E["a"] > 0),
+    )
+
+
+def _relative(E: float, size: float) -> float:
+    """E / size, where nothing out of nothing is 0, and what is not finite counts as infinite."""
+    if E == 0:
+        return 0.0
+    return E / size if np.isfinite(E) and 0 < size < np.inf else float("inf")

@@ -6,13 +6,16 @@ dtype of the problem, and every line is stable at any finite logits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.reference.problem import Gradients, Problem
+from gradaudit.reference.problem import WEIGHTS, Gradients, Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +54,17 @@ def forward(problem: Problem) -> Forward:
     return Forward(a=a, h=h, s=s, log_p=z - np.log(Z), p=e / Z)
 
 
-def loss(problem: Problem, f: Forward) -> NDArray[Any]:
-    """The mean cross-entropy plus ``reg * (|W1|^2 + |W2|^2)``, shape ()."""
-    N, reg = problem.shape.N, problem.reg
-    of_labels = f.log_p[np.arange(N), problem.y]
-    return np.asarray(-of_labels.sum() / N + reg * ((problem.W1**2).sum() + (problem.W2**2).sum()))
+def losses(problem: Problem, f: Forward) -> NDArray[Any]:
+    """The cross-entropy of each sample, shape (N,)."""
+    return -f.log_p[np.arange(problem.shape.N), problem.y]
+
+
+def loss(problem: Problem, f: Forward, decayed: Sequence[str] = WEIGHTS) -> Any:
+    """The mean cross-entropy plus ``reg`` times the squares of the parameters that decay, W1 and W2; one number."""
+    result = losses(problem, f).sum() / problem.shape.N
+    if not decayed:
+        return result
+    return result + problem.reg * reduce(add, ((getattr(problem, name) ** 2).sum() for name in decayed))
 
 
 def backward(problem: Problem, f: Forward) -> Backward:
@@ -93,4 +102,4 @@ def gradients(problem: Problem) -> Gradients:
     with np.errstate(under="ignore", over="ignore", invalid="ignore"):
         f = forward(problem)
         b = backward(problem, f)
-        return Gradients(loss=loss(problem, f), W1=b.dW1, b1=b.db1, W2=b.dW2, b2=b.db2)
+        return Gradients(loss=np.asarray(loss(problem, f)), W1=b.dW1, b1=b.db1, W2=b.dW2, b2=b.db2)
