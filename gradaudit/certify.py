@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -103,15 +103,21 @@ class Plan:
         )
         return products < SMALL and sum(math.prod(x.shape) for x in self.order) < SMALL
 
-    def read(
-        self, name: str, A: Exact[Any], fp: Arithmetic, given: Mapping[int, NDArray[Any]]
-    ) -> tuple[Values, Bounds]:
-        """The values in an arithmetic of that name, and the bounds; what depends on no input is read once."""
+    def read(self, A: Exact[Any], fp: Arithmetic, given: Mapping[int, NDArray[Any]]) -> Certificates:
+        """The values in an arithmetic, and the bounds; what depends on no input is read once.
+
+        Raises
+        ------
+        OutOfRange
+            If numbers are too large for the arithmetic.
+        """
         fixed, moving = self.parts
-        if name not in self._cache:
-            self._cache[name] = evaluated(A, fixed, {})
-        read = values(A, moving, given, self._cache[name])
-        return read, self.bounds(name, fp, read)
+        with A.precision(), np.errstate(all="ignore"):
+            if A.name not in self._cache:
+                self._cache[A.name] = evaluated(A, fixed, {})
+            read = values(A, moving, given, self._cache[A.name])
+            of = self.bounds(A.name, fp, read)
+            return Certificates(self, read, of, fp, _is_sharp(self.order, read, of), A.name)
 
     def bounds(self, name: str, fp: Arithmetic, read: Values) -> Bounds:
         """The bounds around values that were read in an arithmetic of that name."""
@@ -203,30 +209,22 @@ def certify(
     plan = outputs if isinstance(outputs, Plan) else Plan.of(outputs)
     given = {id(node): array for node, array in inputs.items()}
     result = None
-    for name, A, context in _precisions(fp, last_bits, plan.is_small):
-        try:
-            with context, np.errstate(all="ignore"):
-                read, of = plan.read(name, A, fp, given)
-                result = Certificates(plan, read, of, fp, _is_sharp(plan.order, read, of), name)
-        except OutOfRange:
-            continue
-        if result.sharp:
-            break
+    for A in _arithmetics(fp, last_bits, plan.is_small):
+        with suppress(OutOfRange):
+            result = plan.read(A, fp, given)
+            if result.sharp:
+                break
     assert result is not None
     return result
 
 
-def _precisions(
-    fp: Arithmetic, last_bits: int, small: bool
-) -> Iterator[tuple[str, Exact[Any], AbstractContextManager[Any]]]:
+def _arithmetics(fp: Arithmetic, last_bits: int, small: bool) -> Iterator[Exact[Any]]:
     """The arithmetics in the order in which they are tried, the cheapest that may be sharp enough first."""
     if fp.precision <= 24:
-        yield "float64", Doubles(), nullcontext()
+        yield Doubles()
     if not small:
-        yield "pairs of float64", Pairs(), nullcontext()
-    for bits in (n for n in BITS if n <= last_bits):
-        balls = Balls(bits)
-        yield f"balls of {bits} bits", balls, balls.precision()
+        yield Pairs()
+    yield from (Balls(bits) for bits in BITS if bits <= last_bits)
 
 
 def _is_sharp(order: Sequence[Node], read: Values, of: Bounds) -> bool:

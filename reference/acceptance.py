@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gradaudit.certify import LAST_BITS, Certificates, certify
 from gradaudit.exact.arithmetic import Arithmetic as Exact
 from gradaudit.exact.enclosure import Enclosure
-from gradaudit.readings import values
+from gradaudit.graph import Node
 from gradaudit.reference.graph import INPUTS, Network, graph
 from gradaudit.reference.problem import TENSORS, WEIGHTS, Problem
 from gradaudit.rounding.arithmetic import Arithmetic, Array, Offset
@@ -149,24 +149,22 @@ def accept(
     PrecisionExhausted
         If that takes more than `last_bits`.
     """
-    of = graph(problem.shape, decayed)
-    fp = replace(arithmetic or Arithmetic.of(problem.dtype), strict=True)
-    certificates = certify(of.plan, {of.inputs[name]: _array(problem, name) for name in INPUTS}, fp, last_bits)
+    of, fp, given = _posed(problem, arithmetic, decayed)
+    certificates = certify(of.plan, given, fp, last_bits)
     if not certificates.sharp:
         raise PrecisionExhausted(f"the exact values of this problem need more than {last_bits} bits")
-    exact = _values(of, certificates.values, certificates.precision)
-    return Acceptance(problem, exact, _bound(of, certificates), certificates, decayed)
+    return _acceptance(problem, of, certificates, decayed)
 
 
-def evaluate(problem: Problem, A: Exact[Any], decayed: tuple[str, ...] = WEIGHTS) -> CertifiedValues:
-    """The values of a problem in an arithmetic, however wide its enclosures are there.
+def accept_in(A: Exact[Any], problem: Problem, decayed: tuple[str, ...] = WEIGHTS) -> Acceptance:
+    """The same with the values of one arithmetic, however wide its enclosures are.
 
     Parameters
     ----------
+    A : Arithmetic
+        Of `gradaudit.exact`.
     problem : Problem
         Inputs and parameters, taken as the exact dyadic numbers that they are.
-    A : Arithmetic
-        Of `gradaudit.exact`; balls are to be used within their precision.
     decayed : tuple of str
         The parameters that the regulariser covers.
 
@@ -175,20 +173,25 @@ def evaluate(problem: Problem, A: Exact[Any], decayed: tuple[str, ...] = WEIGHTS
     OutOfRange
         If numbers are too large for the arithmetic.
     """
+    of, fp, given = _posed(problem, None, decayed)
+    certificates = of.plan.read(A, fp, {id(node): array for node, array in given.items()})
+    return _acceptance(problem, of, certificates, decayed)
+
+
+def _posed(
+    problem: Problem, arithmetic: Arithmetic | None, decayed: tuple[str, ...]
+) -> tuple[Network, Arithmetic, dict[Node, NDArray[np.float64]]]:
+    """The graph, the arithmetic of the program, which is strict at kinks, and the inputs."""
     of = graph(problem.shape, decayed)
-    given = {id(of.inputs[name]): _array(problem, name) for name in INPUTS}
-    with np.errstate(all="ignore"):
-        return _values(of, values(A, of.plan.order, given), type(A).__name__)
+    given = {of.inputs[name]: np.asarray(getattr(problem, name), dtype=np.float64) for name in INPUTS}
+    return of, replace(arithmetic or Arithmetic.of(problem.dtype), strict=True), given
 
 
-def _array(problem: Problem, name: str) -> NDArray[np.float64]:
-    return np.asarray(getattr(problem, name), dtype=np.float64)
-
-
-def _values(of: Network, read: dict[int, Any], precision: str) -> CertifiedValues:
-    at = {name: read[id(node)] for name, node in of.nodes.items()}
+def _acceptance(problem: Problem, of: Network, certificates: Certificates, decayed: tuple[str, ...]) -> Acceptance:
+    at = {name: certificates.values[id(node)] for name, node in of.nodes.items()}
     between = {name: at[name] for name in ("a", "h", "s", "losses", "ds", "dh", "da")}
-    return CertifiedValues({name: at[name] for name in TENSORS}, **between, precision=precision)
+    exact = CertifiedValues({name: at[name] for name in TENSORS}, **between, precision=certificates.precision)
+    return Acceptance(problem, exact, _bound(of, certificates), certificates, decayed)
 
 
 def _bound(of: Network, certificates: Certificates) -> Bound:

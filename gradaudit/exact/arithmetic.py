@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -27,7 +28,19 @@ class OutOfRange(ArithmeticError):
 
 
 class Arithmetic(ABC, Generic[V]):
-    """One way to compute with certified values; arguments have equal shapes unless it says otherwise."""
+    """One way to compute with certified values; arguments have equal shapes unless it says otherwise.
+
+    Attributes
+    ----------
+    name : str
+        What it is called where somebody is told at which precision values were found.
+    """
+
+    name: str = ""
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """The context in which it computes."""
+        return nullcontext()
 
     @abstractmethod
     def constant(self, values: NDArray[np.floating]) -> V:

@@ -8,7 +8,8 @@ Johansson, "Arb: efficient arbitrary-precision midpoint-radius interval arithmet
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, cast
 
 import numpy as np
 from flint import arb, arb_mat, ctx
@@ -26,10 +27,11 @@ class Balls(Arithmetic[Balls_]):
 
     def __init__(self, bits: int) -> None:
         self.bits = bits
+        self.name = f"balls of {bits} bits"
 
-    def precision(self) -> Any:
+    def precision(self) -> AbstractContextManager[Any]:
         """The context in which the arithmetic computes."""
-        return ctx.workprec(self.bits)
+        return cast("AbstractContextManager[Any]", ctx.workprec(self.bits))
 
     def constant(self, values: NDArray[np.floating]) -> Balls_:
         """Floats, which are exact."""

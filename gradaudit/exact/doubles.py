@@ -28,6 +28,8 @@ class Approximate(NamedTuple):
 class Doubles(Arithmetic[Approximate]):
     """float64 with a radius."""
 
+    name = "float64"
+
     def constant(self, values: NDArray[np.floating]) -> Approximate:
         """Floats, which are exact."""
         x = np.asarray(values, dtype=np.float64)

@@ -35,24 +35,6 @@ class Enclosure:
         hi = np.asarray(values, dtype=np.float64)
         return cls(hi, np.zeros_like(hi), np.zeros_like(hi))
 
-    def transposed(self) -> Enclosure:
-        """The transpose."""
-        return Enclosure(self.hi.T, self.lo.T, self.radius.T)
-
-    def with_ones(self) -> Enclosure:
-        """The matrix and a last column of ones, which in ``A' . B`` adds a last row: the sums of the columns of B."""
-        parts = ((self.hi, 1.0), (self.lo, 0.0), (self.radius, 0.0))
-        return Enclosure(*(np.column_stack((part, np.full(len(part), last))) for part, last in parts))
-
-    def without_last_row(self) -> tuple[Enclosure, Enclosure]:
-        """The other rows, and the last one as a vector."""
-        parts = (self.hi, self.lo, self.radius)
-        return Enclosure(*(part[:-1] for part in parts)), Enclosure(*(part[-1] for part in parts))
-
-    def where(self, mask: NDArray[np.bool_]) -> Enclosure:
-        """The numbers where the mask holds, else exactly 0."""
-        return Enclosure(*(np.where(mask, part, 0.0) for part in (self.hi, self.lo, self.radius)))
-
     def __add__(self, other: Enclosure) -> Enclosure:
         """The sum, entry by entry; shapes may broadcast."""
         hi, error = two_sum(self.hi, other.hi)

@@ -31,6 +31,8 @@ LONG = 4096
 class Pairs(Arithmetic[Enclosure]):
     """hi + lo within a radius; matrix products by splitting into so many slices."""
 
+    name = "pairs of float64"
+
     def __init__(self, slices: int = SLICES) -> None:
         self.slices = slices
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import OutOfRange
-from gradaudit.exact.enclosure import UP, Array, Enclosure, U, halves, two_sum
+from gradaudit.exact.enclosure import UP, Array, Enclosure, U, two_sum
 
 #: Slices of a factor. Of the products of slices those are computed whose numbers (from 0) add up to less: ten of 16;
 #: those with the same sum in one product. More slices are for factors whose entries differ much in size.
@@ -50,24 +49,6 @@ def split_product(A: Enclosure, B: Enclosure, number: int = SLICES) -> Enclosure
         radius = radius + A.radius @ size_B + size_A @ B.radius + k * TINY
         radius = np.where((size_A != 0).astype(np.float32) @ (size_B != 0).astype(np.float32), radius, 0.0)
     return _normal(hi, lo, radius * UP)
-
-
-def times(A: NDArray[np.floating], factor: float) -> Enclosure:
-    """Floats times a float, entry by entry (Dekker, Veltkamp).
-
-    Raises
-    ------
-    OutOfRange
-        If the numbers are too large.
-    """
-    a = A.astype(np.float64)
-    if max(np.abs(a).max(), abs(factor)) > 2.0**HIGHEST:
-        raise OutOfRange
-    hi = a * factor
-    (a1, a2), (f1, f2) = halves(a), halves(np.float64(factor))
-    lo = ((a1 * f1 - hi) + a1 * f2 + a2 * f1) + a2 * f2
-    faint = (np.abs(hi) < 2.0 ** (2 * LOWEST)) & (a != 0) & (factor != 0)
-    return Enclosure(hi, np.where(faint, 0.0, lo), np.where(faint, np.abs(hi) * 2.0**-50 + TINY, 0.0))
 
 
 class _Split(NamedTuple):

@@ -85,54 +85,6 @@ class Arithmetic:
         """E, but infinite where sums of absolute values of that size may overflow."""
         return np.where(size * OF_OVERFLOW <= self.omega, E, np.inf)
 
-    def affine(self, A: Array, E_A: Array, B: Array, b: Array) -> Array:
-        """The error of ``A . B + b`` where the computed A is within E_A and B, b are inputs (ROUNDING.md, section 2).
-
-        Parameters
-        ----------
-        A, E_A : ndarray, shape (n, k)
-            Absolute values of the exact left factor, and the bound of its error.
-        B, b : ndarray, shapes (k, m), (m,)
-            Absolute values of the inputs.
-
-        Returns
-        -------
-        ndarray, shape (n, m)
-            The bound, its own evaluation included.
-        """
-        reach = A + E_A
-        products = count(reach, B)
-        size = magnitude_product(reach, B) + b
-        flushed = magnitude_product(reach, self.subnormal(B)) + self.subnormal(b)
-        roundings = np.where(products > 0, products + (b != 0), 0)
-        E = self.gamma(roundings) * size + magnitude_product(E_A, B) + 3 * products * self.eta + flushed
-        exact = self._exact(A, E_A, B, b, size)
-        return self.unless_overflow(np.where(exact, flushed, E) * OF_EVALUATION, size)
-
-    def _exact(self, A: Array, E_A: Array, B: Array, b: Array, size: Array) -> NDArray[np.bool_]:
-        """Where every partial sum of ``A . B + b`` is representable, so that nothing is rounded (ROUNDING.md, 3)."""
-        known: NDArray[np.bool_] = (E_A == 0).all(axis=1, keepdims=True)
-        if not known.any():
-            return known
-        grid = np.minimum(lowest_bit(A, 1)[:, None] + lowest_bit(B, 0)[None, :], lowest_bit(b[None, :], 0)[None, :])
-        low, high = self.exponents
-        limit = np.ldexp(1.0, np.clip(grid + self.precision, low, high))
-        exact: NDArray[np.bool_] = (grid >= low) & (size * OF_OVERFLOW <= limit) & known
-        return exact
-
-    def transposed_product(self, A: Array, E_A: Array, B: Array, E_B: Array) -> tuple[Array, Array]:
-        """The error of ``A' . B`` and the sum of absolute values that is added; both factors are computed ones."""
-        reach_A, reach_B = (A + E_A).T, B + E_B
-        products = count(reach_A, reach_B)
-        size = magnitude_product(reach_A, reach_B)
-        E = (
-            self.gamma(products) * size
-            + magnitude_product(E_A.T, B)
-            + magnitude_product(A.T, E_B)
-            + magnitude_product(E_A.T, E_B)
-        )
-        return E + 3 * products * self.eta, size
-
 
 def magnitude_product(A: Array, B: Array) -> Array:
     """``A . B`` of non-negative factors, where 0 times infinity counts as infinite."""
@@ -151,11 +103,6 @@ def count(A: Array, B: Array) -> Array:
 def or_infinite(E: Array) -> Array:
     """E with infinity in place of what is undefined."""
     return np.where(np.isnan(E), np.inf, E)
-
-
-def lowest_bit(A: Array, axis: int) -> NDArray[np.int64]:
-    """The exponent of the lowest bit set in any entry along `axis`; NO_BIT where all of them are 0."""
-    return np.asarray(lowest_bits(A).min(axis=axis))
 
 
 def lowest_bits(A: Array) -> NDArray[np.int64]:

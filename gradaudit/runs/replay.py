@@ -119,8 +119,8 @@ def _entry(name: str, index: tuple[int, ...], comparison: Comparison, acceptance
 def _place(name: str, index: tuple[int, ...], acceptance: Acceptance) -> str:
     """Where an entry comes from, as text."""
     if name == "loss":
-        worst = int(acceptance.exact.losses.argmax())
-        return f"the largest loss is that of sample {worst}, {acceptance.exact.losses[worst]:.6g}"
+        worst = int(acceptance.exact.losses.hi.argmax())
+        return f"the largest loss is that of sample {worst}, {acceptance.exact.losses.hi[worst]:.6g}"
     if name == "b2":
         return f"class {index[0]}, the label of {_samples(acceptance.problem.y == index[0])}"
     unit = index[0] if name in ("b1", "W2") else index[1]

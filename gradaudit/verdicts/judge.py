@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.adapters.calls import EARLIER, Answer
+from gradaudit.judge import USEFUL
 from gradaudit.reference.acceptance import Acceptance
 from gradaudit.reference.problem import TENSORS, Gradients
-from gradaudit.reference.rounding import USEFUL
 
 Verdict = Literal["pass", "wrong", "undecided", "error", "crash", "timeout", "skipped", "unsupported"]
 #: Every verdict, worst first.

@@ -14,7 +14,6 @@ from numpy.random import Generator
 
 from gradaudit.reference.acceptance import Acceptance, accept
 from gradaudit.reference.problem import PARAMETERS, TENSORS, Problem
-from gradaudit.reference.rounding import bound
 from gradaudit.rounding.arithmetic import Offset
 from gradaudit.verdicts.judge import NO_DIGIT, OFFSET_MESSAGE, Subject, compare, describe, judge
 from tests.answers import FRAMEWORKS, canonical
@@ -59,7 +58,7 @@ def acceptance_for(program: Program, network: Problem) -> Acceptance:
     """What the program may compute. Only logsumexp loses digits to an offset; no other form is allowed any."""
     offset: Offset = "whole" if program.softmax == "logsumexp" else "none"
     accepted = accept(network, arithmetic=program.fp)
-    return replace(accepted, bound=bound(network, accepted.exact, offset, program.fp))
+    return replace(accepted, bound=accepted.bound_allowing(offset))
 
 
 def worst_ratio(program: Program, network: Problem) -> tuple[float, bool]:

@@ -10,9 +10,10 @@ import pytest
 from flint import arb, ctx
 
 from gradaudit.cases.catalogue import case_of
-from gradaudit.reference.acceptance import FIRST_BITS, SHARP, PrecisionExhausted, accept
+from gradaudit.certify import BITS, SHARP
+from gradaudit.exact.balls import Balls
+from gradaudit.reference.acceptance import PrecisionExhausted, accept, accept_in
 from gradaudit.reference.by_definition import KinkError, derivative
-from gradaudit.reference.certified import certify
 from gradaudit.reference.problem import PARAMETERS, TENSORS, Problem, Shape
 
 #: By definition costs a loss an entry; these shapes have few.
@@ -24,8 +25,7 @@ SMALL = ("1x1x1x2", "2x3x5x2", "4x1x6x3", "3x7x1x4")
 def test_certified_gradient_overlaps_the_derivative_by_definition(shape: str, edge: str) -> None:
     """No gradient formula takes part in the second; both balls are narrower than 1e-30: none passes by width."""
     problem = case_of(f"{shape}-reg_0.1-{edge}-float64-s0").problem()
-    certified = certify(problem, 192)
-    assert certified is not None
+    certified = accept_in(Balls(192), problem).exact
     compared = 0
     for name in PARAMETERS:
         enclosure = certified.tensors[name]
@@ -69,7 +69,7 @@ def kink_beyond(bits: int) -> Problem:
 
 def test_a_sign_that_takes_more_bits_is_found_with_more_bits() -> None:
     accepted = accept(kink_beyond(400))
-    assert accepted.exact.bits > FIRST_BITS
+    assert accepted.exact.precision in {f"balls of {bits} bits" for bits in BITS[1:]}
     assert accepted.exact.sign.tolist() == [[1]]
 
 
@@ -109,13 +109,11 @@ def test_hi_and_lo_hold_106_bits() -> None:
 def test_saturated_probabilities_keep_their_digits() -> None:
     """At a lead of 37, p is 1 to about an ulp; p - 1 is minus the sum of the others, to all digits."""
     problem = case_of("5x4x10x3-reg_0-right_by_37-float64-s0").problem()
-    certified = certify(problem, 128)
-    assert certified is not None
-    label = np.arange(5), problem.y
-    rest = certified.p.copy()
+    ds, label = accept_in(Balls(128), problem).exact.ds, (np.arange(5), problem.y)
+    rest = ds.hi.copy()
     rest[label] = 0
-    assert (certified.p[label] >= 1 - 2.0**-52).all()
-    assert -5 * certified.ds[label] == pytest.approx(rest.sum(axis=1), rel=1e-15, abs=0)
+    assert (-5 * ds.hi[label] <= 2.0**-52).all()
+    assert -ds.hi[label] == pytest.approx(rest.sum(axis=1), rel=1e-15, abs=0)
 
 
 def test_shape_prints_as_in_the_case_ids() -> None:
@@ -144,9 +142,8 @@ def loss_by_mpmath(problem: Problem, moved: str, at: tuple[int, ...], by: Any) -
 def test_certified_gradient_agrees_with_difference_quotients_of_another_library(shape: str, edge: str) -> None:
     """Central quotients with a step of 1e-40 at 150 digits are off by 1e-80 times a third derivative."""
     problem = case_of(f"{shape}-reg_0.1-{edge}-float64-s0").problem()
-    certified = certify(problem, 192)
-    assert certified is not None
-    assert np.abs(certified.a).min() > 1e-12  # the step does not cross a kink
+    certified = accept_in(Balls(192), problem).exact
+    assert np.abs(certified.a.hi).min() > 1e-12  # the step does not cross a kink
     with mpmath.workdps(150):
         step = mpmath.mpf(10) ** -40
         for name in PARAMETERS:

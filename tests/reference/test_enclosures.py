@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx
 
 from gradaudit.cases.catalogue import cases
-from gradaudit.exact.enclosure import Enclosure, two_sum
-from gradaudit.reference.acceptance import FIRST_BITS
-from gradaudit.reference.certified import CertifiedValues, certify, certify_by_splitting
+from gradaudit.exact.arithmetic import Arithmetic, OutOfRange
+from gradaudit.exact.balls import Balls, enclosed
+from gradaudit.exact.doubles import Doubles
+from gradaudit.exact.enclosure import UNKNOWN, Enclosure, two_sum
+from gradaudit.exact.pairs import Pairs
+from gradaudit.reference.acceptance import CertifiedValues, accept, accept_in
 from gradaudit.reference.problem import TENSORS, Problem
 from tests.problems import random_problem
 
@@ -33,17 +39,15 @@ def outside(values: CertifiedValues, exact: CertifiedValues) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("way", ["ball arithmetic", "splitting"])
-def test_exact_values_are_within_the_radius(way: str) -> None:
+@pytest.mark.parametrize("A", [Doubles(), Pairs(), Balls(128)], ids=lambda A: A.name)
+def test_exact_values_are_within_the_radius(A: Arithmetic[Any]) -> None:
     compared = 0
-    with ctx.workprec(ENOUGH):
-        for problem in PROBLEMS:
-            values = certify(problem, FIRST_BITS) if way == "ball arithmetic" else certify_by_splitting(problem)
-            exact = certify(problem, ENOUGH)
-            assert exact is not None
-            if values is not None:
+    for problem in PROBLEMS:
+        with suppress(OutOfRange):
+            values, exact = accept_in(A, problem).exact, accept_in(Balls(ENOUGH), problem).exact
+            with ctx.workprec(ENOUGH):
                 assert outside(values, exact) == []
-                compared += 1
+            compared += 1
     assert compared > 50
 
 
@@ -53,11 +57,9 @@ def thirds() -> list[arb]:
 
 
 def test_a_radius_holds_what_rounding_to_a_pair_takes_away_and_at_most_ten_times_that() -> None:
-    from gradaudit.reference.certified import _enclosure
-
     with ctx.workprec(ENOUGH):
         exact = thirds()
-        pairs = _enclosure(exact, (len(exact),))
+        pairs = enclosed(exact, (len(exact),))
         errors = [abs(x - arb(h) - arb(o)) for x, h, o in zip(exact, pairs.hi.tolist(), pairs.lo.tolist(), strict=True)]
         radii = pairs.radius.tolist()
         assert all(error <= arb(radius) for error, radius in zip(errors, radii, strict=True))
@@ -103,10 +105,10 @@ def test_a_sign_that_splitting_decides_is_the_right_one() -> None:
     undecided = 0
     for seed in range(200):
         problem = cancelling(seed)
-        fast, slow = certify_by_splitting(problem), certify(problem, ENOUGH)
-        assert slow is not None
-        undecided += fast is None
-        assert fast is None or (fast.sign == slow.sign).all(), seed
+        fast, slow = (accept_in(A, problem).exact.sign for A in (Pairs(), Balls(ENOUGH)))
+        decided = fast != UNKNOWN
+        undecided += not decided.all()
+        assert (fast == slow)[decided].all(), seed
     assert undecided > 0
 
 
@@ -114,7 +116,6 @@ def test_a_settled_sample_keeps_its_digits_at_few_bits() -> None:
     """At a lead of 300, p differs from 1 by 2^-433; its derivative is known at 128 bits all the same."""
     ones = np.ones((1, 1))
     settled = Problem(ones, np.array([0]), ones, np.zeros(1), np.zeros((1, 2)), np.array([300.0, 0.0]), 0.0)
-    values = certify(settled, FIRST_BITS)
-    assert values is not None
-    assert values.ds[0, 0] == -values.ds[0, 1] == pytest.approx(-np.exp(-300), rel=1e-15, abs=0)
-    assert (values.radii["ds"] <= 1e-30 * np.abs(values.ds)).all()
+    ds = accept(settled).exact.ds
+    assert ds.hi[0, 0] == -ds.hi[0, 1] == pytest.approx(-np.exp(-300), rel=1e-15, abs=0)
+    assert (ds.radius <= 1e-30 * np.abs(ds.hi)).all()

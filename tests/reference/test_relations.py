@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from gradaudit.reference.acceptance import SHARP, Acceptance, accept
+from gradaudit.certify import SHARP
+from gradaudit.reference.acceptance import Acceptance, accept
 from gradaudit.reference.problem import PARAMETERS, TENSORS, Gradients, Problem
 from tests.answers import FRAMEWORKS, canonical
 

@@ -100,7 +100,7 @@ def held(hi: float, lo: float, bound: float) -> Acceptance:
     typed = Enclosure(np.full_like(b2.hi, hi), np.full_like(b2.hi, lo), np.zeros_like(b2.hi))
     values = replace(accepted.exact, tensors={**accepted.exact.tensors, "b2": typed})
     bounds = replace(accepted.bound, tensors={**accepted.bound.tensors, "b2": np.full_like(b2.hi, bound)})
-    return Acceptance(accepted.problem, values, bounds)
+    return replace(accepted, exact=values, bound=bounds)
 
 
 def test_an_error_as_large_as_its_bound_passes() -> None:
@@ -136,7 +136,7 @@ def test_ties_go_to_the_first_tensor_and_entry() -> None:
 def test_another_derivative_at_the_kink_is_wrong_where_the_kink_is_certain(derivative: float, framework: str) -> None:
     """The units of the first sample are exactly 0: adding `derivative` of dh there is what the other rules would do."""
     accepted = acceptance_of(case_of("5x4x10x3-reg_0.1-exact_kinks-float64-s0"))
-    at_kink = np.where(accepted.exact.sign == 0, derivative * accepted.exact.dh, 0)
+    at_kink = np.where(accepted.exact.sign == 0, derivative * accepted.exact.dh.hi, 0)
     right = canonical(framework, accepted.problem)
     wrong = replace(right, W1=right.W1 + accepted.problem.X.T @ at_kink, b1=right.b1 + at_kink.sum(axis=0))
     assert judge(SUBJECT, right, accepted).verdict == "pass"
@@ -146,8 +146,8 @@ def test_another_derivative_at_the_kink_is_wrong_where_the_kink_is_certain(deriv
 @pytest.mark.parametrize("side", [0.0, 0.5, 1.0])
 def test_every_derivative_between_the_sides_passes_where_the_kink_is_not_decidable(side: float) -> None:
     accepted = acceptance_of(case_of("1000x8x8x3-reg_0.1-rounded_kinks-float64-s0"))
-    kinks, dh = accepted.bound.kinks, accepted.exact.dh
-    moved = np.where(kinks, side * dh, accepted.exact.da)
+    kinks, dh = accepted.bound.kinks, accepted.exact.dh.hi
+    moved = np.where(kinks, side * dh, accepted.exact.da.hi)
     gradients = replace(
         exact(accepted),
         W1=accepted.problem.X.T @ moved + 2 * accepted.problem.reg * accepted.problem.W1,
@@ -184,7 +184,7 @@ def test_a_loss_of_which_an_offset_leaves_no_digit_is_wrong(part: float, verdict
     However large the regulariser is: no offset reaches it.
     """
     accepted = offset(2.0**50, reg)
-    gone = 2.0**-4 * (1 + accepted.exact.losses.mean()) + float(accepted.bound.tensors["loss"])
+    gone = 2.0**-4 * (1 + accepted.exact.losses.hi.mean()) + float(accepted.bound.tensors["loss"])
     result = with_loss_off(accepted, part * gone)
     assert (result.verdict, result.message, result.tensor) == (
         verdict,
@@ -205,7 +205,7 @@ def test_a_loss_of_moderate_logits_cannot_lose_all_digits_to_an_offset(dtype: st
         b2 = ((largest - 100) * rng.choice([-1, 1]) + rng.standard_normal(C)).astype(dtype)
         accepted = accept(Problem(**numbers, b2=b2, y=rng.integers(0, C, N), reg=0.0))
         wider = accepted.bound_allowing("whole").tensors["loss"] - accepted.bound.tensors["loss"]
-        assert np.abs(accepted.exact.s).max() <= largest
+        assert np.abs(accepted.exact.s.hi).max() <= largest
         assert 0 < wider <= 2.0**-4 * accepted.bound.data_sizes["loss"], seed
 
 
