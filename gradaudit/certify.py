@@ -18,6 +18,7 @@ from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
 from gradaudit.exact.pairs import Pairs
+from gradaudit.exact.splitting import MORE_SLICES
 from gradaudit.graph import Node, depending, topological_order
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import broadcast, input_, reshape, transpose
@@ -25,8 +26,9 @@ from gradaudit.patterns import recognised
 from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, evaluated, sizes, values
 from gradaudit.rounding.arithmetic import Arithmetic
 
-#: A certified value, and each intermediate that the bound is computed from, is known to this part of its bound.
-SHARP = 2.0**-24
+#: A certified value, and each intermediate that the bound is computed from, is known to this part of its bound, which
+#: is widened by as much.
+SHARP = 2.0**-10
 #: Balls of so many bits, one after the other; a sum of products of float64 needs no more than 4,300.
 BITS = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 LAST_BITS = BITS[-1]
@@ -159,9 +161,13 @@ class Certificates:
         """The certificates of the outputs, in their order."""
         apart = self._without_kinks() if self.kinks else self.bounds
         return tuple(
-            Certificate(self.values[n], self.bounds[n].E, _largest(apart[n].E), _largest(self.sizes[n]))
+            Certificate(self.values[n], self.within(n), _largest(apart[n].E), _largest(self.sizes[n]))
             for n in map(id, self.plan.outputs)
         )
+
+    def within(self, n: int) -> NDArray[np.float64]:
+        """How far from ``hi + lo`` a correct program may be at a node, by its id: the bound, and the radius."""
+        return np.asarray(self.bounds[n].E + self.values[n].radius)
 
     @cached_property
     def kinks(self) -> tuple[str, ...]:
@@ -224,6 +230,7 @@ def _arithmetics(fp: Arithmetic, last_bits: int, small: bool) -> Iterator[Exact[
         yield Doubles()
     if not small:
         yield Pairs()
+        yield Pairs(MORE_SLICES)
     yield from (Balls(bits) for bits in BITS if bits <= last_bits)
 
 

@@ -123,15 +123,13 @@ def judge(array: str | int, got: NDArray[Any], certificate: Certificate) -> Find
         error = np.abs((values - exact.hi) - exact.lo)
         ratio = np.where(E > 0, error / np.where(E > 0, E, 1), np.where(error == 0, 0, np.inf))
         ratio = np.where(np.isfinite(E), np.where(np.isfinite(values), ratio, np.inf), 0)
-        certain = error - exact.radius > E
-        passing = error + exact.radius <= E
-    wrong = (certain | ~np.isfinite(values)) & np.isfinite(E)
+        wrong = (~(error <= E) | ~np.isfinite(values)) & np.isfinite(E)
     index = tuple(int(i) for i in np.unravel_index(int(ratio.argmax()), ratio.shape)) if ratio.size else ()
     resolution = certificate.resolution
     verdict: Verdict = "pass"
     if wrong.any():
         verdict = "wrong"
-    elif not passing.all() or resolution > USEFUL:
+    elif not np.isfinite(E).all() or resolution > USEFUL:
         verdict = "undecided"
     at = [float(a[index]) if ratio.size else 0.0 for a in (values, exact.hi, error, E, ratio)]
     finding = Finding(array, verdict, index, at[0], at[1], at[2], at[3], at[4], resolution)

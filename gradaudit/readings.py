@@ -61,28 +61,33 @@ def bounds(fp: Arithmetic, order: Sequence[Node], read: Values, known: Bounds | 
     What is known of nodes that are not in the order is taken as it is.
     """
     of: Bounds = dict(known or {})
+    operands: dict[int, Operand] = {}
     for node in order:
-        of[id(node)] = _bound(fp, node, read, of)
+        of[id(node)] = _bound(fp, node, read, of, operands)
     return of
 
 
 def bounds_without_kinks(fp: Arithmetic, order: Sequence[Node], read: Values, known: Bounds) -> Bounds:
     """The bounds, as if a program fell on the exact side of each kink; what no kink reaches is as it is known."""
     of: Bounds = {}
+    operands: dict[int, Operand] = {}
     for node in order:
         if node.operation.mask:
             of[id(node)] = np.zeros_like(known[id(node)]) if known[id(node)].any() else known[id(node)]
         elif node.inputs and any(of[id(n)] is not known[id(n)] for n in node.inputs):
-            of[id(node)] = _bound(fp, node, read, of)
+            of[id(node)] = _bound(fp, node, read, of, operands)
         else:
             of[id(node)] = known[id(node)]
     return of
 
 
-def _bound(fp: Arithmetic, node: Node, read: Values, of: Bounds) -> Any:
+def _bound(fp: Arithmetic, node: Node, read: Values, of: Bounds, operands: dict[int, Operand]) -> Any:
     """The bound of a node; where its value is not known, nor is the bound."""
-    operands = [Operand(read[id(n)], of[id(n)]) for n in node.inputs]
-    bound = node.operation.rounding(fp, read[id(node)], *operands, **node.parameters)
+    for n in node.inputs:
+        if id(n) not in operands:
+            value, bound = read[id(n)], of[id(n)]
+            operands[id(n)] = Operand(value, bound if n.operation.mask else bound.widened(value.spread))
+    bound = node.operation.rounding(fp, read[id(node)], *(operands[id(n)] for n in node.inputs), **node.parameters)
     return bound if node.operation.mask else bound.where(read[id(node)].known)
 
 

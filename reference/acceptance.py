@@ -199,7 +199,7 @@ def _bound(of: Network, certificates: Certificates) -> Bound:
     size = {name: float(certificates.sizes[id(node)].max()) for name, node in of.nodes.items()}
     a = certificates.values[id(of.nodes["a"])]
     return Bound(
-        tensors={name: E[name] for name in TENSORS},
+        tensors={name: certificates.within(id(of.nodes[name])) for name in TENSORS},
         sizes={name: size[name] for name in TENSORS},
         data_sizes={name: size[f"data {name}"] for name in TENSORS},
         **{name: E[name] for name in ("a", "s", "ds", "dh", "da")},

@@ -117,7 +117,7 @@ _OF = {
         UP = 1 + 2.0**-30                  => UP = 1 - 2.0**-2
     """,
     "reference/acceptance.py": """
-        SHARP = 2.0**-24                   => SHARP = 2.0**-4
+        SHARP = 2.0**-10                   => SHARP = 2.0**4
         bits <= last_bits                  => bits < 2 * last_bits
         (exact.radii["dh"], E.dh)          => (exact.radii["dh"], E.dh + 1)
     """,

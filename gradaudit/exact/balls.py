@@ -132,6 +132,11 @@ class Rounded(Enclosure):
         return self.__dict__[name]
 
     @property
+    def spread(self) -> Array:
+        """The radii of the balls."""
+        return np.where(self.known, self._radii, np.inf)
+
+    @property
     def known(self) -> NDArray[np.bool_]:
         """Where the radius is finite."""
         known: NDArray[np.bool_] = self._known
@@ -139,8 +144,15 @@ class Rounded(Enclosure):
 
     def is_within(self, limit: Array) -> bool:
         """Whether every radius is finite and at most that: decided without `lo` where that is easy."""
+        if not self.known.all():
+            return self._is_within_or_beyond(limit)
         easy = self._radii + 2.0**-104 * np.abs(self.hi) + TINY <= limit * (1 - 2.0**-30)
-        return bool((easy & self.known).all()) or super().is_within(limit)
+        return bool(easy.all()) or super().is_within(limit)
+
+    def _is_within_or_beyond(self, limit: Array) -> bool:
+        """The same but for numbers that are too large for float64: no precision mends that."""
+        beyond = np.array([x.is_finite() for x in self._entries], dtype=bool).reshape(self.hi.shape) & ~self.known
+        return bool((beyond | self.known & (self.radius <= limit)).all())
 
 
 def enclosed(entries: Iterable[arb], shape: tuple[int, ...]) -> Enclosure:

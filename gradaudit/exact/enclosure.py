@@ -48,6 +48,11 @@ class Enclosure:
         return np.asarray((np.abs(self.hi) + np.abs(self.lo) + self.radius) * UP)
 
     @property
+    def spread(self) -> Array:
+        """How far the exact values may be from hi + lo before these were rounded to floats."""
+        return self.radius
+
+    @property
     def known(self) -> NDArray[np.bool_]:
         """Where the radius is finite."""
         return np.isfinite(self.radius)

@@ -112,10 +112,10 @@ def _scaled(fp: Arithmetic, factor: Operand, x: Operand, late: float) -> Bound:
         count = np.where(scale + factor.E == 0, 0.0, t.count)
         faint = scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta) + count * fp.eta
         terms = Terms(count, size, scale * t.rounded + own, error, faint, t.depth + 1, t.groups)
-        if x.bound.rough or factor.bound.rough:
-            return summed(fp, terms, late=late).whole()
-        pure = factor.bound.pure & x.bound.pure
-        return summed(fp, terms, pure, lambda: factor.bound.grid + x.bound.grid, late).whole()
+        pure, grid = None, None
+        if not (x.bound.rough or factor.bound.rough):
+            pure, grid = factor.bound.pure & x.bound.pure, lambda: factor.bound.grid + x.bound.grid
+        return summed(fp, terms, pure, grid, late).where(np.isfinite(x.E)).whole()
 
 
 multiply: Operation = define(
@@ -168,7 +168,7 @@ def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
         faint = or_infinite(scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta)) + 2 * t.count * fp.eta
         terms = Terms(t.count, size, or_infinite(scale * t.rounded) + own, error, faint, t.depth + 2, t.groups)
         bound = summed(fp, terms, late=x.bound.late * _late_divisor(y))
-        return bound.where((size == 0) | (_reciprocal(fp, y) == 0)).whole()
+        return bound.where(np.isfinite(x.E) & ((size == 0) | (_reciprocal(fp, y) == 0))).whole()
 
 
 def _late_divisor(y: Operand) -> float:

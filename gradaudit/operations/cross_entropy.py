@@ -77,11 +77,14 @@ cross_entropy: Operation = define(
 
 
 def _gradient_value(A: Any, x: Any, labels: Any, g: Any) -> Any:
+    """At the label p - 1 is minus the sum of the others: no digit is lost when p is close to 1."""
     shape = A.shape(x)
     _, e, Z = parts(A, x)
-    p = A.divide(e, A.restructure(lambda y: _repeated(y, shape), Z))
     at_label = _onehot(A.enclosure(labels).hi, shape)
-    off = A.subtract(p, A.constant(at_label.astype(np.float64)))
+    others = A.restructure(lambda y: np.where(at_label, 0, y), e)
+    rest = A.negative(A.sum(others, len(shape) - 1))
+    off = A.restructure(lambda y, r: np.where(at_label, r[..., None], y), others, rest)
+    off = A.divide(off, A.restructure(lambda y: _repeated(y, shape), Z))
     return A.multiply(off, A.restructure(lambda y: _repeated(y, shape), g))
 
 

@@ -149,6 +149,12 @@ class Bound:
         pure = None if self.rough else self.pure & known
         return Bound(E, pure, lambda: np.where(known, self.grid, -FINEST), late=self.late)
 
+    def widened(self, by: Array) -> Bound:
+        """The bound around values that are known to within so much themselves."""
+        if not by.any():
+            return self
+        return Bound(self.E + by, self._pure, self._grid, self.terms, self.late, self.closed)
+
     def whole(self) -> Bound:
         """The same bound, closed."""
         return Bound(self.E, self._pure, self._grid, self.terms, self.late, True)

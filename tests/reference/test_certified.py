@@ -152,8 +152,3 @@ def test_certified_gradient_agrees_with_difference_quotients_of_another_library(
                 up, down = (loss_by_mpmath(problem, name, index, by) for by in (step, -step))
                 pair = mpmath.mpf(float(enclosure.hi[index])) + mpmath.mpf(float(enclosure.lo[index]))
                 assert abs((up - down) / (2 * step) - pair) <= 1e-30 * max(1, abs(pair))
-
-
-def test_what_radii_may_add_is_less_than_what_is_added_for_it() -> None:
-    """Section 7: radii below delta times their bounds cost less than 16 delta, which 1e-6 covers."""
-    assert 16 * SHARP <= 1e-6
