@@ -2,7 +2,7 @@
 
 A candidate in another convention is called with another `reg`, so that its loss is the canonical one (or N times it).
 It is compared with the same exact values. The factor is exact, because `reg` is first rounded to fewer bits. If the
-biases are regularised too, the exact values are those of that loss (reference/ROUNDING.md, section 8).
+biases are regularised too, the exact values are those of that loss (gradaudit/rounding/ROUNDING.md, section 8).
 """
 
 from __future__ import annotations

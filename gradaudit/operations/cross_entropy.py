@@ -54,7 +54,7 @@ def _value(A: Any, x: Any, labels: Any) -> Any:
 
 
 def _rounding(fp: Arithmetic, value: Any, x: Operand, labels: Operand) -> Bound:
-    """As log p at the label, whichever of the forms computes it (ROUNDING.md, 4.2 and 6)."""
+    """As log p at the label, whichever of the forms computes it (ROUNDING.md, 4.2 and 4.4)."""
     E = _picked(rules.errors(fp, rules.rows(x.value), x.E).E_log, labels.v) * OF_EVALUATION
     return rounded(fp.unless_overflow(E, np.abs(value.hi) + E))
 
@@ -68,7 +68,7 @@ cross_entropy: Operation = define(
         rounding=_rounding,
         natural=lambda fp, value, sizes: 1 + np.abs(value.hi),  # noqa: ARG005
         algorithms=rules.__doc__ or "",
-        source="reference/ROUNDING.md, sections 4 and 6",
+        source="gradaudit/rounding/ROUNDING.md, section 4",
     )
 )
 
@@ -136,7 +136,7 @@ cross_entropy_gradient: Operation = define(
         rounding=_gradient_rounding,
         natural=_gradient_size,
         algorithms=rules.__doc__ or "",
-        source="reference/ROUNDING.md, section 4.4",
+        source="gradaudit/rounding/ROUNDING.md, section 4.4",
     )
 )
 onehot: Operation = define(

@@ -1,4 +1,4 @@
-"""How far a correct softmax may be, in every usual form (ROUNDING.md, the softmax).
+"""How far a correct softmax may be, in every usual form (ROUNDING.md, section 4).
 
 Covered: the maximum subtracted, or log-softmax and its exponential, or exp(x - logsumexp(x)), or the logarithm of the
 softmax; differentiated by hand or automatically, the maximum detached from the graph or not.

@@ -65,7 +65,7 @@ def run(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_it_is_installed_as_files_away_from_the_checkout() -> None:
     assert "site-packages" in PACKAGE.parts
     assert not [path for path in PACKAGE.rglob("*") if path.is_symlink()]
-    assert (PACKAGE / "reference" / "ROUNDING.md").is_file()
+    assert (PACKAGE / "rounding" / "ROUNDING.md").is_file()
     assert (PACKAGE / "adapters" / "expected.toml").is_file()
     assert (PACKAGE / "py.typed").is_file()
 

@@ -195,7 +195,7 @@ def test_a_loss_of_which_an_offset_leaves_no_digit_is_wrong(part: float, verdict
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_loss_of_moderate_logits_cannot_lose_all_digits_to_an_offset(dtype: str) -> None:
-    """ROUNDING.md, section 4.2: up to this size, the bound with every offset is not so much wider."""
+    """ROUNDING.md, section 8: up to this size, the bound with every offset is not so much wider."""
     largest = 2.0**-4 / (3 * float(np.finfo(dtype).eps) / 2 * (1 + 2.0**-10))
     for seed in range(20):
         rng = np.random.default_rng(seed)
