@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.arguments import Arrays, Inputs, read_cotangents, read_gradients, read_inputs, read_values
-from gradaudit.certify import Certificates, certify
-from gradaudit.derivative import pulled_back
 from gradaudit.exact.enclosure import Enclosure
 from gradaudit.graph import Node, Shape
-from gradaudit.judge import Report, judge
+from gradaudit.judge import Report
 from gradaudit.numpy import Recorded, recorded
-from gradaudit.operations.shapes import constant, input_
-from gradaudit.patterns import recognised
+from gradaudit.operations.shapes import input_
+from gradaudit.recording import Recording
 
 
 def check(
@@ -70,15 +68,14 @@ def check(
     """
     read = read_inputs(definition, inputs, wrt)
     given = read_gradients(gradients, read)
-    certificates, shapes = _certified(definition, read, cotangent)
-    findings = []
+    recording = _recording(definition, read)
+    weights = read_cotangents(cotangent, recording.outputs)
+    values = None
     if value is not None:
-        names = ["value"] if len(shapes) == 1 else [f"value {n}" for n in range(len(shapes))]
-        values = read_values(value, shapes)
-        findings += [judge(*each) for each in zip(names, values, certificates.outputs[: len(shapes)], strict=True)]
-    for key, certificate in zip(read.keys, certificates.outputs[len(shapes) :], strict=True):
-        findings.append(judge(key, given[key], certificate))
-    report = Report(tuple(findings), certificates.kinks)
+        several = len(recording.outputs) > 1
+        arrays = read_values(value, [o.shape for o in recording.outputs])
+        values = {f"value {n}" if several else "value": array for n, array in enumerate(arrays)}
+    report = recording.report(given, weights, values)
     if raise_exception:
         report.raise_unless_ok()
     return report
@@ -101,9 +98,10 @@ def gradient(
         ``lo``, ``radius``.
     """
     read = read_inputs(definition, inputs, wrt)
-    certificates, shapes = _certified(definition, read, cotangent)
+    recording = _recording(definition, read)
+    certificates = recording.certificates(read_cotangents(cotangent, recording.outputs))
     exact = [c.exact for c in certificates.outputs]
-    values, rest = exact[: len(shapes)], exact[len(shapes) :]
+    values, rest = exact[: len(recording.outputs)], exact[len(recording.outputs) :]
     return values[0] if len(values) == 1 else tuple(values), dict(zip(read.keys, rest, strict=True))
 
 
@@ -120,12 +118,10 @@ def cotangent(shape: Shape, seed: int = 0, dtype: Any = np.float64) -> NDArray[A
     return numbers.astype(dtype)
 
 
-def _certified(definition: Callable[..., Any], read: Inputs, cotangents: Any) -> tuple[Certificates, list[Shape]]:
-    """The certificates of the outputs and then of the gradients, and the shapes of the outputs."""
+def _recording(definition: Callable[..., Any], read: Inputs) -> Recording:
+    """The definition, followed."""
     nodes: dict[Any, Node] = {k: input_(size=read.arrays[k].shape) for k in read.floats}
     given = {k: Recorded(nodes[k]) if k in nodes else x for k, x in read.arrays.items()}
-    outputs = recognised(recorded(definition, *read.called(definition, given)))
-    weights = [constant(c) for c in read_cotangents(cotangents, outputs)]
-    derivatives = pulled_back(outputs, [nodes[k] for k in read.keys], weights)
-    values = {node: np.asarray(read.arrays[k], dtype=np.float64) for k, node in nodes.items()}
-    return certify([*outputs, *derivatives], values, read.dtype), [o.shape for o in outputs]
+    outputs = recorded(definition, *read.called(definition, given))
+    inputs = {node: read.arrays[k] for k, node in nodes.items()}
+    return Recording(outputs, {k: nodes[k] for k in read.keys}, inputs, read.dtype)

@@ -18,6 +18,7 @@ from gradaudit.exact.functions import FUNCTIONS
 from gradaudit.graph import Node, Shape, topological_order
 from gradaudit.operations import OPERATIONS, choices, cross_entropy, entrywise
 from gradaudit.operations.shapes import constant, input_
+from tests.library import forms
 
 Array = NDArray[Any]
 Parameters = dict[str, Any]
@@ -175,96 +176,7 @@ def pieces(rng: Generator) -> Drawn:
     return [(*x[:axis], int(n), *x[axis + 1 :]) for n in counts], {"axis": axis}
 
 
-# --- programs ---------------------------------------------------------------------------------------------------------
-
-
-def shifted(x: Array) -> Any:
-    return x - x.max(axis=-1, keepdims=True)
-
-
-def softmax(x: Array) -> Any:
-    e = np.exp(shifted(x))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-def log_softmax(x: Array) -> Any:
-    z = shifted(x)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
-
-
-def log_softmax_gradient(x: Array, g: Array) -> Any:
-    return g - softmax(x) * g.sum(axis=-1, keepdims=True)
-
-
-def second_log_softmax_gradient(x: Array, g: Array) -> Any:
-    return g - np.exp(log_softmax(x)) * g.sum(axis=-1, keepdims=True)
-
-
-def logsumexp(x: Array) -> Any:
-    return x.max(axis=-1) + np.log(np.exp(shifted(x)).sum(axis=-1))
-
-
-def picked(x: Array, labels: Array) -> Any:
-    return np.take_along_axis(x, labels[..., None], -1)[..., 0]
-
-
-def onehot(x: Array, labels: Array) -> Any:
-    return (labels[..., None] == np.arange(x.shape[-1])).astype(x.dtype)
-
-
-def cross_entropy_gradient(x: Array, g: Array, labels: Array) -> Any:
-    return (softmax(x) - onehot(x, labels)) * g[..., None]
-
-
-def second_cross_entropy_gradient(x: Array, g: Array, labels: Array) -> Any:
-    return np.exp(log_softmax(x)) * g[..., None] - onehot(x, labels) * g[..., None]
-
-
-def bias_first(x: Array, y: Array, b: Array) -> Any:
-    """The product is added to the bias, one after the other."""
-    result = np.broadcast_to(b, (*x.shape[:-1], y.shape[-1])).copy()
-    for i in range(x.shape[-1]):
-        result = result + x[..., :, i : i + 1] * y[..., i : i + 1, :]
-    return result
-
-
-def at_largest(x: Array, g: Array, axis: int) -> Any:
-    return np.where(x == x.max(axis=axis, keepdims=True), g, 0)
-
-
-def gather(x: Array, index: Array) -> Any:
-    return np.where(index < 0, 0, np.append(x.reshape(-1), x.dtype.type(0))[index])
-
-
-def scatter(x: Array, index: Array, into: Shape) -> Any:
-    result = np.zeros(int(np.prod(into)), dtype=x.dtype)
-    np.add.at(result, index[index >= 0], x[index >= 0])
-    return result.reshape(into)
-
-
-def products(x: Array, exponent: int) -> Any:
-    """Repeated products, and one division."""
-    result = np.ones_like(x)
-    for _ in range(abs(exponent)):
-        result = result * x
-    return result if exponent >= 0 else 1 / result
-
-
-def one_by_one(x: Array, axis: int) -> Any:
-    """The sum, one after the other."""
-    result = np.zeros(x.shape[:axis] + x.shape[axis + 1 :], dtype=x.dtype)
-    for i in range(x.shape[axis]):
-        result = result + np.take(x, i, axis=axis)
-    return result
-
-
-def erf(x: Array) -> Any:
-    """In float64, and rounded."""
-    return FUNCTIONS["erf"].plain(x.astype(np.float64)).astype(x.dtype)
-
-
-def bell(x: Array) -> Any:
-    return x.dtype.type(2 / np.sqrt(np.pi)) * np.exp(-x * x)
+# --- all of them -----------------------------------------------------------------------------------------------------
 
 
 def zeros(x: Node) -> Node:
@@ -279,8 +191,8 @@ def chosen_by(comparison: Any) -> Callable[..., Node]:
 FORMS: dict[str, tuple[Callable[..., Any], ...]] = {
     "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), FUNCTIONS["sigmoid"].plain),
     "softplus": (lambda x: np.logaddexp(x, np.zeros_like(x)), FUNCTIONS["softplus"].plain),
-    "erf": (erf,),
-    "bell": (bell,),
+    "erf": (forms.erf,),
+    "bell": (forms.bell,),
 }
 SPECIMENS: dict[str, Specimen] = {
     "add": Specimen(binary, (np.add,)),
@@ -288,7 +200,7 @@ SPECIMENS: dict[str, Specimen] = {
     "negative": Specimen(unary, (np.negative,)),
     "multiply": Specimen(binary, (np.multiply,)),
     "divide": Specimen(binary, (np.divide, lambda x, y: x * (1 / y))),
-    "integer_power": Specimen(powers, (lambda x, exponent: x**exponent, products)),
+    "integer_power": Specimen(powers, (lambda x, exponent: x**exponent, forms.products)),
     "maximum": Specimen(binary, (np.maximum,)),
     "where": Specimen(
         binary, (lambda x, y: np.where(x > y, x, y),), lambda x, y: choices.where(choices.greater(x, y), x, y)
@@ -307,17 +219,17 @@ SPECIMENS: dict[str, Specimen] = {
         (lambda x, y: np.where((x > y) & (y >= 0 * y), x, y),),
         lambda x, y: choices.where(choices.both(choices.greater(x, y), choices.greater_equal(y, zeros(y))), x, y),
     ),
-    "is_largest": Specimen(along_axis(2, empty=False), (at_largest,), choices.at_largest),
-    "sum": Specimen(along_axis(), (lambda x, axis: x.sum(axis=axis), one_by_one)),
+    "is_largest": Specimen(along_axis(2, empty=False), (forms.at_largest,), choices.at_largest),
+    "sum": Specimen(along_axis(), (lambda x, axis: x.sum(axis=axis), forms.one_by_one)),
     "cumulative_sum": Specimen(along_axis(empty=False), (lambda x, axis: np.cumsum(x, axis=axis),)),
     "reshape": Specimen(reshaped, (lambda x, to: x.reshape(to),)),
     "transpose": Specimen(transposed, (lambda x, axes: x.transpose(axes),)),
     "broadcast": Specimen(repeated, (lambda x, to: np.broadcast_to(x, to),)),
-    "gather": Specimen(gathered, (gather,)),
-    "scatter": Specimen(scattered, (scatter,)),
+    "gather": Specimen(gathered, (forms.gather,)),
+    "scatter": Specimen(scattered, (forms.scatter,)),
     "concatenate": Specimen(pieces, (lambda *xs, axis: np.concatenate(xs, axis=axis),)),
     "matmul": Specimen(matrices, (np.matmul, lambda x, y: np.einsum("...ij,...jk->...ik", x, y))),
-    "affine": Specimen(with_bias, (lambda x, y, b: np.matmul(x, y) + b, bias_first)),
+    "affine": Specimen(with_bias, (lambda x, y, b: np.matmul(x, y) + b, forms.bias_first)),
     "sum_of_squares": Specimen(
         unary, (lambda x: (x * x).sum(), lambda x: np.dot(x.ravel(), x.ravel()), lambda x: (x**2).sum())
     ),
@@ -325,36 +237,36 @@ SPECIMENS: dict[str, Specimen] = {
         slopes,
         (
             lambda x, g, exponent: g * (x.dtype.type(exponent) * x ** (exponent - 1)),
-            lambda x, g, exponent: x.dtype.type(exponent) * (g * products(x, exponent - 1)),
+            lambda x, g, exponent: x.dtype.type(exponent) * (g * forms.products(x, exponent - 1)),
             lambda x, g, exponent: (
-                sum([g * products(x, exponent - 1)] * exponent, np.zeros_like(x))
+                sum([g * forms.products(x, exponent - 1)] * exponent, np.zeros_like(x))
                 if exponent > 0
-                else g * x.dtype.type(exponent) * products(x, exponent - 1)
+                else g * x.dtype.type(exponent) * forms.products(x, exponent - 1)
             ),
         ),
     ),
     "cross_entropy": Specimen(
         labelled,
         (
-            lambda x, labels: -picked(log_softmax(x), labels),
-            lambda x, labels: np.log(np.exp(shifted(x)).sum(axis=-1)) - picked(shifted(x), labels),
+            lambda x, labels: -forms.picked(forms.log_softmax(x), labels),
+            lambda x, labels: np.log(np.exp(forms.shifted(x)).sum(axis=-1)) - forms.picked(forms.shifted(x), labels),
         ),
         lambda x, labels: cross_entropy.cross_entropy(x, constant(labels)),
     ),
     "cross_entropy_gradient": Specimen(
         labelled_with_cotangent,
-        (cross_entropy_gradient, second_cross_entropy_gradient),
+        (forms.cross_entropy_gradient, forms.second_cross_entropy_gradient),
         lambda x, g, labels: cross_entropy.cross_entropy_gradient(x, constant(labels), g),
     ),
     "onehot": Specimen(
         labelled,
-        (lambda x, labels: x * onehot(x, labels),),
+        (lambda x, labels: x * forms.onehot(x, labels),),
         lambda x, labels: entrywise.multiply(x, cross_entropy.onehot(constant(labels), columns=x.shape[-1])),
     ),
-    "softmax": Specimen(rows(), (softmax, lambda x: np.exp(log_softmax(x)))),
-    "log_softmax": Specimen(rows(), (log_softmax,)),
-    "logsumexp": Specimen(rows(), (logsumexp,)),
-    "log_softmax_gradient": Specimen(rows(2), (log_softmax_gradient, second_log_softmax_gradient)),
+    "softmax": Specimen(rows(), (forms.softmax, lambda x: np.exp(forms.log_softmax(x)))),
+    "log_softmax": Specimen(rows(), (forms.log_softmax,)),
+    "logsumexp": Specimen(rows(), (forms.logsumexp,)),
+    "log_softmax_gradient": Specimen(rows(2), (forms.log_softmax_gradient, forms.second_log_softmax_gradient)),
 }
 #: What a graph begins with has no operands.
 LEAVES = {"input", "constant"}

@@ -13,8 +13,8 @@ import gradaudit
 PACKAGE = Path(gradaudit.__file__).parent
 #: The rooms in their order, single files among them: the library, the network, those who are judged, the suite.
 ROOMS = (
-    *("errors", "graph", "exact", "rounding", "operations", "patterns", "derivative", "readings", "certify"),
-    *("judge", "numpy", "arguments", "checking"),
+    *("errors", "memory", "graph", "exact", "rounding", "operations", "patterns", "derivative", "readings", "certify"),
+    *("judge", "recording", "numpy", "arguments", "checking"),
     "reference",
     "adapters",
     *("verdicts", "cases", "mistakes", "engines", "candidate", "comparison", "records", "runs", "report", "commands"),
