@@ -236,11 +236,13 @@ def _arithmetics(fp: Arithmetic, last_bits: int, small: bool) -> Iterator[Exact[
 
 def _is_sharp(order: Sequence[Node], read: Values, of: Bounds) -> bool:
     """Whether every radius is far below its bound, and every mask is decided."""
-    return all(
-        not (value == UNKNOWN).any() if node.operation.mask else value.is_within(SHARP * of[id(node)].E)
-        for node, value in ((node, read[id(node)]) for node in order)
-        if node.operation not in REARRANGED
-    )
+    masks = [node for node in order if node.operation.mask]
+    if any((read[id(node)] == UNKNOWN).any() for node in masks):
+        return False
+    arrays = [node for node in order if not node.operation.mask and node.operation not in REARRANGED]
+    spread = np.concatenate([read[id(node)].spread.ravel() for node in arrays])
+    E = np.concatenate([of[id(node)].E.ravel() for node in arrays])
+    return bool(((spread <= SHARP * E) & np.isfinite(spread)).all())
 
 
 def _largest(array: NDArray[Any]) -> float:

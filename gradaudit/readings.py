@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
-from gradaudit.exact.enclosure import UNKNOWN
+from gradaudit.exact.enclosure import UNKNOWN, Enclosure
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Operand
 from gradaudit.operations.shapes import input_
@@ -45,13 +45,18 @@ def evaluated(
 ) -> tuple[Values, Values]:
     """The same in the arithmetic itself, and as enclosures."""
     own, read = dict(known[0]), dict(known[1])
+    computed: list[int] = []
     for node in order:
         if node.operation is input_:
-            value = A.constant(inputs[id(node)])
-        else:
-            value = node.operation.value(A, *[own[id(n)] for n in node.inputs], **node.parameters)
+            own[id(node)], read[id(node)] = A.constant(inputs[id(node)]), Enclosure.exactly(inputs[id(node)])
+            continue
+        value = node.operation.value(A, *[own[id(n)] for n in node.inputs], **node.parameters)
         own[id(node)] = value
-        read[id(node)] = value if node.operation.mask else A.enclosure(value)
+        if node.operation.mask:
+            read[id(node)] = value
+        else:
+            computed.append(id(node))
+    read |= zip(computed, A.enclosures([own[n] for n in computed]), strict=True)
     return own, read
 
 
@@ -62,8 +67,9 @@ def bounds(fp: Arithmetic, order: Sequence[Node], read: Values, known: Bounds | 
     """
     of: Bounds = dict(known or {})
     operands: dict[int, Operand] = {}
-    for node in order:
-        of[id(node)] = _bound(fp, node, read, of, operands)
+    with np.errstate(all="ignore"):
+        for node in order:
+            of[id(node)] = _bound(fp, node, read, of, operands)
     return of
 
 
@@ -71,13 +77,15 @@ def bounds_without_kinks(fp: Arithmetic, order: Sequence[Node], read: Values, kn
     """The bounds, as if a program fell on the exact side of each kink; what no kink reaches is as it is known."""
     of: Bounds = {}
     operands: dict[int, Operand] = {}
-    for node in order:
-        if node.operation.mask:
-            of[id(node)] = np.zeros_like(known[id(node)]) if known[id(node)].any() else known[id(node)]
-        elif node.inputs and any(of[id(n)] is not known[id(n)] for n in node.inputs):
-            of[id(node)] = _bound(fp, node, read, of, operands)
-        else:
-            of[id(node)] = known[id(node)]
+    with np.errstate(all="ignore"):
+        for node in order:
+            own = known[id(node)]
+            if node.operation.mask:
+                of[id(node)] = np.zeros_like(own) if own.any() else own
+            elif node.inputs and any(of[id(n)] is not known[id(n)] for n in node.inputs):
+                of[id(node)] = _bound(fp, node, read, of, operands)
+            else:
+                of[id(node)] = own
     return of
 
 
@@ -88,7 +96,7 @@ def _bound(fp: Arithmetic, node: Node, read: Values, of: Bounds, operands: dict[
             value, bound = read[id(n)], of[id(n)]
             operands[id(n)] = Operand(value, bound if n.operation.mask else bound.widened(value.spread))
     bound = node.operation.rounding(fp, read[id(node)], *(operands[id(n)] for n in node.inputs), **node.parameters)
-    return bound if node.operation.mask else bound.where(read[id(node)].known)
+    return bound if node.operation.mask or read[id(node)].is_known else bound.where(read[id(node)].known)
 
 
 def sizes(fp: Arithmetic, order: Sequence[Node], read: Values, of: Bounds) -> dict[int, NDArray[Any]]:

@@ -195,15 +195,21 @@ def _acceptance(problem: Problem, of: Network, certificates: Certificates, decay
 
 
 def _bound(of: Network, certificates: Certificates) -> Bound:
-    E = {name: certificates.bounds[id(node)].E for name, node in of.nodes.items()}
-    size = {name: float(certificates.sizes[id(node)].max()) for name, node in of.nodes.items()}
-    a = certificates.values[id(of.nodes["a"])]
+    def E(name: str) -> Array:  # noqa: N802 (the derivation's letter)
+        bound: Array = certificates.bounds[id(of.nodes[name])].E
+        return bound
+
+    def size(name: str) -> float:
+        return float(certificates.sizes[id(of.nodes[name])].max())
+
+    E_a, a = E("a"), certificates.values[id(of.nodes["a"])].hi
     return Bound(
         tensors={name: certificates.within(id(of.nodes[name])) for name in TENSORS},
-        sizes={name: size[name] for name in TENSORS},
-        data_sizes={name: size[f"data {name}"] for name in TENSORS},
-        **{name: E[name] for name in ("a", "s", "ds", "dh", "da")},
-        kinks=(np.abs(a.hi) <= E["a"]) & (E["a"] > 0),
+        sizes={name: size(name) for name in TENSORS},
+        data_sizes={name: size(f"data {name}") for name in TENSORS},
+        a=E_a,
+        **{name: E(name) for name in ("s", "ds", "dh", "da")},
+        kinks=(np.abs(a) <= E_a) & (E_a > 0),
     )
 
 

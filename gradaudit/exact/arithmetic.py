@@ -7,7 +7,7 @@ in whichever it is given. Every result encloses the exact one; where nothing is 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -49,6 +49,10 @@ class Arithmetic(ABC, Generic[V]):
     @abstractmethod
     def enclosure(self, a: V) -> Enclosure:
         """The value as hi + lo within a radius."""
+
+    def enclosures(self, values: Sequence[V]) -> list[Enclosure]:
+        """Those of several values, at once."""
+        return [self.enclosure(a) for a in values]
 
     @abstractmethod
     def restructure(self, change: Callable[..., Any], *arrays: V) -> V:

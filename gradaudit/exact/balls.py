@@ -7,7 +7,7 @@ Johansson, "Arb: efficient arbitrary-precision midpoint-radius interval arithmet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
-from gradaudit.exact.enclosure import TINY, UNKNOWN, UP, Array, Enclosure, U
+from gradaudit.exact.enclosure import UNKNOWN, UP, Array, Enclosure, U
 from gradaudit.exact.functions import Function
 
 Balls_ = NDArray[np.object_]
@@ -40,7 +40,24 @@ class Balls(Arithmetic[Balls_]):
 
     def enclosure(self, a: Balls_) -> Enclosure:
         """The value as hi + lo within a radius."""
-        return enclosed(a.ravel(), a.shape)
+        return self.enclosures([a])[0]
+
+    def enclosures(self, values: Sequence[Balls_]) -> list[Enclosure]:
+        """Those of several values: all of their balls are rounded at once."""
+        entries = [x for a in values for x in a.ravel().tolist()]
+        hi = np.array(list(map(float, entries)), dtype=np.float64)
+        spread = np.array([float(x.rad()) for x in entries], dtype=np.float64)
+        known = np.isfinite(hi) & np.isfinite(spread)
+        is_known = bool(known.all())
+        hi = hi if is_known else np.where(known, hi, 0.0)
+        results: list[Enclosure] = []
+        first = 0
+        for a in values:
+            part = slice(first, first + a.size)
+            first += a.size
+            whole = is_known or bool(known[part].all())
+            results.append(Rounded(entries[part], hi[part].reshape(a.shape), spread[part].reshape(a.shape), whole))
+        return results
 
     def restructure(self, change: Callable[..., Any], *arrays: Balls_) -> Balls_:
         """Entries arranged anew; what was 0 in the arrangement becomes a ball."""
@@ -106,58 +123,35 @@ def balls(e: Enclosure) -> list[arb]:
 
 
 class Rounded(Enclosure):
-    """Balls as pairs of float64 and the radii that are left; `lo` and `radius` are computed when they are asked for."""
+    """Balls as pairs of float64 and the radii that are left; `lo` and `radius` are computed when they are asked for.
 
-    def __init__(self, entries: Iterable[arb], shape: tuple[int, ...]) -> None:
-        entries = list(entries)
-        hi = np.array([float(x) for x in entries], dtype=np.float64).reshape(shape)
-        radii = np.array([float(x.rad()) for x in entries], dtype=np.float64).reshape(shape)
-        known = np.isfinite(hi) & np.isfinite(radii)
-        parts = {"_entries": entries, "_radii": radii, "_known": known, "hi": np.where(known, hi, 0.0)}
-        for name, value in parts.items():
-            object.__setattr__(self, name, value)
+    What is too large for float64 is not known; its `spread` is finite, since no precision mends that.
+    """
+
+    entries: list[arb]
+
+    def __init__(self, entries: list[arb], hi: Array, spread: Array, is_known: bool) -> None:
+        for name, value in (("entries", entries), ("hi", hi), ("spread", spread), ("is_known", is_known)):
+            self.__dict__[name] = value
 
     def __getattr__(self, name: str) -> Any:
         """`lo`, what rounding to `hi` took away, rounded once; and `radius`, which holds what that took away."""
         if name not in ("lo", "radius"):
             raise AttributeError(name)
-        rests = [x - value for x, value in zip(self._entries, self.hi.ravel().tolist(), strict=True)]
+        rests = [x - value for x, value in zip(self.entries, self.hi.ravel().tolist(), strict=True)]
         lo = np.array([float(x) for x in rests], dtype=np.float64).reshape(self.hi.shape)
         size = np.array([float(x.rad()) for x in rests], dtype=np.float64).reshape(self.hi.shape)
         inexact = np.array([not x.is_zero() for x in rests], dtype=bool).reshape(self.hi.shape)
         with np.errstate(all="ignore"):
             radius = np.where(inexact, (size + 2 * U * np.abs(lo)) * UP + 2.0**-1073, 0.0)
-        object.__setattr__(self, "lo", np.where(self.known, lo, 0.0))
-        object.__setattr__(self, "radius", np.where(self.known, radius, np.inf))
+            known = np.isfinite(lo + radius)
+        self.__dict__["lo"], self.__dict__["radius"] = np.where(known, lo, 0.0), np.where(known, radius, np.inf)
         return self.__dict__[name]
-
-    @property
-    def spread(self) -> Array:
-        """The radii of the balls."""
-        return np.where(self.known, self._radii, np.inf)
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """Where the radius is finite."""
-        known: NDArray[np.bool_] = self._known
-        return known
-
-    def is_within(self, limit: Array) -> bool:
-        """Whether every radius is finite and at most that: decided without `lo` where that is easy."""
-        if not self.known.all():
-            return self._is_within_or_beyond(limit)
-        easy = self._radii + 2.0**-104 * np.abs(self.hi) + TINY <= limit * (1 - 2.0**-30)
-        return bool(easy.all()) or super().is_within(limit)
-
-    def _is_within_or_beyond(self, limit: Array) -> bool:
-        """The same but for numbers that are too large for float64: no precision mends that."""
-        beyond = np.array([x.is_finite() for x in self._entries], dtype=bool).reshape(self.hi.shape) & ~self.known
-        return bool((beyond | self.known & (self.radius <= limit)).all())
 
 
 def enclosed(entries: Iterable[arb], shape: tuple[int, ...]) -> Enclosure:
     """Balls as pairs of float64 and the radii that are left, what rounding the pairs took away in them."""
-    return Rounded(entries, shape)
+    return Balls(0).enclosure(_array(list(entries), shape))
 
 
 def _array(entries: list[Any], shape: tuple[int, ...]) -> Balls_:

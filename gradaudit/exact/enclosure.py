@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ class Enclosure:
         """An upper bound of the absolute values."""
         return np.asarray((np.abs(self.hi) + np.abs(self.lo) + self.radius) * UP)
 
-    @property
+    @cached_property
     def spread(self) -> Array:
         """How far the exact values may be from hi + lo before these were rounded to floats."""
         return self.radius
@@ -57,9 +58,10 @@ class Enclosure:
         """Where the radius is finite."""
         return np.isfinite(self.radius)
 
-    def is_within(self, limit: Array) -> bool:
-        """Whether every radius is finite and at most that."""
-        return not self.radius.any() or bool(((self.radius <= limit) & np.isfinite(self.radius)).all())
+    @cached_property
+    def is_known(self) -> bool:
+        """Whether every radius is finite."""
+        return bool(np.isfinite(self.radius).all())
 
     def sign(self) -> NDArray[np.int8]:
         """1, 0 (exactly zero) or -1 where the enclosure decides it, else UNKNOWN."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,8 @@ from gradaudit.rounding.bound import Bound
 Array = NDArray[np.float64]
 
 
-class Operand(NamedTuple):
+@dataclass(eq=False)
+class Operand:
     """An operand of an operation whose rounding is asked for.
 
     Attributes
@@ -44,10 +46,15 @@ class Operand(NamedTuple):
         bound: Bound = self.bound
         return bound.E
 
-    @property
+    @cached_property
+    def size(self) -> Array:
+        """The absolute value."""
+        return np.abs(self.v)
+
+    @cached_property
     def reach(self) -> Array:
         """The largest absolute value that a program may have there."""
-        return np.asarray(np.abs(self.v) + self.E)
+        return np.asarray(self.size + self.E)
 
 
 @dataclass(frozen=True, eq=False)

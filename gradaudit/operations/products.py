@@ -43,15 +43,12 @@ def _affine_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand, b: Oper
 
 def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:
     """The products that are added: as terms, where none was rounded before, and the finest of their grids."""
-    a, b = np.abs(x.v), np.abs(y.v)
-    reach_x, reach_y = a + x.E, b + y.E
-    products = _each(count, reach_x, reach_y)
-    size = _each(magnitude_product, reach_x, reach_y)
-    error = np.zeros_like(size)
+    products, size = _each(count, x.reach, y.reach), _each(magnitude_product, x.reach, y.reach)
+    error = np.zeros(size.shape)
     if y.E.any():
-        error = error + _each(magnitude_product, reach_x, y.E)
+        error = _each(magnitude_product, x.reach, y.E)
     if x.E.any():
-        error = error + _each(magnitude_product, x.E, b)
+        error = error + _each(magnitude_product, x.E, y.size)
     terms = Terms(products, size, size, error, products * fp.eta, 1.0)
     if x.bound.rough or y.bound.rough:
         return terms, None, None

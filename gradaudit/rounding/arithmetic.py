@@ -88,9 +88,12 @@ class Arithmetic:
 
 def magnitude_product(A: Array, B: Array) -> Array:
     """``A . B`` of non-negative factors, where 0 times infinity counts as infinite."""
+    result = np.asarray(A @ B)
+    if np.isfinite(result).all():
+        return result
     if (not A.any() and np.isfinite(B).all()) or (not B.any() and np.isfinite(A).all()):
         return np.zeros((A.shape[0], B.shape[1]))
-    return or_infinite(A @ B)
+    return or_infinite(result)
 
 
 def count(A: Array, B: Array) -> Array:
@@ -106,8 +109,11 @@ def or_infinite(E: Array) -> Array:
 
 
 def lowest_bits(A: Array) -> NDArray[np.int64]:
-    """The exponent of the lowest bit set in each entry; NO_BIT where it is 0."""
-    significand, exponent = np.frexp(np.where(np.isfinite(A), A, 0))
-    digits = np.ldexp(significand, 53).astype(np.int64)
-    trailing = np.frexp((digits & -digits).astype(np.float64))[1] - 1
-    return np.asarray(np.where(digits == 0, NO_BIT, exponent.astype(np.int64) - 53 + trailing))
+    """The exponent of the lowest bit set in each entry; NO_BIT where it is 0, or not finite."""
+    bits = np.ascontiguousarray(A, dtype=np.float64).view(np.int64)
+    exponent, fraction = (bits >> 52) & 0x7FF, bits & 0xFFFFFFFFFFFFF
+    normal = exponent > 0
+    digits = fraction | (normal.astype(np.int64) << 52)
+    lowest = (digits & -digits).astype(np.float64).view(np.int64) >> 52  # a power of two: its exponent, and 1023
+    result = lowest + exponent - normal - (1023 + 1074)
+    return np.asarray(np.where((digits == 0) | (exponent == 0x7FF), NO_BIT, result)).reshape(np.shape(A))

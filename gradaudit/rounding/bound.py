@@ -38,11 +38,11 @@ class Terms(NamedTuple):
         How many terms there are that may differ from 0.
     size : ndarray
         The sum of what their absolute values can be.
-    rounded : ndarray
+    rounded : ndarray, or 0.0
         The same sum, each term times the number of roundings that it has had beyond its own error.
     error : ndarray
         The sum of their own errors.
-    faint : ndarray
+    faint : ndarray, or 0.0
         What underflow may add, apart from that of partial sums.
     depth : float
         The largest number of such roundings.
@@ -59,14 +59,23 @@ class Terms(NamedTuple):
     groups: float = 1.0
 
     def changed(self, change: Any, *remainder: Terms) -> Terms:
-        """The terms with `change` applied to each array, together with those of others."""
+        """The terms with `change` applied to each array, with those of others; what is 0 everywhere stays 0.0."""
         whole = (self, *remainder)
-        count, size, rounds, error, faint = (change(*(terms[n] for terms in whole)) for n in range(5))
-        return Terms(count, size, rounds, error, faint, max(t.depth for t in whole), max(t.groups for t in whole))
+        parts: list[Any] = []
+        for n in range(5):
+            arrays = [terms[n] for terms in whole]
+            nothing = all(type(x) is float for x in arrays)
+            parts.append(0.0 if nothing else change(*(_full(x, t.size) for x, t in zip(arrays, whole, strict=True))))
+        return Terms(*parts, max(t.depth for t in whole), max(t.groups for t in whole))
 
     def reduced(self, change: Any) -> Terms:
         """The terms of a reduction, which `change` adds up array by array."""
         return self.changed(change)._replace(groups=1.0)
+
+
+def _full(x: Any, like: Array) -> Any:
+    """An array, also of what is 0 everywhere."""
+    return np.full(like.shape, x) if type(x) is float else x
 
 
 class Bound:
@@ -180,8 +189,8 @@ def terms_of(bound: Bound, v: Array) -> Terms:
         return bound.terms
     groups = bound.terms.groups if bound.terms is not None else 1.0
     reach = np.abs(v) + bound.E
-    nothing = np.zeros(reach.shape)
-    return Terms((reach != 0) * groups, reach, nothing, bound.E, nothing, 0.0, groups)
+    count = (reach != 0).astype(np.float64) if groups == 1 else (reach != 0) * groups
+    return Terms(count, reach, 0.0, bound.E, 0.0, 0.0, groups)
 
 
 def together(single: Terms, other: Terms) -> Terms:
@@ -220,9 +229,11 @@ def summed(
             on_grid = pure & (fine >= low)
             faint = np.where(on_grid, terms.faint, faint)
             limit = np.ldexp(1.0, np.minimum(np.maximum(fine + fp.precision, low), high))
-            single = (terms.count <= 1) & (terms.error == 0) & (terms.size >= fp.eta)
-            normal = on_grid | (terms.faint == 0) | single
-            unrounded = on_grid & (terms.size * OF_OVERFLOW <= limit) | pure & (amount == 0) & normal
+            unrounded = on_grid & (terms.size * OF_OVERFLOW <= limit)
+            free = pure & (amount == 0)
+            if free.any():
+                single = (terms.count <= 1) & (terms.error == 0) & (terms.size >= fp.eta)
+                unrounded = unrounded | free & (on_grid | (terms.faint == 0) | single)
         E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + faint
         if unrounded is not None:
             E = np.where(unrounded, terms.error, E)

@@ -93,16 +93,7 @@ def _evaluated(fp: Arithmetic, rows: Rows, E: Array, offset: Offset) -> Errors:
     p, z = np.maximum(rows.p, tiny), np.maximum(rows.z, -np.finfo(np.float64).max)
     Emax = E.max(axis=-1, keepdims=True)
 
-    # log p_c is monotone in every logit: it falls by at most dn, rises by at most up
-    Q = over_rest(np.add, p, 0.0)
-    d1, d2 = np.expm1(E), -np.expm1(-E)
-    dn_near = np.log1p(Q * d1 + (1 + d1) * over_rest(np.add, p * d1, 0.0))
-    dn_far = np.logaddexp(0.0, E + over_rest(np.logaddexp, z - log_Z + E, -np.inf))
-    dn = or_infinite(np.where(Emax <= 1, dn_near, dn_far))
-    up_near = -np.log1p(-(Q * d2 + (1 - d2) * over_rest(np.add, p * d2, 0.0)))
-    up_far = -np.logaddexp(z - log_Z, over_rest(np.logaddexp, z - log_Z - E, -np.inf) - E)
-    up = or_infinite(np.maximum(0.0, np.where(Emax <= 1, up_near, up_far)))
-
+    dn, up = _moved(rows, p, z, E, Emax)
     # rounding, relative to p; a maximum without a rival is subtracted from itself: no error
     alone = (z == 0) & (over_rest(np.maximum, z + E, -np.inf) + E < 0)
     d = np.where(alone, 0.0, np.abs(z) + E + Emax)
@@ -117,6 +108,24 @@ def _evaluated(fp: Arithmetic, rows: Rows, E: Array, offset: Offset) -> Errors:
     E_p = np.fmin(np.maximum(p * np.expm1(up + rho), -p * np.expm1(-dn - rho)), cap) + 2 * fp.eta
     E_p = or_infinite(np.where(np.isfinite(Emax), E_p, np.inf))
     return Errors(p, E_p, or_infinite(dn + rho + K * u * (d + el)), rho, cap, z + E + Emax >= 0)
+
+
+def _moved(rows: Rows, p: Array, z: Array, E: Array, Emax: Array) -> tuple[Array, Array]:
+    """Log p_c is monotone in every logit: it falls by at most dn, rises by at most up."""
+    far = Emax > 1
+    with_far, with_near = bool(far.any()), not bool(far.all())
+    dn = up = np.zeros_like(p)
+    if with_near:
+        Q = over_rest(np.add, p, 0.0)
+        d1, d2 = np.expm1(E), -np.expm1(-E)
+        dn = np.log1p(Q * d1 + (1 + d1) * over_rest(np.add, p * d1, 0.0))
+        up = -np.log1p(-(Q * d2 + (1 - d2) * over_rest(np.add, p * d2, 0.0)))
+    if with_far:
+        log_p = z - rows.log_Z
+        dn_far = np.logaddexp(0.0, E + over_rest(np.logaddexp, log_p + E, -np.inf))
+        up_far = -np.logaddexp(log_p, over_rest(np.logaddexp, log_p - E, -np.inf) - E)
+        dn, up = np.where(far, dn_far, dn), np.where(far, up_far, up)
+    return or_infinite(dn), or_infinite(np.maximum(0.0, up))
 
 
 def over_rest(combine: np.ufunc, A: Array, empty: float) -> Array:
