@@ -32,6 +32,8 @@ SHARP = 2.0**-10
 #: Balls of so many bits, one after the other; a sum of products of float64 needs no more than 4,300.
 BITS = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 LAST_BITS = BITS[-1]
+#: No radius is larger that is finite.
+LARGEST = float(np.finfo(np.float64).max)
 #: Fewer multiplications in matrix products than that are few.
 SMALL = 10_000
 #: What only arranges entries anew: radii and bounds are those of its operands.
@@ -239,10 +241,8 @@ def _is_sharp(order: Sequence[Node], read: Values, of: Bounds) -> bool:
     masks = [node for node in order if node.operation.mask]
     if any((read[id(node)] == UNKNOWN).any() for node in masks):
         return False
-    arrays = [node for node in order if not node.operation.mask and node.operation not in REARRANGED]
-    spread = np.concatenate([read[id(node)].spread.ravel() for node in arrays])
-    E = np.concatenate([of[id(node)].E.ravel() for node in arrays])
-    return bool(((spread <= SHARP * E) & np.isfinite(spread)).all())
+    arrays = [id(node) for node in order if not node.operation.mask and node.operation not in REARRANGED]
+    return all(bool((read[n].spread <= np.minimum(SHARP * of[n].E, LARGEST)).all()) for n in arrays)
 
 
 def _largest(array: NDArray[Any]) -> float:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from gradaudit.exact.arithmetic import Arithmetic, Signs
 from gradaudit.exact.balls import balls, enclosed
 from gradaudit.exact.enclosure import TINY, UP, Array, Enclosure, U, two_product, two_sum
-from gradaudit.exact.functions import Function
+from gradaudit.exact.exponential import exponential
+from gradaudit.exact.functions import EXP, Function
 from gradaudit.exact.splitting import MORE_SLICES, SLICES, split_product
 
 #: The precision of elementary functions, in bits.
@@ -71,6 +72,9 @@ class Pairs(Arithmetic[Enclosure]):
         """A b."""
         with np.errstate(all="ignore"):
             p, error = two_product(a.hi, b.hi)
+            if _is_float(a) and _is_float(b):
+                faint = (np.abs(p) < 2.0**-960) & (a.hi != 0) & (b.hi != 0)
+                return _normal(p, np.where(faint, 0.0, error), np.where(faint, U * np.abs(p) + 4 * TINY, 0.0))
             across, other = a.hi * b.lo, a.lo * b.hi
             lo = error + (across + other)
             slack = 4 * U * (np.abs(error) + np.abs(across) + np.abs(other)) + np.abs(a.lo * b.lo)
@@ -85,6 +89,8 @@ class Pairs(Arithmetic[Enclosure]):
     def divide(self, a: Enclosure, b: Enclosure) -> Enclosure:
         """A / b: a quotient, corrected once; the radius is what is left of a, over the least that b may be."""
         with np.errstate(all="ignore"):
+            if _is_float(b):
+                return _divided(a, b.hi)
             least = np.abs(b.hi) * (1 - 4 * U) - (np.abs(b.lo) + b.radius) * UP
             q = self.constant(np.where(least > 0, a.hi / b.hi, 0.0))
             first = self.subtract(a, self.multiply(q, b))
@@ -94,7 +100,9 @@ class Pairs(Arithmetic[Enclosure]):
             return _normal(q.hi, q.lo, np.where(least > 0, radius, np.inf))
 
     def function(self, f: Function, a: Enclosure) -> Enclosure:
-        """f(a), on balls."""
+        """f(a), on balls; the exponential by a table."""
+        if f is EXP:
+            return exponential(a)
         with ctx.workprec(BITS):
             return enclosed([f.ball(x) for x in balls(a)], a.hi.shape)
 
@@ -112,11 +120,17 @@ class Pairs(Arithmetic[Enclosure]):
         return Enclosure(*(array.reshape(*leading, n, m) for array in (hi, lo, radius)))
 
     def sum(self, a: Enclosure, axis: int) -> Enclosure:
-        """The sum over one axis, by halves."""
+        """The sum over one axis: a product with ones over the first or the last, by halves over another."""
         axis %= a.hi.ndim
-        count = a.hi.shape[axis]
-        if count == 0:
-            return self.constant(np.zeros(a.hi.shape[:axis] + a.hi.shape[axis + 1 :]))
+        shape, count = a.hi.shape, a.hi.shape[axis]
+        remaining = shape[:axis] + shape[axis + 1 :]
+        if not a.hi.size:
+            return self.constant(np.zeros(remaining))
+        if axis in (0, len(shape) - 1):
+            ones, first = self.constant(np.ones((1, count))), axis == 0
+            matrix = self.restructure(lambda x: x.reshape((count, -1) if first else (-1, count)), a)
+            sums = self.matmul(ones, matrix) if first else self.matmul(matrix, _transposed(ones))
+            return self.restructure(lambda x: x.reshape(remaining), sums)
         while count > 1:
             half = count // 2
             single, other, rest = (
@@ -126,7 +140,7 @@ class Pairs(Arithmetic[Enclosure]):
             both = self.add(single, other)
             a = both if count == 2 * half else self.restructure(lambda x, y: np.concatenate((x, y), axis), both, rest)
             count = a.hi.shape[axis]
-        return self.restructure(lambda x: x.reshape(x.shape[:axis] + x.shape[axis + 1 :]), a)
+        return self.restructure(lambda x: x.reshape(remaining), a)
 
     def hull(self, a: Enclosure, b: Enclosure) -> Enclosure:
         """An enclosure of both."""
@@ -138,6 +152,28 @@ class Pairs(Arithmetic[Enclosure]):
     def sign(self, a: Enclosure) -> Signs:
         """1, 0, -1 or UNKNOWN."""
         return a.sign()
+
+
+def _is_float(a: Enclosure) -> bool:
+    """Whether every number is a float, and known."""
+    return not (a.lo.any() or a.radius.any())
+
+
+def _divided(a: Enclosure, b: Array) -> Enclosure:
+    """A / b for floats b: a quotient q and what is left, a.hi - q b + a.lo, of which the difference is exact."""
+    q = a.hi / b
+    p, error = two_product(q, b)
+    left, size = ((a.hi - p) - error) + a.lo, np.abs(a.hi - p) + np.abs(error) + np.abs(a.lo)
+    faint = (np.abs(a.hi) < 2.0**-900) | (np.abs(q) < 2.0**-900)  # there the error of the product may underflow
+    slack = np.where(faint, 4 * U * (np.abs(a.hi) + np.abs(p)) + 4 * TINY, 4 * U * size)
+    zero = (a.hi == 0) & (a.lo == 0) & (a.radius == 0)
+    radius = np.where(zero, 0.0, ((a.radius + slack) / np.abs(b) + 4 * U * np.abs(left / b) + TINY) * UP)
+    exact = (size == 0) & (a.radius == 0) & ~faint
+    return _normal(q, np.where(faint, 0.0, left / b), np.where(b == 0, np.inf, np.where(exact, 0.0, radius)))
+
+
+def _transposed(a: Enclosure) -> Enclosure:
+    return Enclosure(a.hi.T, a.lo.T, a.radius.T)
 
 
 def _at(a: Enclosure, index: tuple[int, ...]) -> Enclosure:

@@ -48,7 +48,7 @@ def _power_derivative(node: Node, g: Node) -> Sequence[Node | None]:
 
 def _power_gradient_value(A: Any, x: Any, g: Any, exponent: int) -> Any:
     inner = x if exponent == 2 else _power_value(A, x, exponent - 1)
-    return A.multiply(A.multiply(g, inner), A.constant(np.full(A.shape(x), float(exponent))))
+    return A.multiply(A.multiply(g, A.constant(np.full(A.shape(g), float(exponent)))), inner)
 
 
 def _power_gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand, exponent: int) -> Bound:

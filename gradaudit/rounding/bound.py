@@ -66,7 +66,8 @@ class Terms(NamedTuple):
             arrays = [terms[n] for terms in whole]
             nothing = all(type(x) is float for x in arrays)
             parts.append(0.0 if nothing else change(*(_full(x, t.size) for x, t in zip(arrays, whole, strict=True))))
-        return Terms(*parts, max(t.depth for t in whole), max(t.groups for t in whole))
+        count, size, rounds, error, faint = parts
+        return Terms(count, size, rounds, error, faint, max(t.depth for t in whole), max(t.groups for t in whole))
 
     def reduced(self, change: Any) -> Terms:
         """The terms of a reduction, which `change` adds up array by array."""
