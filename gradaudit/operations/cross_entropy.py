@@ -48,7 +48,7 @@ def _shape(x: Shape, labels: Shape) -> Shape:
 
 
 def _value(A: Any, x: Any, labels: Any) -> Any:
-    z, _, Z = parts(A, x)
+    z, _, Z, _ = parts(A, x)
     numbers = A.enclosure(labels).hi
     return A.subtract(A.function(LOG, Z), A.restructure(lambda y: _picked(y, numbers), z))
 
@@ -77,14 +77,16 @@ cross_entropy: Operation = define(
 
 
 def _gradient_value(A: Any, x: Any, labels: Any, g: Any) -> Any:
-    """At the label p - 1 is minus the sum of the others: no digit is lost when p is close to 1."""
+    """P - 1 at a label with the largest logit is minus the sum of the others: no digit is lost when p is close to 1."""
     shape = A.shape(x)
-    _, e, Z = parts(A, x)
+    z, e, Z, _ = parts(A, x)
     at_label = _onehot(A.enclosure(labels).hi, shape)
+    leads = at_label & (A.enclosure(z).hi == 0)
     others = A.restructure(lambda y: np.where(at_label, 0, y), e)
     rest = A.negative(A.sum(others, len(shape) - 1))
-    off = A.restructure(lambda y, r: np.where(at_label, r[..., None], y), others, rest)
-    off = A.divide(off, A.restructure(lambda y: _repeated(y, shape), Z))
+    top = A.restructure(lambda y, r: np.where(leads, r[..., None], y), e, rest)
+    p = A.divide(top, A.restructure(lambda y: _repeated(y, shape), Z))
+    off = A.subtract(p, A.constant((at_label & ~leads).astype(np.float64)))
     return A.multiply(off, A.restructure(lambda y: _repeated(y, shape), g))
 
 

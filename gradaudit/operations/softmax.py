@@ -25,17 +25,19 @@ def rows(x: Node, shape: Shape) -> Node:
 
 
 @remembered
-def parts(A: Any, x: Any) -> tuple[Any, Any, Any]:
-    """Z = x - m, exp z and their sum Z by rows, for floats m near the maximum, which are exact."""
+def parts(A: Any, x: Any) -> tuple[Any, Any, Any, Any]:
+    """Z = x - m, exp z and their sum Z by rows, for m an entry near the maximum; and m.
+
+    There z is 0 and exp z is 1, whatever the radius of m: so a probability close to 1 is known as well as it may be.
+    """
     shape = A.shape(x)
-    z = A.subtract(x, A.restructure(lambda y: np.broadcast_to(y[..., None], shape), largest(A, x)))
-    e = A.function(EXP, z)
-    return z, e, A.sum(e, len(shape) - 1)
-
-
-def largest(A: Any, x: Any) -> Any:
-    """Floats near the maximum of each row."""
-    return A.constant(A.enclosure(x).hi.max(axis=-1))
+    top = A.enclosure(x).hi.argmax(axis=-1)[..., None]
+    at_top = np.arange(shape[-1]) == top
+    m = A.restructure(lambda y: np.take_along_axis(y, top, -1)[..., 0], x)
+    z = A.restructure(lambda y: np.where(at_top, 0, y), A.subtract(x, _repeated(A, m, shape)))
+    ones = A.constant(np.ones(shape))
+    e = A.restructure(lambda y, unit: np.where(at_top, unit, y), A.function(EXP, z), ones)
+    return z, e, A.sum(e, len(shape) - 1), m
 
 
 def _repeated(A: Any, x: Any, shape: Shape) -> Any:
@@ -43,18 +45,18 @@ def _repeated(A: Any, x: Any, shape: Shape) -> Any:
 
 
 def _softmax_value(A: Any, x: Any) -> Any:
-    _, e, Z = parts(A, x)
+    _, e, Z, _ = parts(A, x)
     return A.divide(e, _repeated(A, Z, A.shape(x)))
 
 
 def _log_softmax_value(A: Any, x: Any) -> Any:
-    z, _, Z = parts(A, x)
+    z, _, Z, _ = parts(A, x)
     return A.subtract(z, _repeated(A, A.function(LOG, Z), A.shape(x)))
 
 
 def _logsumexp_value(A: Any, x: Any) -> Any:
-    _, _, Z = parts(A, x)
-    return A.add(A.function(LOG, Z), largest(A, x))
+    _, _, Z, m = parts(A, x)
+    return A.add(A.function(LOG, Z), m)
 
 
 def _softmax_derivative(node: Node, g: Node) -> Sequence[Node | None]:
