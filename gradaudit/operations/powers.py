@@ -94,7 +94,7 @@ power_gradient: Operation = define(
         value=_power_gradient_value,
         derivative=_power_gradient_derivative,
         rounding=_power_gradient_rounding,
-        size=lambda x, g, exponent: abs(exponent) * x ** (exponent - 1.0) * g,
+        size=lambda x, g, exponent: abs(exponent) * g * (x if exponent == 2 else x ** (exponent - 1.0)),
         algorithms="a library's pow, or products in any order, differentiated factor by factor",
     )
 )

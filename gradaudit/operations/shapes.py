@@ -24,7 +24,7 @@ def _known(fp: Arithmetic, value: Any, **_: Any) -> Bound:
     """Floats: exact, but rounded once where the dtype has not got them, as 0.1 written into a float32 program."""
     v = value.hi
     bound = exact(fp, v)
-    if fp.precision >= 53:
+    if fp.precision >= 53 or ((v.astype(np.float32) == v).all() and fp.precision == 24):
         return bound
     rounded = (v != 0) & (bound.grid < np.frexp(v)[1] - fp.precision)
     if not rounded.any():

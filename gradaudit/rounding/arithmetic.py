@@ -89,18 +89,20 @@ class Arithmetic:
 def magnitude_product(A: Array, B: Array) -> Array:
     """``A . B`` of non-negative factors, where 0 times infinity counts as infinite."""
     result = np.asarray(A @ B)
-    if np.isfinite(result).all():
+    if np.isfinite(result.sum()):
         return result
     if (not A.any() and np.isfinite(B).all()) or (not B.any() and np.isfinite(A).all()):
         return np.zeros((A.shape[0], B.shape[1]))
     return or_infinite(result)
 
 
-def count(A: Array, B: Array) -> Array:
-    """How many products of two non-zero factors each entry of ``A . B`` adds."""
-    if A.all() and B.all():
-        return np.full((A.shape[0], B.shape[1]), float(A.shape[1]))
-    return np.asarray((A != 0).astype(np.float64) @ (B != 0).astype(np.float64))
+def count(A: Array, B: Array) -> Any:
+    """How many products of two non-zero factors each entry of ``A . B`` adds; of a shape that is repeated to its."""
+    if B.all():
+        return float(A.shape[1]) if A.all() else np.count_nonzero(A, axis=1)[:, None].astype(np.float64)
+    if A.all():
+        return np.count_nonzero(B, axis=0)[None, :].astype(np.float64)
+    return (A != 0).astype(np.float64) @ (B != 0).astype(np.float64)
 
 
 def or_infinite(E: Array) -> Array:

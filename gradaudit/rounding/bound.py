@@ -34,8 +34,8 @@ class Terms(NamedTuple):
 
     Attributes
     ----------
-    count : ndarray
-        How many terms there are that may differ from 0.
+    count : ndarray, or float
+        How many terms there are that may differ from 0; of any shape that is repeated to the array's.
     size : ndarray
         The sum of what their absolute values can be.
     rounded : ndarray, or 0.0
@@ -64,19 +64,15 @@ class Terms(NamedTuple):
         parts: list[Any] = []
         for n in range(5):
             arrays = [terms[n] for terms in whole]
-            nothing = all(type(x) is float for x in arrays)
-            parts.append(0.0 if nothing else change(*(_full(x, t.size) for x, t in zip(arrays, whole, strict=True))))
+            nothing = all(type(x) is float and x == 0 for x in arrays)
+            full = (np.broadcast_to(x, t.size.shape) for x, t in zip(arrays, whole, strict=True))
+            parts.append(0.0 if nothing else change(*full))
         count, size, rounds, error, faint = parts
         return Terms(count, size, rounds, error, faint, max(t.depth for t in whole), max(t.groups for t in whole))
 
     def reduced(self, change: Any) -> Terms:
         """The terms of a reduction, which `change` adds up array by array."""
         return self.changed(change)._replace(groups=1.0)
-
-
-def _full(x: Any, like: Array) -> Any:
-    """An array, also of what is 0 everywhere."""
-    return np.full(like.shape, x) if type(x) is float else x
 
 
 class Bound:
@@ -240,6 +236,8 @@ def summed(
             E = np.where(unrounded, terms.error, E)
             if not unrounded.any():
                 unrounded, fine = None, None
-        sure = (terms.size * (OF_OVERFLOW * late) <= fp.omega) & (E >= 0)
-        E = np.where(sure, E * OF_EVALUATION, np.inf)
+        E = E * OF_EVALUATION
+        largest = OF_OVERFLOW * late
+        if not (terms.size.max(initial=0) * largest <= fp.omega and E.min(initial=0) >= 0):
+            E = np.where((terms.size * largest <= fp.omega) & (E >= 0), E, np.inf)
     return Bound(E, unrounded, fine, terms, late)
