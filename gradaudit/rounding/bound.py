@@ -65,7 +65,7 @@ class Terms(NamedTuple):
         for n in range(5):
             arrays = [terms[n] for terms in whole]
             nothing = all(type(x) is float and x == 0 for x in arrays)
-            full = (np.broadcast_to(x, t.size.shape) for x, t in zip(arrays, whole, strict=True))
+            full = (_repeated(x, t.size.shape) for x, t in zip(arrays, whole, strict=True))
             parts.append(0.0 if nothing else change(*full))
         count, size, rounds, error, faint = parts
         return Terms(count, size, rounds, error, faint, max(t.depth for t in whole), max(t.groups for t in whole))
@@ -73,6 +73,10 @@ class Terms(NamedTuple):
     def reduced(self, change: Any) -> Terms:
         """The terms of a reduction, which `change` adds up array by array."""
         return self.changed(change)._replace(groups=1.0)
+
+
+def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
+    return x if np.shape(x) == shape else np.broadcast_to(x, shape)
 
 
 class Bound:
