@@ -42,6 +42,8 @@ class Function:
         (low, high) -> whether f and f' exist everywhere between them.
     growth : callable
         x -> what is added to K at x, where a rounded intermediate is magnified.
+    floor : float
+        K is relative to the result, or to this where it is larger: near a root a library errs by so much.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Function:
     reach: float = math.inf
     defined: Callable[[Array, Array], NDArray[np.bool_]] = _everywhere
     growth: Callable[[Array], Array] = np.zeros_like
+    floor: float = 0.0
 
 
 def _nearest(low: Array, high: Array) -> Array:
@@ -66,6 +69,16 @@ def _furthest(low: Array, high: Array) -> Array:
 
 def _positive(low: Array, high: Array) -> NDArray[np.bool_]:
     return np.asarray((low > 0) & np.isfinite(high))
+
+
+def _inside(low: Array, high: Array) -> NDArray[np.bool_]:
+    """Between -1 and 1."""
+    return np.asarray((low > -1) & (high < 1))
+
+
+def _between_poles(low: Array, high: Array) -> NDArray[np.bool_]:
+    """No pole of the tangent lies between: the cosine has one sign, over less than a period."""
+    return np.asarray((high - low < 3) & (np.cos(low) * np.cos(high) > 0))
 
 
 def _sigmoid(x: Array) -> Array:
@@ -96,6 +109,11 @@ def _ball_softplus(x: arb) -> arb:
 
 def _ball_bell(x: arb) -> arb:
     return 2 / arb.pi().sqrt() * (-x * x).exp()
+
+
+def _root(x: Array) -> Array:
+    """1 / sqrt(x), of what was computed with a few roundings."""
+    return np.asarray((1 + 2.0**-40) / np.sqrt(x))
 
 
 def _bell(low: Array, high: Array) -> Array:
@@ -132,10 +150,53 @@ COS = Function("cos", np.cos, lambda x: x.cos(), lambda low, high: np.minimum(1.
 ARCTAN = Function(
     "arctan", np.arctan, lambda x: x.atan(), lambda low, high: 1 / (1 + _nearest(low, high) ** 2), 2, math.pi / 2
 )
+TAN = Function(
+    "tan",
+    np.tan,
+    lambda x: x.tan(),
+    lambda low, high: 1 / np.minimum(np.cos(low) ** 2, np.cos(high) ** 2),
+    4,
+    defined=_between_poles,
+)
+ARCSIN = Function(
+    "arcsin", np.arcsin, lambda x: x.asin(), lambda a, b: _root(1 - _furthest(a, b) ** 2), 4, math.pi / 2, _inside
+)
+ARCCOS = Function(
+    "arccos", np.arccos, lambda x: x.acos(), lambda a, b: _root(1 - _furthest(a, b) ** 2), 4, math.pi, _inside
+)
+SINH = Function("sinh", np.sinh, lambda x: x.sinh(), lambda low, high: np.cosh(_furthest(low, high)), 4)
+COSH = Function("cosh", np.cosh, lambda x: x.cosh(), lambda low, high: np.sinh(_furthest(low, high)), 4)
+ARCSINH = Function("arcsinh", np.arcsinh, lambda x: x.asinh(), lambda a, b: _root(1 + _nearest(a, b) ** 2), 4)
+ARCCOSH = Function(
+    "arccosh",
+    np.arccosh,
+    lambda x: x.acosh(),
+    lambda low, _: _root((low - 1) * (low + 1)),
+    4,
+    defined=lambda low, high: _positive(low - 1, high),
+)
+ARCTANH = Function(
+    "arctanh", np.arctanh, lambda x: x.atanh(), lambda a, b: 1 / (1 - _furthest(a, b) ** 2), 4, defined=_inside
+)
+EXP2 = Function("exp2", np.exp2, lambda x: (x * arb(2).log()).exp(), lambda _, high: np.exp2(high), 4)
+LOG2 = Function("log2", np.log2, lambda x: x.log() / arb(2).log(), lambda low, _: 1.5 / low, 4, defined=_positive)
+LOG10 = Function("log10", np.log10, lambda x: x.log() / arb(10).log(), lambda low, _: 0.5 / low, 4, defined=_positive)
+CBRT = Function(
+    "cbrt",
+    np.cbrt,
+    lambda x: x.root(3) if x > 0 else -(-x).root(3),
+    lambda low, high: np.cbrt(_nearest(low, high)) ** -2.0 / 2,
+    4,
+    defined=lambda low, high: np.asarray((low > 0) | (high < 0)),
+)
 
 #: Every function by its name.
 FUNCTIONS = {
-    f.name: f for f in (EXP, EXPM1, LOG, LOG1P, SQRT, RSQRT, TANH, SIGMOID, SOFTPLUS, ERF, BELL, SIN, COS, ARCTAN)
+    f.name: f
+    for f in (
+        *(EXP, EXPM1, EXP2, LOG, LOG1P, LOG2, LOG10, SQRT, RSQRT, CBRT, TANH, SIGMOID, SOFTPLUS, ERF, BELL),
+        *(SIN, COS, TAN, ARCSIN, ARCCOS, ARCTAN, SINH, COSH, ARCSINH, ARCCOSH, ARCTANH),
+    )
 }
 #: The relative error of `plain` in float64, in units of u; a test holds it against balls.
 PLAIN_K = 16.0

@@ -98,6 +98,22 @@ class Jet:
         """Sinh / cosh."""
         return self.sinh() / self.cosh()
 
+    def asinh(self) -> Jet:
+        """Log of x + sqrt(x^2 + 1)."""
+        return (self + (self * self + 1).sqrt()).log()
+
+    def acosh(self) -> Jet:
+        """Log of x + sqrt(x^2 - 1)."""
+        return (self + (self * self - 1).sqrt()).log()
+
+    def atanh(self) -> Jet:
+        """Half of the log of (1 + x) / (1 - x)."""
+        return ((self + 1) / (1 - self)).log() / 2
+
+    def root(self, n: int) -> Jet:
+        """The n-th root of what is positive."""
+        return (self.log() / n).exp()
+
 
 def _series(x: Any) -> arb_series:
     return x.series if isinstance(x, Jet) else arb_series([x], prec=LENGTH)
