@@ -209,14 +209,19 @@ DOMAINS: dict[str, Callable[[Array], Array]] = {
     "arccos": inside,
     "arctanh": inside,
     "arccosh": outside,
+    "erfinv": inside,
 }
 FORMS: dict[str, tuple[Callable[..., Any], ...]] = {
     "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), FUNCTIONS["sigmoid"].plain),
     "softplus": (lambda x: np.logaddexp(x, np.zeros_like(x)), FUNCTIONS["softplus"].plain),
-    "erf": (forms.erf,),
+    "erf": (forms.in_float64(FUNCTIONS["erf"].plain),),
     "bell": (forms.bell,),
+    "erfc": (forms.in_float64(FUNCTIONS["erfc"].plain),),
+    "erfinv": (forms.in_float64(FUNCTIONS["erfinv"].plain),),
+    "lgamma": (forms.in_float64(FUNCTIONS["lgamma"].plain),),
 }
 SPECIMENS: dict[str, Specimen] = {
+    "polygamma": Specimen(lambda rng: ([shape(rng)], {"n": int(rng.integers(3))}), (forms.polygamma,), positive=True),
     "add": Specimen(binary, (np.add,)),
     "subtract": Specimen(binary, (np.subtract,)),
     "negative": Specimen(unary, (np.negative,)),
