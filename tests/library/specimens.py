@@ -18,6 +18,7 @@ from gradaudit.exact.functions import FUNCTIONS
 from gradaudit.graph import Node, Shape, topological_order
 from gradaudit.operations import OPERATIONS, choices, cross_entropy, entrywise
 from gradaudit.operations.shapes import constant, input_
+from gradaudit.operations.whole import STEPS, step
 from tests.library import forms
 
 Array = NDArray[Any]
@@ -221,6 +222,14 @@ FORMS: dict[str, tuple[Callable[..., Any], ...]] = {
     "lgamma": (forms.in_float64(FUNCTIONS["lgamma"].plain),),
 }
 SPECIMENS: dict[str, Specimen] = {
+    "power": Specimen(binary, (np.power, lambda x, y: np.float_power(x, y).astype(x.dtype)), positive=True),
+    "xlogy": Specimen(binary, (lambda x, y: np.where(x == 0, x, x * np.log(y)),), positive=True),
+    "arctan2": Specimen(binary, (np.arctan2,)),
+    "step": Specimen(
+        lambda rng: ([shape(rng)], {"to": str(rng.choice(list(STEPS)))}),
+        (lambda x, to: x * STEPS[to](x),),
+        lambda x, to: entrywise.multiply(x, step(x, to=to)),
+    ),
     "polygamma": Specimen(lambda rng: ([shape(rng)], {"n": int(rng.integers(3))}), (forms.polygamma,), positive=True),
     "add": Specimen(binary, (np.add,)),
     "subtract": Specimen(binary, (np.subtract,)),

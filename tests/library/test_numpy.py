@@ -105,6 +105,11 @@ np.where(x[:, :1] > 0, x, -x)
 (x > 0).T * x.T
 np.where([True, False, True, False], x, 2 * x)
 np.hypot(x, 1) + np.logaddexp(x, 0) + np.square(x) + np.arctan(x)
+np.tan(x) + np.sinh(x) * np.cosh(x) + np.arcsinh(x) + np.exp2(x) + np.cbrt(x)
+np.arcsin(np.tanh(x)) + np.arccos(np.tanh(x)) * np.arctanh(np.tanh(x)) + np.arccosh(1 + x**2)
+np.log2(np.exp(x)) + np.log10(np.exp(x)) + np.arctan2(x, y.T) + np.arctan2(x, -0.3)
+np.exp(x) ** y.T + np.exp(u) ** np.array([1, 2.5, 0, -1]) + 2.0**x + x ** np.array([2.0, 3, 1, 0])
+x * np.floor(3 * x) + np.ceil(x) * x + np.trunc(x) * x + np.rint(x) * x + x % 0.7 + np.fmod(x, y.T) + x // 0.5
 x**-2 + x**2 + np.sign(x) + abs(x) + np.exp(u)**1.5
 np.moveaxis(t, 0, 1).reshape(3, -1).swapaxes(0, 1)
 np.repeat(x, 2, axis=0) + np.tile(y.T, (2, 1))
