@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from gradaudit.exact.functions import FUNCTIONS
 from gradaudit.graph import Node, Shape, topological_order
-from gradaudit.operations import OPERATIONS, choices, cross_entropy, entrywise
-from gradaudit.operations.shapes import constant, input_
+from gradaudit.operations import OPERATIONS, choices, cross_entropy, entrywise, orders
+from gradaudit.operations.arrangements import places
+from gradaudit.operations.shapes import broadcast, constant, gather, input_, reshape
 from gradaudit.operations.whole import STEPS, step
 from tests.library import forms
 
@@ -212,6 +213,17 @@ DOMAINS: dict[str, Callable[[Array], Array]] = {
     "arccosh": outside,
     "erfinv": inside,
 }
+
+
+def at_rank(x: Node, g: Node) -> Node:
+    """G where x is the middle one of its row, else 0."""
+    n = x.shape[-1]
+    index = np.moveaxis(places((*x.shape, n)), -2, 0)[n // 2]
+    mask = orders.is_ranked(x)
+    wide = broadcast(reshape(g, to=(*g.shape[:-1], 1, n)), to=(*g.shape, n))
+    return gather(choices.where(mask, wide, zeros(wide)), index=index)
+
+
 FORMS: dict[str, tuple[Callable[..., Any], ...]] = {
     "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), FUNCTIONS["sigmoid"].plain),
     "softplus": (lambda x: np.logaddexp(x, np.zeros_like(x)), FUNCTIONS["softplus"].plain),
@@ -222,6 +234,9 @@ FORMS: dict[str, tuple[Callable[..., Any], ...]] = {
     "lgamma": (forms.in_float64(FUNCTIONS["lgamma"].plain),),
 }
 SPECIMENS: dict[str, Specimen] = {
+    "product": Specimen(along_axis(), (lambda x, axis: x.prod(axis=axis), forms.factors)),
+    "sort": Specimen(rows(), (lambda x: np.sort(x, axis=-1),)),
+    "is_ranked": Specimen(rows(2), (forms.at_rank,), at_rank),
     "power": Specimen(binary, (np.power, lambda x, y: np.float_power(x, y).astype(x.dtype)), positive=True),
     "xlogy": Specimen(binary, (lambda x, y: np.where(x == 0, x, x * np.log(y)),), positive=True),
     "arctan2": Specimen(binary, (np.arctan2,)),
