@@ -20,8 +20,6 @@ from gradaudit.operations.softmax import softmax
 from gradaudit.operations.windows import LOWEST
 
 Index = NDArray[np.integer[Any]]
-#: Added to the logits of what is not attended to: its probability is 0 in every dtype.
-MASKED = -(2.0**100)
 
 
 def swapped(x: Node) -> Node:
@@ -68,21 +66,40 @@ def attention(q: Node, k: Node, v: Node, mask: Any = None, causal: bool = False,
     """
     factor = full(q, 1 / np.sqrt(q.shape[-1]) if scale is None else scale)
     logits = matmul(multiply(q, factor), swapped(k))
-    L, S = logits.shape[-2:]
+    chosen = np.ones(logits.shape, dtype=bool)
     if causal:
-        logits = masked(logits, np.tri(L, S, dtype=bool))
+        chosen = chosen & np.tri(*logits.shape[-2:], dtype=np.bool_)
     if isinstance(mask, Node):
         logits = add(logits, as_shape(mask, logits.shape))
+    elif mask is not None and np.asarray(mask).dtype == bool:
+        chosen = chosen & mask
     elif mask is not None:
-        mask = np.asarray(mask)
-        logits = masked(logits, mask) if mask.dtype == bool else add(logits, as_shape(constant(mask), logits.shape))
-    return matmul(softmax(logits), v)
+        chosen = chosen & (np.asarray(mask) > -np.inf)
+        logits = add(logits, as_shape(constant(np.where(np.isneginf(mask), 0.0, mask)), logits.shape))
+    return matmul(masked_softmax(logits, chosen), v)
 
 
-def masked(x: Node, mask: Any, number: float = MASKED) -> Node:
-    """Value: x where a known mask holds, else a number."""
-    chosen = np.broadcast_to(np.asarray(mask, dtype=bool), x.shape)
-    return mixed(x, np.where(chosen, places(x.shape), -1), full(x, number))
+def masked_softmax(x: Node, mask: Any) -> Node:
+    """The softmax of rows over the columns where a known mask holds, 0 elsewhere and where it holds nowhere.
+
+    What a program gives by adding minus infinity to the other logits. Rows with the same columns are taken together.
+    """
+    S = x.shape[-1]
+    chosen = np.broadcast_to(np.asarray(mask, dtype=bool), x.shape).reshape(-1, S)
+    if chosen.all():
+        return softmax(x)
+    patterns, of = np.unique(chosen, axis=0, return_inverse=True)
+    index, parts, count = np.full(chosen.shape, -1, dtype=np.int64), [], 0
+    for number, pattern in enumerate(patterns):
+        at = np.ix_(np.flatnonzero(of.reshape(-1) == number), np.flatnonzero(pattern))
+        taken = places(x.shape).reshape(-1, S)[at]
+        if taken.size:
+            parts.append(flat(softmax(gather(x, index=taken))))
+            index[at] = count + places(taken.shape)
+            count += taken.size
+    if not parts:
+        return constant(np.zeros(x.shape))
+    return gather(concatenate(*parts, axis=0), index=index.reshape(x.shape))
 
 
 # --- recurrent cells --------------------------------------------------------------------------------------------------
@@ -151,7 +168,7 @@ def along(x: Node, index: Index, axis: int) -> Node:
 
 def places_along(shape: tuple[int, ...], index: Index, axis: int) -> Index:
     """The places that an index along an axis names in an array of a shape."""
-    grid = list(np.indices(index.shape, sparse=True))
+    grid: list[Any] = list(np.indices(index.shape, sparse=True))
     grid[axis] = index
     return np.asarray(places(shape)[tuple(grid)])
 
@@ -205,8 +222,3 @@ def reduced_at(x: Node, index: Index, part: Node, reduction: str, include: bool 
 def _joined(x: Node, y: Node) -> Node:
     """The entries of two arrays, one after the other."""
     return concatenate(flat(x), flat(y), axis=0)
-
-
-def lerp(x: Node, y: Node, weight: Node) -> Node:
-    """Value: x + weight (y - x)."""
-    return add(x, multiply(weight, subtract(y, x)))

@@ -242,13 +242,13 @@ LAYERS = {
     "bilinear form": Case(layers.bilinear, functional.bilinear, ((3, 4), (3, 5), (2, 4, 5), (2,))),
     "attention": Case(layers.attention, functional.scaled_dot_product_attention, (Q, Q, Q)),
     "causal attention": Case(
-        lambda *x: layers.attention(*x, causal=True),
-        lambda *x: functional.scaled_dot_product_attention(*x, is_causal=True),
+        lambda q, k, v: layers.attention(q, k, v, causal=True),
+        lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, is_causal=True),
         (Q, Q, Q),
     ),
     "attention with a mask": Case(
-        lambda *x: layers.attention(*x, mask=CHOSEN),
-        lambda *x: functional.scaled_dot_product_attention(*x, attn_mask=torch.tensor(CHOSEN)),
+        lambda q, k, v: layers.attention(q, k, v, mask=CHOSEN),
+        lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, attn_mask=torch.tensor(CHOSEN)),
         (Q, Q, Q),
     ),
     "rnn cell": Case(layers.rnn_cell, torch.rnn_tanh_cell, ((3, 5), (3, 4), (4, 5), (4, 4), (4,), (4,))),
@@ -270,7 +270,6 @@ LAYERS = {
         for name in ("sum", "mean", "prod", "amax", "amin")
         for include in (True, False)
     },
-    "lerp": Case(layers.lerp, torch.lerp, (S, S, S)),
     "nearest": Case(lambda x: resizing.nearest(x, (7, 3)), lambda x: functional.interpolate(x, (7, 3)), (C,)),
     "nearest, exact": Case(
         lambda x: resizing.nearest(x, (7, 3), exact=True),
