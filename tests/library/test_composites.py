@@ -121,10 +121,9 @@ def in_jax() -> dict[str, Callable[..., Any]]:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_right_gradients_of_jax_pass(dtype: str, figure: Callable[[str], None]) -> None:
     for name, program in in_jax().items():
-        for seed in range(3):
-            recording, weights, _, _ = posed(CASES[name], dtype, seed)
-            value, gradients = of_jax(program, list(recording.inputs.values()), weights)
-            report = recording.report(dict(enumerate(gradients)), [weights], {"value": value})
-            ratio = max(f.ratio for f in report.findings)
-            assert report.verdict == ("wrong" if (name, dtype) in FAULTS_OF_JAX else "pass"), (name, report)
+        recording, weights, _, _ = posed(CASES[name], dtype, 0)
+        value, gradients = of_jax(program, list(recording.inputs.values()), weights)
+        report = recording.report(dict(enumerate(gradients)), [weights], {"value": value})
+        assert report.verdict == ("wrong" if (name, dtype) in FAULTS_OF_JAX else "pass"), (name, report)
+        ratio = max(f.ratio for f in report.findings)
         figure(f"largest error/bound of {name} in JAX, {dtype}: {ratio:.2g}")
