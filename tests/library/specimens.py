@@ -142,6 +142,7 @@ FORMS: dict[str, tuple[Callable[..., Any], ...]] = {
     "bell": (forms.bell,),
     "erfc": (forms.in_float64(FUNCTIONS["erfc"].plain),),
     "erfinv": (forms.in_float64(FUNCTIONS["erfinv"].plain),),
+    "normal": (forms.in_float64(FUNCTIONS["normal"].plain), forms.normal),
     "lgamma": (forms.in_float64(FUNCTIONS["lgamma"].plain),),
 }
 SPECIMENS: dict[str, Specimen] = {

@@ -20,7 +20,7 @@ from gradaudit.rounding.arithmetic import Arithmetic
 
 POINTS, MANY = 3000, 300_000
 #: Functions that float64 has only by balls, or entry by entry.
-SLOW = {"erf", "erfc", "erfinv", "lgamma", "polygamma 0", "polygamma 1", "polygamma 2"}
+SLOW = {"normal", "erf", "erfc", "erfinv", "lgamma", "polygamma 0", "polygamma 1", "polygamma 2"}
 #: What exceeds K, and by how much at most, in units of u. JAX takes exp(x log 2), exp(x - log 2) and, in float64, log1p
 #: by a quotient; PyTorch's softplus is x from 20 on, and its trigamma has the digits of float32.
 ABOVE = {
@@ -53,6 +53,7 @@ ASKED: dict[str, tuple[str, str, str, float, float, bool]] = {
     "erf": ("", "erf", "lax.erf", 1e-6, 6, True),
     "erfc": ("", "erfc", "lax.erfc", 1e-6, 8, True),
     "erfinv": ("", "erfinv", "lax.erf_inv", 1e-6, 0.999, True),
+    "normal": ("", "special.ndtr", "scipy.special.ndtr", 1e-6, 6, True),
     "sin": ("sin", "sin", "numpy.sin", 1e-6, 100, True),
     "cos": ("cos", "cos", "numpy.cos", 1e-6, 100, True),
     "tan": ("tan", "tan", "numpy.tan", 1e-6, 100, True),
