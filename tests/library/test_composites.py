@@ -88,8 +88,6 @@ KINDS: dict[str, Callable[[Any, Any], Any]] = {
 KNOWN = {
     ("scatter_reduce amax False", "sparse"),
     ("scatter_reduce amin False", "sparse"),
-    ("scatter_reduce amax False", "whole"),
-    ("scatter_reduce amin False", "whole"),
     ("soft margin", "huge"),
     ("soft margin", "common"),
     ("cumulative logsumexp", "huge"),
