@@ -231,6 +231,15 @@ def with_maximum(A: Program, x: Value, result: Value) -> Value:
     return Value(np.where(top, A.add(Value(result.x), of_maximum).x, result.x))
 
 
+def beside_largest(A: Program, d: Value, x: Value, g: Value) -> Value:
+    """The same of a softmax, or of log-sum-exp, whose row adds up to g."""
+    if not A.way.live_maximum:
+        return d
+    top = np.arange(x.x.shape[-1]) == x.x.argmax(axis=-1)[..., None]
+    of_maximum = A.subtract(_by_rows(A, Value(g.x), x.x.shape), _total(A, Value(d.x)))
+    return Value(np.where(top, A.add(Value(d.x), of_maximum).x, d.x))
+
+
 def power_gradient(A: Program, x: Value, g: Value, exponent: int) -> Value:
     """By a power; or each of the derivatives by the factors of a product, which are added up, or terms of a sum."""
     if exponent < 0 or A.chance():
@@ -253,7 +262,15 @@ def whole(form: Callable[..., Value]) -> Callable[..., Value]:
 #: What is computed in other forms than the operation's own value.
 FORMS: dict[str, Callable[..., Value]] = {
     form.__name__: whole(form)
-    for form in (softmax, log_softmax, logsumexp, log_softmax_gradient, cross_entropy, cross_entropy_gradient)
+    for form in (
+        softmax,
+        log_softmax,
+        logsumexp,
+        log_softmax_gradient,
+        cross_entropy,
+        cross_entropy_gradient,
+        beside_largest,
+    )
 } | {"power_gradient": power_gradient, "affine": affine}
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gradaudit.exact.functions import FUNCTIONS
 from gradaudit.graph import Node, Shape, topological_order
 from gradaudit.operations import OPERATIONS, choices, cross_entropy, entrywise
+from gradaudit.operations import softmax as soft
 from gradaudit.operations.shapes import constant, input_
 from tests.library import forms
 
@@ -205,6 +206,11 @@ SPECIMENS: dict[str, Specimen] = {
     "where": Specimen(
         binary, (lambda x, y: np.where(x > y, x, y),), lambda x, y: choices.where(choices.greater(x, y), x, y)
     ),
+    "masked": Specimen(
+        binary,
+        (lambda x, y: np.where(x > y, x, 0), lambda x, y: x * (x > y)),
+        lambda x, y: choices.masked(choices.greater(x, y), x),
+    ),
     "greater": Specimen(binary, (lambda x, y: np.where(x > y, y, x),), chosen_by(choices.greater)),
     "greater_equal": Specimen(binary, (lambda x, y: np.where(x >= y, y, x),), chosen_by(choices.greater_equal)),
     "equal": Specimen(binary, (lambda x, y: np.where(x == y, y, x),), chosen_by(choices.equal)),
@@ -262,6 +268,16 @@ SPECIMENS: dict[str, Specimen] = {
         labelled,
         (lambda x, labels: x * forms.onehot(x, labels),),
         lambda x, labels: entrywise.multiply(x, cross_entropy.onehot(constant(labels), columns=x.shape[-1])),
+    ),
+    "beside_largest": Specimen(
+        rows(2),
+        (forms.softmax_gradient, forms.second_softmax_gradient),
+        lambda x, g: soft.softmax.derivative(soft.softmax(x), g)[0],
+    ),
+    "unshifted": Specimen(
+        rows(),
+        (lambda x: np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True),),
+        lambda x: soft.unshifted(soft.softmax(x), x, logarithm=False),
     ),
     "softmax": Specimen(rows(), (forms.softmax, lambda x: np.exp(forms.log_softmax(x)))),
     "log_softmax": Specimen(rows(), (forms.log_softmax,)),
