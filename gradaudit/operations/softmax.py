@@ -68,13 +68,17 @@ def _weighted(x: Node, g: Node) -> Node:
 
 
 def _beside_largest_rounding(fp: Arithmetic, value: Any, d: Operand, x: Operand, g: Operand) -> Bound:  # noqa: ARG001
-    """Where an entry of x may be the largest, g less the sum of d is added, which would be 0 (ROUNDING.md, 4.4)."""
+    """Where an entry of x may be the largest, g less the sum of d is added, which would be 0 (ROUNDING.md, 4.4).
+
+    By the other forms of a softmax what underflows on the way is not scaled by p.
+    """
     with np.errstate(all="ignore"):
         top, C = rules.errors(fp, rules.rows(x.value), x.E).top, x.v.shape[-1]
         size = d.reach.sum(axis=-1, keepdims=True) + g.reach[..., None]
         error = d.E.sum(axis=-1, keepdims=True) + g.E[..., None]
         R = np.where(size == 0, 0.0, error + fp.gamma(C + 4) * size + (C + 4) * fp.eta)
-        E = fp.unless_overflow(np.where(top, d.E + R * (1 + 1e-6), d.E), size)
+        faint = np.where(size == 0, 0.0, (C + 4) * fp.eta)
+        E = fp.unless_overflow(d.E + np.where(top, R, faint) * (1 + 1e-6), size)
         return rounded(E, d.bound.late)
 
 

@@ -84,6 +84,8 @@ class Program(Arithmetic[Value]):
     def restructure(self, change: Callable[..., Any], *arrays: Value) -> Value:
         x = np.asarray(change(*(a.x for a in arrays)))
         terms: tuple[Array, ...] = ()
+        if len({a.closed for a in arrays if a.terms}) > 1 and self.chance():  # what is closed stays whole
+            arrays = tuple(a._replace(terms=(), closed=False) if a.closed else a for a in arrays)
         if any(a.terms for a in arrays):
             columns = zip_longest(*(a.terms or (a.x,) for a in arrays))
             filled = ([t if t is not None else 0 * a.x for t, a in zip(c, arrays, strict=True)] for c in columns)
