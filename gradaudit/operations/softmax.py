@@ -68,7 +68,7 @@ def _weighted(x: Node, g: Node) -> Node:
 
 
 def _beside_largest_rounding(fp: Arithmetic, value: Any, d: Operand, x: Operand, g: Operand) -> Bound:  # noqa: ARG001
-    """Where an entry of x may be the largest, g less the sum of d is added, which would be 0 (ROUNDING.md, 4.4).
+    """Where an entry of x may be the largest, g less the sum of d is added, which would be 0 (ROUNDING.md, 4.6).
 
     By the other forms of a softmax what underflows on the way is not scaled by p.
     """
@@ -83,7 +83,7 @@ def _beside_largest_rounding(fp: Arithmetic, value: Any, d: Operand, x: Operand,
 
 
 def _unshifted_rounding(fp: Arithmetic, value: Any, y: Operand, x: Operand, logarithm: bool) -> Bound:  # noqa: ARG001
-    """Rows whose exponentials neither overflow nor underflow nor have a square that does (ROUNDING.md, 4.6)."""
+    """Rows whose exponentials neither overflow nor underflow nor have a square that does (ROUNDING.md, 4.7)."""
     with np.errstate(all="ignore"):
         M, Emax, C = x.v.max(axis=-1, keepdims=True), x.E.max(axis=-1, keepdims=True), x.v.shape[-1]
         far, least = np.abs(M) + Emax + np.log(C), (x.v - x.E).min(axis=-1, keepdims=True)
