@@ -184,6 +184,13 @@ def zeros(x: Node) -> Node:
     return constant(np.zeros(x.shape))
 
 
+def softmax_gradient(x: Node, g: Node) -> Node:
+    """The derivative of a softmax, at whose largest entries that of the maximum is added."""
+    (by_x,) = soft.softmax.derivative(soft.softmax(x), g)
+    assert by_x is not None
+    return by_x
+
+
 def chosen_by(comparison: Any) -> Callable[..., Node]:
     """The smaller by one comparison, the larger by another."""
     return lambda x, y: choices.where(comparison(x, y), y, x)
@@ -272,7 +279,7 @@ SPECIMENS: dict[str, Specimen] = {
     "beside_largest": Specimen(
         rows(2),
         (forms.softmax_gradient, forms.second_softmax_gradient),
-        lambda x, g: soft.softmax.derivative(soft.softmax(x), g)[0],
+        softmax_gradient,
     ),
     "unshifted": Specimen(
         rows(),

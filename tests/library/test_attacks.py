@@ -33,6 +33,7 @@ PROGRAMS = 25
 #: Arithmetics in which a factor that is applied to the parts of a form does not underflow.
 WIDE = ARITHMETICS[:4]
 LABELS = np.array([0, 2, 1])
+SMOOTH = (np.eye(4) / 2 + 0.125)[LABELS]
 C1, C2 = 1.375, 0.8125
 
 
@@ -76,7 +77,7 @@ FORMS: dict[str, Callable[[Any, Any], Any]] = {
     "logsumexp of another shift": lambda s, w: log_sum(s, w[:, 0]),
     "labels by index": lambda s, w: -picked(log_probability(s - top(s))).mean() + w.sum(),
     "labels one-hot": lambda s, w: -(log_probability(s - top(s)) * np.eye(4)[LABELS]).sum(axis=1).mean() + w.sum(),
-    "smoothed labels": lambda s, w: -(log_probability(s - top(s)) * (np.eye(4) / 2 + 0.125)[LABELS]).sum(axis=1) + w[:, 0],
+    "smoothed labels": lambda s, w: -(log_probability(s - top(s)) * SMOOTH).sum(axis=1) + w[:, 0],
     "labels of logsumexp": lambda s, w: (log_sum(s, s.max(axis=1)) - picked(s)).mean() + w.sum(),
     "one class": lambda s, w: log_probability(s[:, :1] - top(s[:, :1]))[np.arange(3), 0] + w[:, 0],
     "squares": lambda s, w: (s**2).sum() * w[0, 0] + (w**2).sum(),
