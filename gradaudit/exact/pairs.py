@@ -13,11 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from flint import ctx
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
-from gradaudit.exact.balls import balls, enclosed
+from gradaudit.exact.balls import balls, enclosed, working
 from gradaudit.exact.enclosure import TINY, UP, Array, Enclosure, U, two_product, two_sum
 from gradaudit.exact.functions import Function
 from gradaudit.exact.splitting import MORE_SLICES, SLICES, split_product
@@ -95,7 +94,7 @@ class Pairs(Arithmetic[Enclosure]):
 
     def function(self, f: Function, a: Enclosure) -> Enclosure:
         """f(a), on balls."""
-        with ctx.workprec(BITS):
+        with working(BITS):
             return enclosed([f.ball(x) for x in balls(a)], a.hi.shape)
 
     def matmul(self, a: Enclosure, b: Enclosure) -> Enclosure:

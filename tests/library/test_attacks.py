@@ -9,10 +9,12 @@ that of the graph in which they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
+from flint import ctx
 
 import gradaudit
 from gradaudit.derivative import pulled_back
@@ -284,3 +286,28 @@ def test_a_quotient_by_a_power_of_two_that_is_subnormal_is_rounded() -> None:
     A = Doubles()
     quotient = A.divide(A.constant(np.array([(1 + 2.0**-52) * 2.0**-1010])), A.constant(np.array([2.0**40])))
     assert quotient.radius[0] > 0
+
+
+def test_threads_that_certify_at_once_take_turns() -> None:
+    """The precision of balls is one for the whole process: it is what it was when all are done."""
+
+    def function(s: Any) -> Any:
+        return -picked(np.log(quotient(s - top(s)))).mean()
+
+    arrays = random((3, 4), (3, 4))
+    right = [gradaudit.gradient(function, [x])[1][0] for x in arrays]
+    before, apart = ctx.prec, []
+
+    def certified(number: int) -> None:
+        for _ in range(3):
+            again, first = gradaudit.gradient(function, [arrays[number]])[1][0], right[number]
+            apart.append(np.abs((again.hi - first.hi) + (again.lo - first.lo)) > again.radius + first.radius)
+
+    threads = [Thread(target=certified, args=(n % 2,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(apart) == 12
+    assert not np.any(apart)
+    assert ctx.prec == before
