@@ -13,37 +13,50 @@ import numpy as np
 
 from gradaudit.graph import Node, topological_order
 from gradaudit.operations.arithmetic import multiply, negative, subtract
+from gradaudit.operations.choices import largest
 from gradaudit.operations.cross_entropy import Labels, cross_entropy
 from gradaudit.operations.entrywise import exp, log
+from gradaudit.operations.operation import Operation
 from gradaudit.operations.powers import integer_power, sum_of_squares
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import broadcast, constant, constant_, gather, input_, reshape, sum_axis
-from gradaudit.operations.softmax import log_softmax, logsumexp, softmax
+from gradaudit.operations.softmax import log_softmax, logsumexp, softmax, unshifted
 
 
 def recognised(outputs: Sequence[Node]) -> list[Node]:
-    """The same outputs, with every known form replaced, and one node for what is computed twice."""
+    """The same outputs, with every known form replaced.
+
+    What is computed twice stays two nodes: a program may differentiate each of them.
+    """
     new: dict[int, Node] = {}
-    table: dict[Any, Node] = {}
     for node in topological_order(outputs):
         inputs = tuple(new[id(n)] for n in node.inputs)
         changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))
         rebuilt = Node(node.operation, inputs, node.shape, node.parameters, node.line) if changed else node
         form = FORMS.get(rebuilt.operation.name)
-        replaced = (form(rebuilt) if form else None) or rebuilt
-        new[id(node)] = table.setdefault(_key(replaced), replaced)
+        new[id(node)] = (form(rebuilt) if form else None) or rebuilt
     return [new[id(node)] for node in outputs]
 
 
-def _key(node: Node) -> Any:
-    """What is the same for two nodes of the same value; an input is like no other."""
-    if node.operation is input_:
-        return id(node)
-    parameters = tuple(_hashable(value) for value in node.parameters.values())
-    return node.operation.name, node.shape, tuple(map(id, node.inputs)), parameters
+def alike(node: Node, other: Node) -> bool:
+    """Whether two nodes are computed by the same operations from the same inputs."""
+    pairs, seen = [(node, other)], set()
+    while pairs:
+        a, b = pairs.pop()
+        if a is b or (id(a), id(b)) in seen:
+            continue
+        seen.add((id(a), id(b)))
+        if a.operation is not b.operation or a.operation is input_ or a.shape != b.shape or _details(a) != _details(b):
+            return False
+        pairs.extend(zip(a.inputs, b.inputs, strict=True))
+    return True
 
 
-def _hashable(value: Any) -> Any:
+def _details(node: Node) -> tuple[Any, ...]:
+    return len(node.inputs), *(_comparable(value) for value in node.parameters.values())
+
+
+def _comparable(value: Any) -> Any:
     return (value.shape, value.dtype.str, value.tobytes()) if isinstance(value, np.ndarray) else repr(value)
 
 
@@ -54,7 +67,7 @@ def _divided(node: Node) -> Node | None:
     """The softmax: exp z over the sum of its rows."""
     top, bottom = node.inputs
     if top.operation is exp and _is_sum_of(bottom, top):
-        return softmax(_unshifted(top.inputs[0]), line=node.line)
+        return _by_any_form(softmax, top.inputs[0], line=node.line)
     return None
 
 
@@ -85,13 +98,13 @@ def _subtracted(node: Node) -> Node | None:
     inner = _by_rows(shift)
     if inner is not None and inner.operation is log and inner.inputs[0].operation is sum_axis:
         e = inner.inputs[0].inputs[0]
-        if e.operation is exp and e.inputs[0] is z and _is_last(inner.inputs[0]):
-            return log_softmax(_unshifted(z), line=node.line)
-    if inner is not None and inner.operation is logsumexp and inner.inputs[0] is z:
+        if e.operation is exp and alike(e.inputs[0], z) and _is_last(inner.inputs[0]):
+            return _by_any_form(log_softmax, z, line=node.line)
+    if inner is not None and inner.operation is logsumexp and alike(inner.inputs[0], z):
         return log_softmax(_unshifted(z), line=node.line)
     if z.operation is logsumexp:
         labels = _labels(shift, None)
-        if labels is not None and shift.inputs[0] is z.inputs[0]:
+        if labels is not None and alike(shift.inputs[0], z.inputs[0]):
             return cross_entropy(z.inputs[0], constant(labels), line=node.line)
     return None
 
@@ -127,7 +140,7 @@ def _summed(node: Node) -> Node | None:
 
 
 def _added(node: Node) -> Node | None:
-    """A product and its bias; or m + log sum exp(x - m), for whatever m of each row."""
+    """A product and its bias; or m + log sum exp(x - m), where m is the largest of each row."""
     for x, b in (node.inputs, node.inputs[::-1]):
         if x.operation is matmul and _is_bias(b):
             return affine(*x.inputs, b.inputs[0] if b.operation is broadcast else b, line=node.line)
@@ -135,7 +148,7 @@ def _added(node: Node) -> Node | None:
             e = x.inputs[0].inputs[0]
             if e.operation is exp and e.inputs[0].operation is subtract:
                 y, shift = e.inputs[0].inputs
-                if shift.operation is broadcast and _row_numbers(shift) is _core(b):
+                if _is_largest(shift, y) and _is_largest(b, y):
                     return logsumexp(y, line=node.line)
     return None
 
@@ -174,14 +187,6 @@ def _is_bias(node: Node) -> bool:
     return node.operation is input_ or node.operation is constant_
 
 
-def _row_numbers(node: Node) -> Node | None:
-    """What is repeated along the last axis: one number a row, before it was given an axis for that."""
-    inner = node.inputs[0]
-    if not inner.shape or inner.shape[-1] != 1 or inner.shape[:-1] != node.shape[:-1]:
-        return None
-    return _core(inner)
-
-
 def _core(node: Node) -> Node:
     """A node before axes of length 1 were given to it or taken from it."""
     while node.operation is reshape and _long(node.shape) == _long(node.inputs[0].shape):
@@ -214,17 +219,35 @@ def _by_rows(node: Node) -> Node | None:
 def _is_sum_of(node: Node, terms: Node) -> bool:
     """Whether a node is the sum of the rows of another, repeated along them."""
     inner = _by_rows(node)
-    return inner is not None and inner.operation is sum_axis and inner.inputs[0] is terms and _is_last(inner)
+    return inner is not None and inner.operation is sum_axis and _is_last(inner) and alike(inner.inputs[0], terms)
+
+
+def _by_any_form(operation: Operation, z: Node, line: str) -> Node:
+    """A softmax, or its logarithm, of z; where z is not known to be shifted by its largest, exp z may overflow."""
+    x = _unshifted(z)
+    y = operation(x, line=line)
+    return y if x is not z else unshifted(y, x, logarithm=operation is log_softmax, line=line)
 
 
 def _unshifted(z: Node) -> Node:
-    """The argument of a softmax without what was added to or subtracted from whole rows: the softmax is the same."""
-    while z.operation is subtract and _whole_rows(z.inputs[1]):
+    """The argument of a softmax without the largest of each row that was subtracted from it: the softmax is the same.
+
+    Nothing else may be left out: a program rounds the difference, and differentiates by what is subtracted.
+    """
+    while z.operation is subtract and _is_largest(z.inputs[1], z.inputs[0]):
         z = z.inputs[0]
     return z
 
 
-def _whole_rows(node: Node) -> bool:
-    """Whether a node is constant along its last axis."""
+def _is_largest(node: Node, x: Node) -> bool:
+    """Whether a node is the largest of each row of x, in any shape that leaves it one number a row."""
+    core = _core(node.inputs[0] if node.operation is broadcast else node)
+    if core.operation is not largest or core.parameters["axis"] != core.inputs[0].ndim - 1:
+        return False
+    return core.inputs[0].shape == x.shape and _has_rows(node, x) and alike(core.inputs[0], x)
+
+
+def _has_rows(node: Node, x: Node) -> bool:
+    """Whether the numbers of x's rows stand where those rows are: one a row, or repeated along it."""
     inner = node.inputs[0] if node.operation is broadcast else node
-    return not inner.shape or inner.shape[-1] == 1
+    return node.shape == x.shape[:-1] or inner.shape in ((*x.shape[:-1], 1), *([()] if x.ndim == 1 else []))

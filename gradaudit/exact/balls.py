@@ -7,9 +7,10 @@ Johansson, "Arb: efficient arbitrary-precision midpoint-radius interval arithmet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, cast
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import numpy as np
 from flint import arb, arb_mat, ctx
@@ -20,10 +21,18 @@ from gradaudit.exact.enclosure import UNKNOWN, UP, Array, Enclosure, U
 from gradaudit.exact.functions import Function
 
 Balls_ = NDArray[np.object_]
+_TURN = threading.RLock()
+
+
+@contextmanager
+def working(bits: int) -> Iterator[None]:
+    """The context in which FLINT computes with so many bits: one for all threads, which take turns."""
+    with _TURN, ctx.workprec(bits):
+        yield
 
 
 class Balls(Arithmetic[Balls_]):
-    """Arrays of FLINT's `arb`; to be used inside ``ctx.workprec(bits)``, or through `precision`."""
+    """Arrays of FLINT's `arb`; to be used inside `working(bits)`, or through `precision`."""
 
     def __init__(self, bits: int) -> None:
         self.bits = bits
@@ -31,7 +40,7 @@ class Balls(Arithmetic[Balls_]):
 
     def precision(self) -> AbstractContextManager[Any]:
         """The context in which the arithmetic computes."""
-        return cast("AbstractContextManager[Any]", ctx.workprec(self.bits))
+        return working(self.bits)
 
     def constant(self, values: NDArray[np.floating]) -> Balls_:
         """Floats, which are exact."""

@@ -17,6 +17,9 @@ from gradaudit.exact.arithmetic import Arithmetic, Signs
 from gradaudit.exact.enclosure import TINY, UNKNOWN, UP, Array, Enclosure, U
 from gradaudit.exact.functions import PLAIN_K, Function
 
+#: The smallest number that float64 has with all its digits.
+NORMAL = 2.0**-1022
+
 
 class Approximate(NamedTuple):
     """Numbers within `radius` of the exact ones."""
@@ -71,7 +74,7 @@ class Doubles(Arithmetic[Approximate]):
             q = a.x / b.x
             least = np.abs(b.x) - b.radius * UP
             size = np.abs(q)
-            unrounded = (np.abs(np.frexp(b.x)[0]) == 0.5) & (size > TINY)
+            unrounded = (np.abs(np.frexp(b.x)[0]) == 0.5) & (size > NORMAL)
             radius = (a.radius + size * b.radius) / least + np.where(unrounded, 0.0, U * size + TINY)
             radius = np.where(_zero(a), 0.0, radius)
             return _of(q, np.where(least > 0, radius, np.inf))

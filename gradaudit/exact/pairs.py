@@ -13,11 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from flint import ctx
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
-from gradaudit.exact.balls import balls, enclosed
+from gradaudit.exact.balls import balls, enclosed, working
 from gradaudit.exact.enclosure import TINY, UP, Array, Enclosure, U, two_product, two_sum
 from gradaudit.exact.exponential import exponential
 from gradaudit.exact.functions import EXP, Function
@@ -103,7 +102,7 @@ class Pairs(Arithmetic[Enclosure]):
         """f(a), on balls; the exponential by a table."""
         if f is EXP:
             return exponential(a)
-        with ctx.workprec(BITS):
+        with working(BITS):
             return enclosed([f.ball(x) for x in balls(a)], a.hi.shape)
 
     def matmul(self, a: Enclosure, b: Enclosure) -> Enclosure:

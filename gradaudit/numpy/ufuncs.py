@@ -36,11 +36,18 @@ def _multiply(x: Any, y: Any) -> Recorded:
     """A product; with a mask, the numbers where it holds and 0 elsewhere."""
     for mask, other in ((x, y), (y, x)):
         if isinstance(mask, Recorded) and mask.dtype == bool:
-            return where(mask, other, 0.0)
+            return _masked(mask, other)
     return _PRODUCT(x, y)
 
 
 _PRODUCT = entry_by_entry(entrywise.multiply)
+
+
+def _masked(mask: Any, x: Any) -> Recorded:
+    """The numbers where a mask holds, and 0 elsewhere: a product with ones and zeros."""
+    chooser, node = node_of(mask), number(x)
+    shape = np.broadcast_shapes(chooser.shape, node.shape)
+    return Recorded(choices.masked(repeated(chooser, shape), as_shape(node, shape), line=line()))
 
 
 def _power(x: Any, n: Any) -> Recorded:

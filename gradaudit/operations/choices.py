@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.enclosure import UNKNOWN
+from gradaudit.exact.enclosure import UNKNOWN, Enclosure, U
 from gradaudit.graph import Node
 from gradaudit.memory import remembered
 from gradaudit.operations.entrywise import negative
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative, same
 from gradaudit.operations.shapes import broadcast, constant, reshape
-from gradaudit.rounding.arithmetic import Arithmetic
-from gradaudit.rounding.bound import Bound
+from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic
+from gradaudit.rounding.bound import Bound, exact
 
 Signs = NDArray[np.int8]
 
@@ -35,8 +35,10 @@ def _compared(A: Any, x: Any, y: Any) -> Signs:
 def _unsure(fp: Arithmetic, value: Signs, x: Operand, y: Operand) -> Any:
     """Where rounding decides, or a tie stands on the kink itself (unless the side is prescribed there)."""
     with np.errstate(all="ignore"):
-        certain = (x.E + y.E == 0) & ((x.v != y.v) | fp.strict)
-        return ~(np.abs(x.v - y.v) > x.E + y.E) & ~certain | (value == UNKNOWN)
+        E = x.E + y.E
+        certain = (E == 0) & ((x.v != y.v) | fp.strict)
+        rest = 2 * U * (np.abs(x.v) + np.abs(y.v))  # v is rounded itself
+        return ~(np.abs(x.v - y.v) > E * OF_EVALUATION + rest) & ~certain | (value == UNKNOWN)
 
 
 def _comparison(name: str, truth: dict[int, int]) -> Operation:
@@ -112,6 +114,24 @@ def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Op
     return Bound(E, pure, lambda: np.where(chosen, x.bound.grid, y.bound.grid), late=late)
 
 
+def _masked_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand) -> Bound:
+    """As where with zeros; but a program may multiply by ones and zeros, and of 0 times infinity nothing is known."""
+    zeros = np.zeros(x.v.shape)
+    bound = _where_rounding(fp, value, mask, x, Operand(Enclosure.exactly(zeros), exact(fp, zeros)))
+    return bound.where(np.isfinite(x.E))
+
+
+masked: Operation = define(
+    Operation(
+        "masked",
+        shape=same,
+        value=lambda A, mask, x: A.select(mask, x, A.constant(np.zeros(A.shape(x)))),
+        derivative=lambda node, g: [None, masked(node.inputs[0], g)],
+        rounding=_masked_rounding,
+        size=lambda mask, x: np.where(mask == 0, 0.0, x),
+        algorithms="a choice, or a product with ones and zeros",
+    )
+)
 where: Operation = define(
     Operation(
         "where",
@@ -159,8 +179,8 @@ maximum: Operation = define(
         shape=same,
         value=_maximum_value,
         derivative=lambda node, g: [
-            where(greater(*node.inputs, line=node.line), g, constant(np.zeros(g.shape))),
-            where(greater(*node.inputs, line=node.line), constant(np.zeros(g.shape)), g),
+            masked(greater(*node.inputs, line=node.line), g),
+            masked(opposite(greater(*node.inputs, line=node.line)), g),
         ],
         rounding=_maximum_rounding,
     )
@@ -243,7 +263,7 @@ def _picked(node: Node, g: Node) -> Node:
 
 def at_largest(x: Node, g: Node, axis: int, line: str = "") -> Node:
     """G where x is the first of the largest entries along an axis, else 0."""
-    return where(is_largest(x, axis=axis, line=line), g, constant(np.zeros(g.shape)))
+    return masked(is_largest(x, axis=axis, line=line), g)
 
 
 def _running(A: Any, x: Any, axis: int) -> Any:

@@ -55,8 +55,8 @@ constant_: Operation = define(
 
 
 def constant(values: Any) -> Node:
-    """Floats that are not differentiated by."""
-    return constant_(values=np.asarray(values, dtype=np.float64))
+    """Floats that are not differentiated by; a copy, since a definition may write into its own array later."""
+    return constant_(values=np.array(values, dtype=np.float64))
 
 
 # --- gather and scatter -----------------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from gradaudit.graph import Node, Shape
 from gradaudit.memory import remembered
 from gradaudit.operations.entrywise import multiply, negative, subtract
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
-from gradaudit.operations.shapes import broadcast, reshape, sum_axis
+from gradaudit.operations.shapes import broadcast, constant, reshape, sum_axis
 from gradaudit.rounding import softmax as rules
-from gradaudit.rounding.arithmetic import Arithmetic
+from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic
 from gradaudit.rounding.bound import Bound, rounded
 
 
@@ -60,8 +60,45 @@ def _logsumexp_value(A: Any, x: Any) -> Any:
 
 
 def _softmax_derivative(node: Node, g: Node) -> Sequence[Node | None]:
-    weighted = sum_axis(multiply(g, node), axis=node.ndim - 1)
-    return [multiply(node, subtract(g, rows(weighted, node.shape)))]
+    x, weighted = node.inputs[0], sum_axis(multiply(g, node), axis=node.ndim - 1)
+    by_x = multiply(node, subtract(g, rows(weighted, node.shape)))
+    return [beside_largest(by_x, x, constant(np.zeros(x.shape[:-1])))]
+
+
+def _weighted(x: Node, g: Node) -> Node:
+    return multiply(softmax(x), rows(g, x.shape))
+
+
+def _beside_largest_rounding(fp: Arithmetic, value: Any, d: Operand, x: Operand, g: Operand) -> Bound:  # noqa: ARG001
+    """Where an entry of x may be the largest, g less the sum of d is added, which would be 0 (ROUNDING.md, 4.6).
+
+    By the other forms of a softmax what underflows on the way is not scaled by p.
+    """
+    with np.errstate(all="ignore"):
+        top, C = rules.errors(fp, rules.rows(x.value), x.E).top, x.v.shape[-1]
+        size = d.reach.sum(axis=-1, keepdims=True) + g.reach[..., None]
+        error = d.E.sum(axis=-1, keepdims=True) + g.E[..., None]
+        R = np.where(size == 0, 0.0, error + fp.gamma(C + 4) * size + (C + 4) * fp.eta)
+        faint = np.where(size == 0, 0.0, (C + 4) * fp.eta)
+        E = fp.unless_overflow(d.E + np.where(top, R, faint) * (1 + 1e-6), size)
+        return rounded(E, d.bound.late)
+
+
+def _unshifted_rounding(fp: Arithmetic, value: Any, y: Operand, x: Operand, logarithm: bool) -> Bound:  # noqa: ARG001
+    """Rows whose exponentials neither overflow nor underflow nor have a square that does (ROUNDING.md, 4.7)."""
+    with np.errstate(all="ignore"):
+        M, Emax, C = x.v.max(axis=-1, keepdims=True), x.E.max(axis=-1, keepdims=True), x.v.shape[-1]
+        far, least = np.abs(M) + Emax + np.log(C), (x.v - x.E).min(axis=-1, keepdims=True)
+        whole = (M - Emax >= 0) | (least >= np.log(fp.eta) + 1)
+        size = np.exp(far) * y.reach.sum(axis=-1, keepdims=True)
+        sure = whole & (far <= np.log(fp.omega) / 2 - 1) & (size * OF_OVERFLOW <= fp.omega)
+        of_logarithm = (rules.K + 1) * fp.u * far if logarithm else 0.0
+        E = y.E + ((C + 4) * fp.eta * np.exp(far) + of_logarithm) * (1 + 1e-6)
+        return rounded(np.where(sure, E, np.inf), y.bound.late)
+
+
+def _unshifted_derivative(node: Node, g: Node) -> Sequence[Node | None]:
+    return [unshifted(g, node.inputs[1], logarithm=False), None]
 
 
 def _softmax_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:  # noqa: ARG001
@@ -83,6 +120,28 @@ def _logsumexp_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
         return rounded(fp.unless_overflow(E * (1 + 1e-6), np.abs(value.hi) + E))
 
 
+beside_largest: Operation = define(
+    Operation(
+        "beside_largest",
+        shape=lambda d, x, g: d,  # noqa: ARG005
+        value=lambda A, d, x, g: d,  # noqa: ARG005
+        derivative=lambda node, h: [h, None, None],  # noqa: ARG005
+        rounding=_beside_largest_rounding,
+        size=lambda d, x, g: d,  # noqa: ARG005
+        algorithms="the derivative of a softmax or log-sum-exp, whose maximum may have been left in the graph",
+    )
+)
+unshifted: Operation = define(
+    Operation(
+        "unshifted",
+        shape=lambda y, x, logarithm: y,  # noqa: ARG005
+        value=lambda A, y, x, logarithm: y,  # noqa: ARG005
+        derivative=_unshifted_derivative,
+        rounding=_unshifted_rounding,
+        size=lambda y, x, logarithm: y,  # noqa: ARG005
+        algorithms="a softmax whose exponentials are those of x itself: no maximum was subtracted",
+    )
+)
 softmax: Operation = define(
     Operation(
         "softmax",
@@ -109,7 +168,7 @@ logsumexp: Operation = define(
         "logsumexp",
         shape=lambda x: x[:-1],
         value=_logsumexp_value,
-        derivative=lambda node, g: [multiply(softmax(node.inputs[0]), rows(g, node.inputs[0].shape))],
+        derivative=lambda node, g: [beside_largest(_weighted(node.inputs[0], g), node.inputs[0], g)],
         rounding=_logsumexp_rounding,
     )
 )

@@ -94,8 +94,9 @@ class Bound:
         What the array is the sum of, if it is a sum.
     late : float
         How much larger a program's array may be that applies a scaling (1/N) only later: what may overflow.
-    closed : bool
-        Whether a sum that it is added to takes it as a whole; a scaling may still be applied to its terms.
+    closed : bool, or ndarray
+        Whether a sum that it is added to takes it as a whole; a scaling may still be applied to its terms. Of entries
+        that were put together it may be so for some.
     rough : bool
         Whether it is known to be pure nowhere.
     """
@@ -109,7 +110,7 @@ class Bound:
         grid: Exponents | Callable[[], Exponents] | None = None,
         terms: Terms | None = None,
         late: float = 1.0,
-        closed: bool = False,
+        closed: Any = False,
     ) -> None:
         self.E, self.terms, self.late, self.closed = E, terms, late, closed
         self._pure, self._grid = pure, grid
@@ -149,7 +150,10 @@ class Bound:
         if all(b.terms is not None for b in bounds):
             first, *rest = (b.terms for b in bounds if b.terms is not None)
             terms = first.changed(change, *rest)
-        return Bound(E, pure, grid, terms, max(b.late for b in bounds), any(b.closed for b in bounds))
+        closed = self.closed
+        if isinstance(closed, np.ndarray) or any(b.closed is not closed for b in remainder):
+            closed = change(*(np.broadcast_to(b.closed, b.E.shape) for b in bounds))
+        return Bound(E, pure, grid, terms, max(b.late for b in bounds), closed)
 
     def where(self, known: NDArray[np.bool_]) -> Bound:
         """The bound where the exact value is known; infinite elsewhere."""
@@ -171,7 +175,7 @@ class Bound:
 
     def opened(self, v: Array) -> Bound:
         """The same bound of an array v that is a sum of at least itself."""
-        return Bound(self.E, self._pure, self._grid, terms_of(self, v), self.late)
+        return self if self.terms is not None else Bound(self.E, self._pure, self._grid, terms_of(self, v), self.late)
 
 
 def exact(fp: Arithmetic, v: Array) -> Bound:
@@ -185,13 +189,15 @@ def rounded(E: Array, late: float = 1.0) -> Bound:
 
 
 def terms_of(bound: Bound, v: Array) -> Terms:
-    """The terms of an array that is added: its own, if it is a sum itself, or the array."""
-    if bound.terms is not None and not bound.closed:
-        return bound.terms
-    groups = bound.terms.groups if bound.terms is not None else 1.0
+    """The terms of an array that is added: its own, if it is a sum itself and not closed, or the array."""
+    own, closed = bound.terms, bound.closed
+    if own is not None and closed is False:
+        return own
+    groups = own.groups if own is not None else 1.0
     reach = np.abs(v) + bound.E
     count = (reach != 0).astype(np.float64) if groups == 1 else (reach != 0) * groups
-    return Terms(count, reach, 0.0, bound.E, 0.0, 0.0, groups)
+    whole = Terms(count, reach, 0.0, bound.E, 0.0, 0.0, groups)
+    return whole if own is None or closed is True else own.changed(lambda x, y: np.where(closed, y, x), whole)
 
 
 def together(single: Terms, other: Terms) -> Terms:

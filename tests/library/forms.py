@@ -29,6 +29,20 @@ def log_softmax(x: Array) -> Any:
     return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
+def softmax_gradient(x: Array, g: Array) -> Any:
+    p = softmax(x)
+    return p * (g - (p * g).sum(axis=-1, keepdims=True))
+
+
+def second_softmax_gradient(x: Array, g: Array) -> Any:
+    """Step by step from exp z / sum exp z, the maximum left in the graph."""
+    e = np.exp(shifted(x))
+    Z = e.sum(axis=-1, keepdims=True)
+    by_z = e * (g / Z - (g * (e / Z / Z)).sum(axis=-1, keepdims=True))
+    top = np.arange(x.shape[-1]) == x.argmax(axis=-1)[..., None]
+    return by_z - top * by_z.sum(axis=-1, keepdims=True)
+
+
 def log_softmax_gradient(x: Array, g: Array) -> Any:
     return g - softmax(x) * g.sum(axis=-1, keepdims=True)
 

@@ -84,6 +84,8 @@ class Program(Arithmetic[Value]):
     def restructure(self, change: Callable[..., Any], *arrays: Value) -> Value:
         x = np.asarray(change(*(a.x for a in arrays)))
         terms: tuple[Array, ...] = ()
+        if len({a.closed for a in arrays if a.terms}) > 1 and self.chance():  # what is closed stays whole
+            arrays = tuple(a._replace(terms=(), closed=False) if a.closed else a for a in arrays)
         if any(a.terms for a in arrays):
             columns = zip_longest(*(a.terms or (a.x,) for a in arrays))
             filled = ([t if t is not None else 0 * a.x for t, a in zip(c, arrays, strict=True)] for c in columns)
@@ -231,6 +233,15 @@ def with_maximum(A: Program, x: Value, result: Value) -> Value:
     return Value(np.where(top, A.add(Value(result.x), of_maximum).x, result.x))
 
 
+def beside_largest(A: Program, d: Value, x: Value, g: Value) -> Value:
+    """The same of a softmax, or of log-sum-exp, whose row adds up to g."""
+    if not A.way.live_maximum:
+        return d
+    top = np.arange(x.x.shape[-1]) == x.x.argmax(axis=-1)[..., None]
+    of_maximum = A.subtract(_by_rows(A, Value(g.x), x.x.shape), _total(A, Value(d.x)))
+    return Value(np.where(top, A.add(Value(d.x), of_maximum).x, d.x))
+
+
 def power_gradient(A: Program, x: Value, g: Value, exponent: int) -> Value:
     """By a power; or each of the derivatives by the factors of a product, which are added up, or terms of a sum."""
     if exponent < 0 or A.chance():
@@ -264,7 +275,15 @@ def whole(form: Callable[..., Value]) -> Callable[..., Value]:
 #: What is computed in other forms than the operation's own value.
 FORMS: dict[str, Callable[..., Value]] = {
     form.__name__: whole(form)
-    for form in (softmax, log_softmax, logsumexp, log_softmax_gradient, cross_entropy, cross_entropy_gradient)
+    for form in (
+        softmax,
+        log_softmax,
+        logsumexp,
+        log_softmax_gradient,
+        cross_entropy,
+        cross_entropy_gradient,
+        beside_largest,
+    )
 } | {
     "power_gradient": power_gradient,
     "affine": affine,

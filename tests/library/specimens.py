@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gradaudit.exact.functions import FUNCTIONS
 from gradaudit.graph import Node, Shape, topological_order
 from gradaudit.operations import OPERATIONS, choices, cross_entropy, entrywise, orders
+from gradaudit.operations import softmax as soft
 from gradaudit.operations.arrangements import places
 from gradaudit.operations.shapes import broadcast, constant, gather, input_, reshape
 from gradaudit.operations.whole import STEPS, step
@@ -99,6 +100,13 @@ def zeros(x: Node) -> Node:
     return constant(np.zeros(x.shape))
 
 
+def softmax_gradient(x: Node, g: Node) -> Node:
+    """The derivative of a softmax, at whose largest entries that of the maximum is added."""
+    (by_x,) = soft.softmax.derivative(soft.softmax(x), g)
+    assert by_x is not None
+    return by_x
+
+
 def chosen_by(comparison: Any) -> Callable[..., Node]:
     """The smaller by one comparison, the larger by another."""
     return lambda x, y: choices.where(comparison(x, y), y, x)
@@ -173,6 +181,11 @@ SPECIMENS: dict[str, Specimen] = {
     "where": Specimen(
         binary, (lambda x, y: np.where(x > y, x, y),), lambda x, y: choices.where(choices.greater(x, y), x, y)
     ),
+    "masked": Specimen(
+        binary,
+        (lambda x, y: np.where(x > y, x, 0), lambda x, y: x * (x > y)),
+        lambda x, y: choices.masked(choices.greater(x, y), x),
+    ),
     "greater": Specimen(binary, (lambda x, y: np.where(x > y, y, x),), chosen_by(choices.greater)),
     "greater_equal": Specimen(binary, (lambda x, y: np.where(x >= y, y, x),), chosen_by(choices.greater_equal)),
     "equal": Specimen(binary, (lambda x, y: np.where(x == y, y, x),), chosen_by(choices.equal)),
@@ -230,6 +243,16 @@ SPECIMENS: dict[str, Specimen] = {
         labelled,
         (lambda x, labels: x * forms.onehot(x, labels),),
         lambda x, labels: entrywise.multiply(x, cross_entropy.onehot(constant(labels), columns=x.shape[-1])),
+    ),
+    "beside_largest": Specimen(
+        rows(2),
+        (forms.softmax_gradient, forms.second_softmax_gradient),
+        softmax_gradient,
+    ),
+    "unshifted": Specimen(
+        rows(),
+        (lambda x: np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True),),
+        lambda x: soft.unshifted(soft.softmax(x), x, logarithm=False),
     ),
     "softmax": Specimen(rows(), (forms.softmax, lambda x: np.exp(forms.log_softmax(x)))),
     "log_softmax": Specimen(rows(), (forms.log_softmax,)),
