@@ -150,7 +150,9 @@ class Program(Arithmetic[Value]):
         return Value(np.where(mask == 1, a.x, b.x))
 
     def sign(self, a: Value) -> Signs:
-        return a.order if a.order is not None else np.sign(a.x).astype(np.int8)
+        """That of the numbers; at a tie either side of it, or the tie itself."""
+        signs = a.order if a.order is not None else np.sign(a.x).astype(np.int8)
+        return np.where(signs == 0, self.rng.integers(-1, 2, signs.shape), signs).astype(np.int8)
 
 
 # --- forms of the softmax ---------------------------------------------------------------------------------------------

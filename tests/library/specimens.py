@@ -202,6 +202,7 @@ SPECIMENS: dict[str, Specimen] = {
     "divide": Specimen(binary, (np.divide, lambda x, y: x * (1 / y))),
     "integer_power": Specimen(powers, (lambda x, exponent: x**exponent, forms.products)),
     "maximum": Specimen(binary, (np.maximum,)),
+    "absolute": Specimen(unary, (np.abs, lambda x: np.maximum(x, -x), lambda x: np.where(x > 0, x, -x))),
     "where": Specimen(
         binary, (lambda x, y: np.where(x > y, x, y),), lambda x, y: choices.where(choices.greater(x, y), x, y)
     ),

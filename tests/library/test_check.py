@@ -63,7 +63,7 @@ def test_either_side_of_a_kink_is_accepted_and_named_and_nothing_beyond() -> Non
     for slope in (0.0, 0.5, 1.0):
         report = gradaudit.check(function, [x], [np.array([1.0, slope, 0.0])])
         assert report
-        assert __file__ in report.kinks[0]
+        assert __file__ in report.kinks[0].place
     with pytest.raises(gradaudit.GradientError):
         gradaudit.check(function, [x], [np.array([1.0, 1.5, 0.0])])
 
