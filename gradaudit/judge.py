@@ -159,10 +159,8 @@ def judge(array: str | int, got: NDArray[Any], certificate: Certificate) -> Find
         verdict = "undecided"
     other = int(np.count_nonzero(open_ & (error > certificate.apart)))
     at = [float(a[index]) if ratio.size else 0.0 for a in (values, exact.hi, error, E, ratio)]
-    numbers = dict(zip(("got", "exact", "error", "bound", "ratio"), at, strict=True))
-    finding = Finding(
-        array, verdict, index, **numbers, resolution=resolution, open=int(np.count_nonzero(open_)), other=other
-    )
+    finding = Finding(array, verdict, index, at[0], at[1], at[2], at[3], at[4], resolution)
+    finding = replace(finding, open=int(np.count_nonzero(open_)), other=other)
     return replace(finding, message=_message(finding))
 
 

@@ -76,17 +76,19 @@ def test_the_certified_gradient_is_the_operations_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["relu", "abs"])
-def test_frameworks_hold_to_the_convention(name: str) -> None:
+def test_frameworks_and_the_convention(name: str) -> None:
+    """PyTorch has 0 for both; JAX has 0 for the relu, but 1 for |x|, which is another side."""
     import jax
     import torch
 
     function, x, _, _, _ = KINKS[name]
     t = torch.tensor(x, dtype=torch.float32, requires_grad=True)
     (torch.relu(t) if name == "relu" else t.abs()).sum().backward()
-    slope = jax.grad(lambda y: (jax.nn.relu(y) if name == "relu" else abs(y)).sum())(np.array(x, dtype=np.float32))
     assert t.grad is not None
-    for g in (t.grad.numpy(), slope):
-        assert verdict(function, x, np.array(g), "float32", kinks="strict") == "pass"
+    slope = jax.grad(lambda y: (jax.nn.relu(y) if name == "relu" else abs(y)).sum())(np.array(x, dtype=np.float32))
+    assert verdict(function, x, t.grad.numpy(), "float32", kinks="strict") == "pass"
+    assert verdict(function, x, np.array(slope), "float32", kinks="strict") == ("pass" if name == "relu" else "wrong")
+    assert verdict(function, x, np.array(slope), "float32") == "pass"
 
 
 def test_strict_leaves_open_what_rounding_decides() -> None:
@@ -143,11 +145,8 @@ def test_the_report_names_the_line_and_the_side() -> None:
 
 
 def test_a_wrong_value_at_a_kink_has_the_bound_of_its_side() -> None:
-    with pytest.raises(
-        gradaudit.GradientError, match=r"0\[0\] is wrong: got -0.5, exact 0.0, error 0.5, bound"
-    ) as caught:
+    with pytest.raises(gradaudit.GradientError, match=r"0\[0\] is wrong: got -0.5, exact 0.0, error 0.5, bound .e-0"):
         gradaudit.check(lambda x: np.maximum(x, 0).sum(), [np.zeros(1)], [np.array([-0.5])])
-    assert "ratio" in str(caught.value)
 
 
 def test_a_convention_that_is_none_is_refused() -> None:
