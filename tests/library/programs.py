@@ -140,6 +140,15 @@ class Program(Arithmetic[Value]):
         terms = [np.take(t, i, axis=axis) for t in self.addends(a) for i in range(a.x.shape[axis])]
         return self.added(terms) if terms else Value(np.zeros(np.delete(a.x.shape, axis)))
 
+    def scatter(self, a: Value, places: NDArray[np.int64], size: int) -> Value:
+        """Each sum in the program's order."""
+        if not size or not len(places):
+            return self.constant(np.zeros(size))
+        groups = [np.flatnonzero(places == j) for j in range(size)]
+        longest = max(map(len, groups))
+        table = np.array([[*group, *[len(places)] * (longest - len(group))] for group in groups])
+        return self.sum(self.restructure(lambda x: np.append(x, 0.0)[table], a), 1)
+
     def accumulate(self, a: Value, axis: int) -> Value:
         return super().accumulate(a, axis)._replace(known=False)
 

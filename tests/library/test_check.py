@@ -112,6 +112,9 @@ REFUSED = {
     "a power": (lambda x: (x**x).sum(), "write it as np.exp\\(n \\* np.log\\(x\\)\\)"),
     "a norm": (lambda x: np.linalg.norm(x, 3), "np.linalg.norm of vectors with ord=3"),
     "an index": (lambda x: x[x > 0].sum(), "an index that is a recorded value"),
+    "a mask of -inf": (lambda x: np.exp(np.where([True, False, True], x, -np.inf)).sum(), "write -1e9 for -inf"),
+    "a bound of -inf": (lambda x: np.maximum(x, -np.inf).sum(), "a bound that is infinite can be left out"),
+    "NaN": (lambda x: (x * np.nan).sum(), "a constant that is not finite"),
     "a plain array": (lambda x: np.asarray(x).sum(), "taken for a plain one"),
 }
 

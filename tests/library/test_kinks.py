@@ -152,3 +152,34 @@ def test_a_wrong_value_at_a_kink_has_the_bound_of_its_side() -> None:
 def test_a_convention_that_is_none_is_refused() -> None:
     with pytest.raises(gradaudit.InputError, match="kinks is 'left'; expected 'either' or 'strict'"):
         gradaudit.check(lambda x: x.sum(), [np.ones(1)], [np.ones(1)], kinks="left")  # type: ignore[arg-type]
+
+
+def test_an_infinite_bound_clips_nothing() -> None:
+    x = np.array([0.5, 2.0])
+    for low, high, g in ((-np.inf, 1.0, [1.0, 0.0]), (-1.0, np.inf, [1.0, 1.0]), (-np.inf, np.inf, [1.0, 1.0])):
+        assert gradaudit.check(lambda x, a=low, b=high: np.clip(x, a, b).sum(), [x], [np.array(g)])
+        with pytest.raises(gradaudit.GradientError):
+            gradaudit.check(lambda x, a=low, b=high: np.clip(x, a, b).sum(), [x], [np.array([1.0, 1.0 - g[1]])])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_masked_softmax_is_judged(dtype: str) -> None:
+    """A causal mask of -1e9: what it hides has no derivative; a program may have -inf there."""
+    rng, mask = np.random.default_rng(0), np.tril(np.ones((5, 5), dtype=bool))
+    s, c = rng.standard_normal((5, 5)).astype(dtype), rng.standard_normal((5, 5)).astype(dtype)
+    z = np.where(mask, s, -np.inf)
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    right = p * (c - (p * c).sum(axis=1, keepdims=True))
+
+    def function(s: Any) -> Any:
+        z = np.where(mask, s, -1e9)
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return (e / e.sum(axis=1, keepdims=True) * c).sum()
+
+    assert gradaudit.check(function, [s], [right.astype(dtype)], (p * c).sum().astype(dtype))
+    for place in ((0, 4), (3, 1)):
+        wrong = right.astype(dtype)
+        wrong[place] += 1e-3
+        with pytest.raises(gradaudit.GradientError, match="is wrong"):
+            gradaudit.check(function, [s], [wrong])
