@@ -70,7 +70,7 @@ class Certificate:
     rounding : float
         The largest bound, apart from what kinks leave open.
     size : float
-        The natural size: the largest entry, had nothing cancelled.
+        The typical natural size: the largest entry, had nothing cancelled.
     """
 
     exact: Enclosure
@@ -195,6 +195,8 @@ class Certificates:
         """The certificates of the outputs, in their order."""
         apart = self._without_kinks() if self.kinks else self.bounds
         centre, around = self._centred() if self.kinks else (self.values, self.bounds)
+        with np.errstate(all="ignore"):
+            natural = sizes(self.fp, self.plan.order, self.values, self.bounds, typical=True)
         result = []
         for n in map(id, self.plan.outputs):
             exact, E = self.values[n], self.within(n)
@@ -205,7 +207,7 @@ class Certificates:
                     reach = around[n].E + centre[n].radius + OF_SHIFT * np.abs(shift)
                     below, above = (np.maximum(np.fmin(E, reach + s), 0) for s in (-shift, shift))
             own_side = np.asarray(apart[n].E + exact.radius)
-            result.append(Certificate(exact, below, above, own_side, _largest(apart[n].E), _largest(self.sizes[n])))
+            result.append(Certificate(exact, below, above, own_side, _largest(apart[n].E), _largest(natural[n])))
         return tuple(result)
 
     def within(self, n: int) -> NDArray[np.float64]:

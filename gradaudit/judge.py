@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from gradaudit.certify import Certificate, Kink
 from gradaudit.errors import GradientError, UndecidedError
+from gradaudit.readings import USEFUL
+
+__all__ = ["USEFUL", "Finding", "Report", "Verdict", "judge"]
 
 Verdict = Literal["pass", "wrong", "undecided"]
-#: The bound is of use where it is at most this part of the array's natural size.
-USEFUL = 2.0**-4
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Finding:
         How many entries depend on a kink that is left open.
     other : int
         How many of them have not the derivative of the operation's own side, but another one that is allowed.
+    blind : bool
+        Whether no entry exceeds its bound: its terms cancelled, and zeros would pass as well.
     """
 
     array: str | int
@@ -53,6 +56,7 @@ class Finding:
     message: str = ""
     open: int = 0
     other: int = 0
+    blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ class Report:
         for f in self.findings:
             if f.open:
                 lines.append(f"{f.array} depends on kinks in {_counted(f.open)}: {_side(f)}")
+            if f.blind:
+                lines.append(f"{f.array} is no larger than its bound: its terms cancel, and zeros would pass as well")
         return "\n".join(lines)
 
     def raise_unless_ok(self) -> None:
@@ -160,7 +166,9 @@ def judge(array: str | int, got: NDArray[Any], certificate: Certificate) -> Find
     other = int(np.count_nonzero(open_ & (error > certificate.apart)))
     at = [float(a[index]) if ratio.size else 0.0 for a in (values, exact.hi, error, E, ratio)]
     finding = Finding(array, verdict, index, at[0], at[1], at[2], at[3], at[4], resolution)
-    finding = replace(finding, open=int(np.count_nonzero(open_)), other=other)
+    size = np.abs(exact.hi).max(initial=0)
+    blind = bool(0 < size <= certificate.rounding and (np.abs(exact.hi) <= certificate.apart).all())
+    finding = replace(finding, open=int(np.count_nonzero(open_)), other=other, blind=blind)
     return replace(finding, message=_message(finding))
 
 

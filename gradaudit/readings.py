@@ -15,6 +15,8 @@ from gradaudit.operations.operation import Operand
 from gradaudit.operations.shapes import input_
 from gradaudit.rounding.arithmetic import Arithmetic
 
+#: A bound is of use where it is at most this part of the natural size of what it bounds.
+USEFUL = 2.0**-4
 #: A node's value by its id: an enclosure, or an array of signs for a mask.
 Values = dict[int, Any]
 #: A node's bound by its id; of a mask where rounding decides it.
@@ -137,10 +139,14 @@ def centred(
     return read, around
 
 
-def sizes(fp: Arithmetic, order: Sequence[Node], read: Values, of: Bounds) -> dict[int, NDArray[Any]]:
+def sizes(
+    fp: Arithmetic, order: Sequence[Node], read: Values, of: Bounds, typical: bool = False
+) -> dict[int, NDArray[Any]]:
     """The natural size of every node: what it could have been, had nothing cancelled.
 
-    Of a mask its signs, UNKNOWN where rounding decides: there either branch may be taken.
+    Of a mask its signs, UNKNOWN where rounding decides: there either branch may be taken. The typical size is that of
+    terms with random signs, the root of the sum of their squares; and that of the value where the bound is of use: what
+    cancelled on the way to it is past, so that depth inflates nothing (ROUNDING.md, section 7).
     """
     natural: dict[int, NDArray[Any]] = {}
     for node in order:
@@ -152,7 +158,13 @@ def sizes(fp: Arithmetic, order: Sequence[Node], read: Values, of: Bounds) -> di
         if operation.natural is not None:
             natural[id(node)] = operation.natural(fp, value, parts, **node.parameters)
         elif operation.size is not None and parts:
-            natural[id(node)] = np.maximum(operation.size(*parts, **node.parameters), np.abs(value.hi))
+            if typical:
+                parts = [s if n.operation.mask else s * s for n, s in zip(node.inputs, parts, strict=True)]
+            size = operation.size(*parts, **node.parameters)
+            natural[id(node)] = np.maximum(np.sqrt(size) if typical else size, np.abs(value.hi))
         else:
             natural[id(node)] = np.abs(value.hi)
+        if typical and parts:
+            v = np.abs(value.hi)
+            natural[id(node)] = np.where(of[id(node)].E + value.spread <= USEFUL * v, v, natural[id(node)])
     return natural

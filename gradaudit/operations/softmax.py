@@ -148,9 +148,9 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bo
         return rounded(fp.unless_overflow(E * (1 + 1e-6), np.maximum(t + moved, size_G)))
 
 
-def _gradient_size(x: Array, g: Array) -> Array:
-    p = np.exp(x - x.max(axis=-1, keepdims=True))
-    return np.asarray(g + p / p.sum(axis=-1, keepdims=True) * g.sum(axis=-1, keepdims=True))
+def _gradient_size(fp: Arithmetic, value: Any, sizes: Sequence[Array]) -> Array:  # noqa: ARG001
+    """Where g and p sum(g) cancel, they are of one size."""
+    return np.asarray(np.maximum(np.abs(value.hi), sizes[1]))
 
 
 log_softmax_gradient: Operation = define(
@@ -160,7 +160,7 @@ log_softmax_gradient: Operation = define(
         value=_gradient_value,
         derivative=_gradient_derivative,
         rounding=_gradient_rounding,
-        size=_gradient_size,
+        natural=_gradient_size,
         algorithms=rules.__doc__ or "",
     )
 )
