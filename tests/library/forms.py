@@ -35,6 +35,30 @@ def second_log_softmax_gradient(x: Array, g: Array) -> Any:
     return g - np.exp(log_softmax(x)) * g.sum(axis=-1, keepdims=True)
 
 
+def softmax_gradient(x: Array, g: Array) -> Any:
+    p = softmax(x)
+    return p * (g - (p * g).sum(axis=-1, keepdims=True))
+
+
+def second_softmax_gradient(x: Array, g: Array) -> Any:
+    """Of the exponential of a log-softmax."""
+    p = np.exp(log_softmax(x))
+    return p * g - p * (p * g).sum(axis=-1, keepdims=True)
+
+
+def composed_softmax_gradient(x: Array, g: Array) -> Any:
+    """Step by step through exp(x - m) / Z, its maximum left in the graph, with sums one after the other."""
+
+    def total(y: Array) -> Any:
+        return one_by_one(y, y.ndim - 1)[..., None]
+
+    e = np.exp(shifted(x))
+    Z = total(e)
+    ds = e * (g / Z - total(g * e) / Z / Z)
+    top = np.arange(x.shape[-1]) == x.argmax(axis=-1)[..., None]
+    return np.where(top, ds - total(ds), ds)
+
+
 def logsumexp(x: Array) -> Any:
     return x.max(axis=-1) + np.log(np.exp(shifted(x)).sum(axis=-1))
 

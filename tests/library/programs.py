@@ -214,6 +214,20 @@ def log_softmax_gradient(A: Program, x: Value, g: Value) -> Value:
     return with_maximum(A, x, result) if A.way.live_maximum else result
 
 
+def softmax_gradient(A: Program, x: Value, g: Value) -> Value:
+    """By the probabilities, or step by step through their quotient."""
+    if A.chance():
+        p = softmax(A, x)
+        G = _total(A, A.multiply(g, p))
+        result = A.multiply(p, A.subtract(g, Value(G.x)))
+    else:
+        _, e, _ = _shift(A, x)
+        Z = Value(_total(A, e).x)
+        by_Z = A.divide(A.divide(Value(_total(A, A.multiply(g, e)).x), Z), Z)
+        result = A.multiply(e, A.subtract(A.divide(g, Z), by_Z))
+    return with_maximum(A, x, result) if A.way.live_maximum else result
+
+
 def logsumexp(A: Program, x: Value) -> Value:
     _, e, m = _shift(A, x)
     return A.add(A.function(LOG, A.sum(e, x.x.ndim - 1)), Value(m.x[..., 0]))
@@ -264,7 +278,15 @@ def whole(form: Callable[..., Value]) -> Callable[..., Value]:
 #: What is computed in other forms than the operation's own value.
 FORMS: dict[str, Callable[..., Value]] = {
     form.__name__: whole(form)
-    for form in (softmax, log_softmax, logsumexp, log_softmax_gradient, cross_entropy, cross_entropy_gradient)
+    for form in (
+        softmax,
+        softmax_gradient,
+        log_softmax,
+        logsumexp,
+        log_softmax_gradient,
+        cross_entropy,
+        cross_entropy_gradient,
+    )
 } | {"power_gradient": power_gradient, "affine": affine}
 
 

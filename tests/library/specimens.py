@@ -265,6 +265,9 @@ SPECIMENS: dict[str, Specimen] = {
         lambda x, labels: entrywise.multiply(x, cross_entropy.onehot(constant(labels), columns=x.shape[-1])),
     ),
     "softmax": Specimen(rows(), (forms.softmax, lambda x: np.exp(forms.log_softmax(x)))),
+    "softmax_gradient": Specimen(
+        rows(2), (forms.softmax_gradient, forms.second_softmax_gradient, forms.composed_softmax_gradient)
+    ),
     "log_softmax": Specimen(rows(), (forms.log_softmax,)),
     "logsumexp": Specimen(rows(), (forms.logsumexp,)),
     "log_softmax_gradient": Specimen(rows(2), (forms.log_softmax_gradient, forms.second_log_softmax_gradient)),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
+from gradaudit import check
 from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.balls import Balls, balls
 from gradaudit.exact.doubles import Doubles
@@ -21,6 +22,7 @@ from gradaudit.exact.pairs import Pairs
 from gradaudit.graph import topological_order
 from gradaudit.readings import bounds, values
 from gradaudit.rounding.arithmetic import Arithmetic
+from tests.library import forms
 from tests.library.numbers import numbers
 from tests.library.specimens import NAMES, evaluated, posed
 
@@ -102,3 +104,14 @@ def test_functions_in_float64_are_as_accurate_as_the_radii_assume(name: str) -> 
             exact = f.ball(arb(a))
             if np.isfinite(b) and b:
                 assert abs(arb(b) - exact) <= abs(exact) * (PLAIN_K + more) * 2.0**-53 + arb(2) ** -1070
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_maximum_in_the_graph_of_a_softmax_is_allowed_for(dtype: str) -> None:
+    """Long rows of nearly equal numbers: the derivative that comes through the maximum is all rounding."""
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        x = (rng.standard_normal((1, 1000)) * 10.0 ** rng.integers(-4, 0)).astype(dtype)
+        c = np.abs(rng.standard_normal((1, 1000)) + 10 * rng.integers(0, 2)).astype(dtype)
+        gradients = [forms.composed_softmax_gradient(x, c), forms.softmax(x)]
+        assert check(lambda x, c: (forms.softmax(x) * c).sum(), [x, c], gradients)
