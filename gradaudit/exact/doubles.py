@@ -71,7 +71,7 @@ class Doubles(Arithmetic[Approximate]):
             q = a.x / b.x
             least = np.abs(b.x) - b.radius * UP
             size = np.abs(q)
-            unrounded = (np.abs(np.frexp(b.x)[0]) == 0.5) & (size > TINY)
+            unrounded = (np.abs(np.frexp(b.x)[0]) == 0.5) & (size >= np.finfo(np.float64).smallest_normal)
             radius = (a.radius + size * b.radius) / least + np.where(unrounded, 0.0, U * size + TINY)
             radius = np.where(_zero(a), 0.0, radius)
             return _of(q, np.where(least > 0, radius, np.inf))

@@ -130,7 +130,7 @@ BELL = Function(
 SIN = Function("sin", np.sin, lambda x: x.sin(), lambda low, _: np.ones_like(low), 2, 1.0)
 COS = Function("cos", np.cos, lambda x: x.cos(), lambda low, high: np.minimum(1.0, _furthest(low, high)), 2, 1.0)
 ARCTAN = Function(
-    "arctan", np.arctan, lambda x: x.atan(), lambda low, high: 1 / (1 + _nearest(low, high) ** 2), 2, math.pi / 2
+    "arctan", np.arctan, lambda x: x.atan(), lambda low, high: 1 / (1 + _nearest(low, high) ** 2), 4, math.pi / 2
 )
 
 #: Every function by its name.

@@ -90,6 +90,14 @@ def test_what_underflows_is_not_zero(A: Any) -> None:
     assert (A.enclosure(A.multiply(square, A.constant(np.zeros((1, 1))))).radius == 0).all()
 
 
+def test_a_quotient_by_a_power_of_two_is_rounded_where_it_is_subnormal() -> None:
+    A = Doubles()
+    x, y = (A.constant(np.array([n])) for n in (3 * 2.0**-1022 * (1 + 2.0**-50), 2.0**6))
+    quotient = A.divide(x, y)
+    assert quotient.radius > 0
+    assert A.divide(x, A.constant(np.array([2.0]))).radius == 0
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_in_float64_are_as_accurate_as_the_radii_assume(name: str) -> None:
     rng = np.random.default_rng(0)
