@@ -20,6 +20,8 @@ from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.functions import FUNCTIONS, PLAIN_K
 from gradaudit.exact.pairs import Pairs
 from gradaudit.graph import topological_order
+from gradaudit.operations import OPERATIONS, entrywise
+from gradaudit.operations.shapes import constant, input_
 from gradaudit.readings import bounds, values
 from gradaudit.rounding.arithmetic import Arithmetic
 from tests.library import forms
@@ -123,3 +125,16 @@ def test_a_maximum_in_the_graph_of_a_softmax_is_allowed_for(dtype: str) -> None:
         c = np.abs(rng.standard_normal((1, 1000)) + 10 * rng.integers(0, 2)).astype(dtype)
         gradients = [forms.composed_softmax_gradient(x, c), forms.softmax(x)]
         assert check(lambda x, c: (forms.softmax(x) * c).sum(), [x, c], gradients)
+
+
+@pytest.mark.parametrize("name", ["softmax_gradient", "log_softmax_gradient", "cross_entropy_gradient"])
+def test_nothing_is_known_of_zero_times_what_may_be_nan(name: str) -> None:
+    """A cotangent of 0 for logits that may overflow: a program may have NaN."""
+    x, g = input_(size=(1, 2)), input_(size=(1,) if name.startswith("cross") else (1, 2))
+    large = entrywise.exp(x)
+    operands = [large, constant(np.zeros(1)), g] if name.startswith("cross") else [large, g]
+    order = topological_order([OPERATIONS[name](*operands)])
+    A = Balls(BITS)
+    with A.precision(), np.errstate(all="ignore"):
+        read = values(A, order, {id(x): np.array([[800.0, 1.0]]), id(g): np.zeros(g.shape)})
+        assert np.isinf(bounds(Arithmetic.of(np.dtype("float64")), order, read)[id(order[-1])].E).all()
