@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from gradaudit.graph import Node, depending, topological_order
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import broadcast, input_, reshape, transpose
 from gradaudit.patterns import recognised
-from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, evaluated, sizes, values
+from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, centred, evaluated, sizes
 from gradaudit.rounding.arithmetic import Arithmetic
 
 #: A certified value, and each intermediate that the bound is computed from, is known to this part of its bound, which
@@ -34,10 +34,27 @@ BITS = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 LAST_BITS = BITS[-1]
 #: No radius is larger that is finite.
 LARGEST = float(np.finfo(np.float64).max)
+#: How far the difference of two enclosures may be from its evaluation, relative to it.
+OF_SHIFT = 2.0**-50
 #: Fewer multiplications in matrix products than that are few.
 SMALL = 10_000
 #: What only arranges entries anew: radii and bounds are those of its operands.
 REARRANGED = (input_, transpose, reshape, broadcast)
+
+
+class Kink(NamedTuple):
+    """A branch that is left open.
+
+    Attributes
+    ----------
+    place : str
+        Where in the user's code it stands, as FILE:LINE.
+    entries : int
+        How many entries there are at the kink.
+    """
+
+    place: str
+    entries: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,19 +64,28 @@ class Certificate:
     Attributes
     ----------
     exact : Enclosure
-        The certified values.
-    bound : ndarray
-        The bound of each entry.
+        The certified values; at a kink that is open, those of the operation's own side.
+    below, above : ndarray
+        How far below and above them an entry of a correct program may be: the same, but where a kink is open.
+    apart : ndarray
+        The bound of each entry, if a program takes the operation's own side of every kink.
     rounding : float
         The largest bound, apart from what kinks leave open.
     size : float
-        The natural size: the largest entry, had nothing cancelled.
+        The typical natural size: the largest entry, had nothing cancelled.
     """
 
     exact: Enclosure
-    bound: NDArray[np.float64]
+    below: NDArray[np.float64]
+    above: NDArray[np.float64]
+    apart: NDArray[np.float64]
     rounding: float
     size: float
+
+    @property
+    def bound(self) -> NDArray[np.float64]:
+        """How far an entry may be from its certified value, on either side."""
+        return np.maximum(self.below, self.above)
 
     @property
     def resolution(self) -> float:
@@ -119,9 +145,9 @@ class Plan:
         with A.precision(), np.errstate(all="ignore"):
             if A.name not in self._cache:
                 self._cache[A.name] = evaluated(A, fixed, {})
-            read = values(A, moving, given, self._cache[A.name])
+            own, read = evaluated(A, moving, given, self._cache[A.name])
             of = self.bounds(A.name, fp, read)
-            return Certificates(self, read, of, fp, _is_sharp(self.order, read, of), A.name)
+            return Certificates(self, read, of, fp, _is_sharp(self.order, read, of), A, own)
 
     def bounds(self, name: str, fp: Arithmetic, read: Values) -> Bounds:
         """The bounds around values that were read in an arithmetic of that name."""
@@ -147,8 +173,10 @@ class Certificates:
         What the program computes in.
     sharp : bool
         Whether every radius is small enough; if not, a pass or a conviction may still be certain.
-    precision : str
-        At which precision the values were found.
+    arithmetic : Arithmetic
+        In what the values were found.
+    own : dict
+        The values of each node, by its id, in this arithmetic.
     """
 
     plan: Plan
@@ -156,32 +184,58 @@ class Certificates:
     bounds: Bounds
     fp: Arithmetic
     sharp: bool
-    precision: str
+    arithmetic: Exact[Any]
+    own: Values
+
+    @property
+    def precision(self) -> str:
+        """At which precision the values were found."""
+        return self.arithmetic.name
 
     @cached_property
     def outputs(self) -> tuple[Certificate, ...]:
         """The certificates of the outputs, in their order."""
         apart = self._without_kinks() if self.kinks else self.bounds
-        return tuple(
-            Certificate(self.values[n], self.within(n), _largest(apart[n].E), _largest(self.sizes[n]))
-            for n in map(id, self.plan.outputs)
-        )
+        centre, around = self._centred() if self.kinks else (self.values, self.bounds)
+        with np.errstate(all="ignore"):
+            natural = sizes(self.fp, self.plan.order, self.values, self.bounds, typical=True)
+        result = []
+        for n in map(id, self.plan.outputs):
+            exact, E = self.values[n], self.within(n)
+            below, above = E, E
+            if centre[n] is not exact:
+                with np.errstate(all="ignore"):
+                    shift = (centre[n].hi - exact.hi) + (centre[n].lo - exact.lo)
+                    reach = around[n].E + centre[n].radius + OF_SHIFT * np.abs(shift)
+                    below, above = (np.maximum(np.fmin(E, reach + s), 0) for s in (-shift, shift))
+            own_side = np.asarray(apart[n].E + exact.radius)
+            result.append(Certificate(exact, below, above, own_side, _largest(apart[n].E), _largest(natural[n])))
+        return tuple(result)
 
     def within(self, n: int) -> NDArray[np.float64]:
         """How far from ``hi + lo`` a correct program may be at a node, by its id: the bound, and the radius."""
         return np.asarray(self.bounds[n].E + self.values[n].radius)
 
     @cached_property
-    def kinks(self) -> tuple[str, ...]:
-        """Where in the user's code a branch stands that rounding, or a tie, leaves open."""
-        open_ = [n for n in self.plan.order if n.operation.mask and self.bounds[id(n)].any()]
-        return tuple(dict.fromkeys(n.line or n.operation.name for n in open_))
+    def kinks(self) -> tuple[Kink, ...]:
+        """Where in the user's code a branch stands that rounding, or a tie, leaves open, and how often."""
+        open_: dict[tuple[str, frozenset[int]], int] = {}
+        for n in self.plan.order:
+            if n.operation.mask and self.bounds[id(n)].any() and not any(m.operation.mask for m in n.inputs):
+                key = n.line or n.operation.name, frozenset(map(id, n.inputs))  # x > 0 and 0 > x are one kink
+                open_[key] = max(open_.get(key, 0), int(np.count_nonzero(self.bounds[id(n)])))
+        places = dict.fromkeys(place for place, _ in open_)
+        return tuple(Kink(at, sum(count for (place, _), count in open_.items() if place == at)) for at in places)
 
     @cached_property
     def sizes(self) -> dict[int, NDArray[np.float64]]:
         """The natural size of each node, by its id."""
         with np.errstate(all="ignore"):
             return sizes(self.fp, self.plan.order, self.values, self.bounds)
+
+    def _centred(self) -> tuple[Values, Bounds]:
+        with self.arithmetic.precision(), np.errstate(all="ignore"):
+            return centred(self.arithmetic, self.fp, self.plan.order, (self.own, self.values), self.bounds)
 
     def _without_kinks(self) -> Bounds:
         with np.errstate(all="ignore"):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.arguments import Arrays, Inputs, read_cotangents, read_gradients, read_inputs, read_values
+from gradaudit.errors import InputError
 from gradaudit.exact.enclosure import Enclosure
 from gradaudit.graph import Node, Shape
 from gradaudit.judge import Report
 from gradaudit.numpy import Recorded, recorded
 from gradaudit.operations.shapes import input_
 from gradaudit.recording import Recording
+from gradaudit.rounding.arithmetic import Arithmetic
 
 
 def check(
@@ -25,6 +28,7 @@ def check(
     *,
     wrt: Sequence[Any] | None = None,
     cotangent: Any = None,
+    kinks: Literal["either", "strict"] = "either",
     raise_exception: bool = True,
 ) -> Report:
     """Judge gradients, from wherever they come, of a function that is defined in NumPy.
@@ -47,6 +51,11 @@ def check(
     cotangent : array, or tuple of arrays, optional
         What the gradients were pulled back with: they are those of the sum of its products with what the definition
         returns, in whose shapes it is. `gradaudit.cotangent` draws one.
+    kinks : {"either", "strict"}
+        What is accepted exactly at a kink, or a tie: whatever lies between the one-sided derivatives, or only what the
+        operation itself has there: 0 for `np.abs` and for the relu, `np.maximum(x, 0)`; the second operand of
+        `np.maximum` and `np.minimum`; the first of the largest entries of `np.max`. Where rounding decides the side,
+        either is accepted all the same.
     raise_exception : bool
         Whether to raise; else the report says it.
 
@@ -66,9 +75,13 @@ def check(
     InputError
         If the arguments do not fit together.
     """
+    if kinks not in ("either", "strict"):
+        raise InputError(f"kinks is {kinks!r}; expected 'either' or 'strict'")
     read = read_inputs(definition, inputs, wrt)
     given = read_gradients(gradients, read)
     recording = _recording(definition, read)
+    if kinks == "strict":
+        recording = replace(recording, dtype=replace(Arithmetic.of(read.dtype), strict=True))
     weights = read_cotangents(cotangent, recording.outputs)
     values = None
     if value is not None:

@@ -8,12 +8,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.certify import Certificate
+from gradaudit.certify import Certificate, Kink
 from gradaudit.errors import GradientError, UndecidedError
+from gradaudit.readings import USEFUL
+
+__all__ = ["USEFUL", "Finding", "Report", "Verdict", "judge"]
 
 Verdict = Literal["pass", "wrong", "undecided"]
-#: The bound is of use where it is at most this part of the array's natural size.
-USEFUL = 2.0**-4
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,18 @@ class Finding:
     index : tuple of int
         The worst entry: the largest error / bound.
     got, exact, error, bound, ratio : float
-        What was computed there, what is exact (rounded once), how far apart, how far is allowed, one over the other.
+        What was computed there, what is exact (rounded once), how far apart, how far is allowed on that side, one over
+        the other.
     resolution : float
         How small an error is certain to be seen, relative to the array's natural size.
     message : str
         What there is to say in words.
+    open : int
+        How many entries depend on a kink that is left open.
+    other : int
+        How many of them have not the derivative of the operation's own side, but another one that is allowed.
+    blind : bool
+        Whether no entry exceeds its bound: its terms cancelled, and zeros would pass as well.
     """
 
     array: str | int
@@ -46,6 +54,9 @@ class Finding:
     ratio: float
     resolution: float
     message: str = ""
+    open: int = 0
+    other: int = 0
+    blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,12 +71,12 @@ class Report:
         One a judged array.
     steps : tuple
         The steps of a deep network, where they were judged one by one.
-    kinks : tuple of str
-        Where a branch stands that rounding, or a tie, leaves open: either side was accepted.
+    kinks : tuple of Kink
+        Where a branch stands that rounding, or a tie, leaves open, and in how many entries: either side was accepted.
     """
 
     findings: tuple[Finding, ...]
-    kinks: tuple[str, ...] = ()
+    kinks: tuple[Kink, ...] = ()
     steps: tuple[Any, ...] = field(default=())
 
     @property
@@ -98,7 +109,14 @@ class Report:
             )
         widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, *(f"a kink left open at {kink}: either side is accepted" for kink in self.kinks)])
+        for place, entries in self.kinks:
+            lines.append(f"a kink left open at {place}, {_counted(entries)}: what lies between its sides is accepted")
+        for f in self.findings:
+            if f.open:
+                lines.append(f"{f.array} depends on kinks in {_counted(f.open)}: {_side(f)}")
+            if f.blind:
+                lines.append(f"{f.array} is no larger than its bound: its terms cancel, and zeros would pass as well")
+        return "\n".join(lines)
 
     def raise_unless_ok(self) -> None:
         """Raise what the verdict asks for.
@@ -115,12 +133,26 @@ class Report:
             raise error("\n".join(f.message for f in self.findings if f.verdict == self.verdict) + f"\n{self}")
 
 
+def _counted(entries: int) -> str:
+    return "1 entry" if entries == 1 else f"{entries} entries"
+
+
+def _side(f: Finding) -> str:
+    """Which side was taken."""
+    if not f.other:
+        return "the operation's own side was taken"
+    return f"another side was taken{'' if f.other == f.open else f' in {f.other} of them'}"
+
+
 def judge(array: str | int, got: NDArray[Any], certificate: Certificate) -> Finding:
     """The finding on one array of the certificate's shape."""
-    exact, E = certificate.exact, certificate.bound
+    exact = certificate.exact
     with np.errstate(all="ignore"):
         values = np.asarray(got, dtype=np.float64)
-        error = np.abs((values - exact.hi) - exact.lo)
+        signed = (values - exact.hi) - exact.lo
+        E = np.where(signed < 0, certificate.below, certificate.above)
+        error = np.abs(signed)
+        open_ = (certificate.below > certificate.apart) | (certificate.above > certificate.apart)
         ratio = np.where(E > 0, error / np.where(E > 0, E, 1), np.where(error == 0, 0, np.inf))
         ratio = np.where(np.isfinite(E), np.where(np.isfinite(values), ratio, np.inf), 0)
         wrong = (~(error <= E) | ~np.isfinite(values)) & np.isfinite(E)
@@ -131,8 +163,12 @@ def judge(array: str | int, got: NDArray[Any], certificate: Certificate) -> Find
         verdict = "wrong"
     elif not np.isfinite(E).all() or resolution > USEFUL:
         verdict = "undecided"
+    other = int(np.count_nonzero(open_ & (error > certificate.apart)))
     at = [float(a[index]) if ratio.size else 0.0 for a in (values, exact.hi, error, E, ratio)]
     finding = Finding(array, verdict, index, at[0], at[1], at[2], at[3], at[4], resolution)
+    size = np.abs(exact.hi).max(initial=0)
+    blind = bool(0 < size <= certificate.rounding and (np.abs(exact.hi) <= certificate.apart).all())
+    finding = replace(finding, open=int(np.count_nonzero(open_)), other=other, blind=blind)
     return replace(finding, message=_message(finding))
 
 

@@ -15,6 +15,8 @@ from gradaudit.operations.operation import Operand
 from gradaudit.operations.shapes import input_
 from gradaudit.rounding.arithmetic import Arithmetic
 
+#: A bound is of use where it is at most this part of the natural size of what it bounds.
+USEFUL = 2.0**-4
 #: A node's value by its id: an enclosure, or an array of signs for a mask.
 Values = dict[int, Any]
 #: A node's bound by its id; of a mask where rounding decides it.
@@ -91,18 +93,68 @@ def bounds_without_kinks(fp: Arithmetic, order: Sequence[Node], read: Values, kn
 
 def _bound(fp: Arithmetic, node: Node, read: Values, of: Bounds, operands: dict[int, Operand]) -> Any:
     """The bound of a node; where its value is not known, nor is the bound."""
+    bound = node.operation.rounding(fp, read[id(node)], *_operands(node, read, of, operands), **node.parameters)
+    return bound if node.operation.mask or read[id(node)].is_known else bound.where(read[id(node)].known)
+
+
+def _operands(node: Node, read: Values, of: Bounds, operands: dict[int, Operand]) -> list[Operand]:
+    """The operands of a node; each is made once."""
     for n in node.inputs:
         if id(n) not in operands:
             value, bound = read[id(n)], of[id(n)]
             operands[id(n)] = Operand(value, bound if n.operation.mask else bound.widened(value.spread))
-    bound = node.operation.rounding(fp, read[id(node)], *(operands[id(n)] for n in node.inputs), **node.parameters)
-    return bound if node.operation.mask or read[id(node)].is_known else bound.where(read[id(node)].known)
+    return [operands[id(n)] for n in node.inputs]
 
 
-def sizes(fp: Arithmetic, order: Sequence[Node], read: Values, of: Bounds) -> dict[int, NDArray[Any]]:
+def centred(
+    A: Exact[Any], fp: Arithmetic, order: Sequence[Node], known: tuple[Values, Values], of: Bounds
+) -> tuple[Values, Bounds]:
+    """Another reading: where a mask leaves numbers open, they are put in the middle of what they may be.
+
+    The rules hold around any numbers, and a program is as close to those in the middle as it can be to any. What no
+    kink reaches is as it is known.
+
+    Parameters
+    ----------
+    A, fp, order
+        The arithmetic of the values, that of the program, and the nodes.
+    known : tuple of dict and dict
+        The values of all nodes, in the arithmetic and as enclosures.
+    of : dict
+        Their bounds.
+
+    Returns
+    -------
+    tuple of dict and dict
+        The numbers of every node, as enclosures, and the bounds around them.
+    """
+    own, read, around = dict(known[0]), dict(known[1]), dict(of)
+    operands: dict[int, Operand] = {}
+    moved: set[int] = set()
+    for node in order:
+        n, operation = id(node), node.operation
+        open_ = operation.middle is not None and any(around[id(m)].any() for m in node.inputs if m.operation.mask)
+        if any(id(m) in moved for m in node.inputs):
+            own[n] = operation.value(A, *[own[id(m)] for m in node.inputs], **node.parameters)
+        elif not open_:
+            continue
+        if open_ and operation.middle is not None:
+            mask, middle = operation.middle(*_operands(node, read, around, operands))
+            own[n] = A.select(mask.astype(np.int8), A.constant(middle), own[n])
+        read[n] = own[n] if operation.mask else A.enclosure(own[n])
+        around[n] = _bound(fp, node, read, around, operands)
+        moved.add(n)
+    return read, around
+
+
+def sizes(
+    fp: Arithmetic, order: Sequence[Node], read: Values, of: Bounds, typical: bool = False
+) -> dict[int, NDArray[Any]]:
     """The natural size of every node: what it could have been, had nothing cancelled.
 
-    Of a mask its signs, UNKNOWN where rounding decides: there either branch may be taken.
+    Of a mask its signs, UNKNOWN where rounding decides: there either branch may be taken. The typical size is that of
+    terms with random signs, the root of the sum of their squares; and that of the value where the bound is of use: what
+    cancelled on the way to it is past, so that depth inflates nothing (ROUNDING.md, section 7).
     """
     natural: dict[int, NDArray[Any]] = {}
     for node in order:
@@ -114,7 +166,13 @@ def sizes(fp: Arithmetic, order: Sequence[Node], read: Values, of: Bounds) -> di
         if operation.natural is not None:
             natural[id(node)] = operation.natural(fp, value, parts, **node.parameters)
         elif operation.size is not None and parts:
-            natural[id(node)] = np.maximum(operation.size(*parts, **node.parameters), np.abs(value.hi))
+            if typical:
+                parts = [s if n.operation.mask else s * s for n, s in zip(node.inputs, parts, strict=True)]
+            size = operation.size(*parts, **node.parameters)
+            natural[id(node)] = np.maximum(np.sqrt(size) if typical else size, np.abs(value.hi))
         else:
             natural[id(node)] = np.abs(value.hi)
+        if typical and parts:
+            v = np.abs(value.hi)
+            natural[id(node)] = np.where(of[id(node)].E + value.spread <= USEFUL * v, v, natural[id(node)])
     return natural

@@ -113,6 +113,8 @@ class Arithmetic(ABC, Generic[V]):
     def accumulate(self, a: V, axis: int) -> V:
         """The sums of the first 1, 2, ... entries along an axis."""
         count = self.shape(a)[axis]
+        if not count:
+            return a
         sums = [self.restructure(lambda x: np.take(x, 0, axis=axis), a)]
         for i in range(1, count):
             sums.append(self.add(sums[-1], self.restructure(lambda x, i=i: np.take(x, i, axis=axis), a)))
@@ -122,9 +124,12 @@ class Arithmetic(ABC, Generic[V]):
         """Sums of the entries of a vector by place: entry j of the result adds up the a[i] with places[i] = j."""
         if not size or not len(places):
             return self.constant(np.zeros(size))
-        table = grouped(places.tobytes(), size)
-        padded = self.restructure(lambda x: np.append(x, np.zeros(1, dtype=x.dtype))[table], a)
-        return self.sum(padded, 1)
+        order, rounds, filled = pairings(places.tobytes())
+        a = self.restructure(lambda x: x[order], a)
+        for first, rest, at in rounds:
+            sums = self.add(*(self.restructure(lambda x, n=n: x[n], a) for n in (first, first + 1)))
+            a = self.restructure(lambda x, y, rest=rest, at=at: _put(x[rest], at, y), a, sums)
+        return self.restructure(lambda x: _put(np.zeros(size, dtype=x.dtype), filled, x), a)
 
     def power(self, a: V, n: int) -> V:
         """A to an integer n >= 1."""
@@ -140,13 +145,31 @@ class Arithmetic(ABC, Generic[V]):
         return result
 
 
+def _put(x: NDArray[Any], places: Indices, values: NDArray[Any]) -> NDArray[Any]:
+    x[places] = values
+    return x
+
+
 @lru_cache(maxsize=64)
-def grouped(places: bytes, size: int) -> Indices:
-    """For each place the numbers of the entries that go there, in a table padded with the number behind the last."""
+def pairings(places: bytes) -> tuple[Indices, list[tuple[Indices, Indices, Indices]], Indices]:
+    """How to add up entries that go to the same place by halves, with no more memory than they have themselves.
+
+    Returns
+    -------
+    tuple
+        The order in which entries of one place stand side by side. Then for each round the numbers of those that are
+        added to the next one; of those that are there after it, in their order; and where among these the sums are.
+        At last the place of each entry that is there after all rounds.
+    """
     of = np.frombuffer(places, dtype=np.int64)
     order = np.argsort(of, kind="stable")
-    counts = np.bincount(of, minlength=size)
-    first = np.cumsum(counts) - counts
-    table = np.full((size, max(1, int(counts.max()))), len(of), dtype=np.int64)
-    table[of[order], np.arange(len(of)) - first[of[order]]] = order
-    return table
+    of, rounds = of[order], list[tuple[Indices, Indices, Indices]]()
+    while True:
+        begins = np.flatnonzero(np.append(True, of[1:] != of[:-1]))
+        rank = np.arange(len(of)) - np.repeat(begins, np.diff(np.append(begins, len(of))))
+        first = np.flatnonzero(rank[1:] % 2)
+        if not len(first):
+            return order, rounds, of
+        rest = np.flatnonzero(rank % 2 == 0)
+        rounds.append((first, rest, np.searchsorted(rest, first)))
+        of = of[rest]

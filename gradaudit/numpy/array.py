@@ -29,6 +29,7 @@ _SAME = ("sum", "mean", "var", "std", "max", "min", "prod", "cumsum", "cumprod",
 #: Methods of an array that are functions of NumPy.
 METHODS: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in _SAME}
 _FILL = "to fill an array, begin with np.zeros(shape, like=x), x being one of the inputs"
+_FINITE = "where a softmax is masked, write -1e9 for -inf; a bound that is infinite can be left out"
 _NUMBER = "a definition is followed without numbers: use np.where, np.maximum, or a plain array"
 
 
@@ -265,7 +266,10 @@ def node_of(value: Any) -> Node:
         return value.node
     if isinstance(value, (list, tuple)) and any(isinstance(v, (Recorded, list, tuple)) for v in value):
         return stack([node_of(v) for v in value], line=line())
-    return constant(value)
+    node = constant(value)
+    if not np.isfinite(node.parameters["values"]).all():
+        raise refused("a constant that is not finite", _FINITE)
+    return node
 
 
 def number(value: Any) -> Node:

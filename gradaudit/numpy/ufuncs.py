@@ -71,13 +71,14 @@ def _step(to: str) -> Callable[..., Recorded]:
 
 
 def clip(x: Any, low: Any = None, high: Any = None, **options: Any) -> Recorded:
-    """As np.clip; a bound may be missing, and be called `min` or `max`."""
+    """As np.clip; a bound may be missing or infinite, and be called `min` or `max`."""
     low, high = options.pop("min", low), options.pop("max", high)
     if set(options) - {"out"} or options.get("out") is not None:
         raise refused("np.clip with options")
     result = Recorded(number(x))
-    for limit, function in ((low, np.maximum), (high, np.minimum)):
-        result = result if limit is None or limit is np._NoValue else function(result, limit)
+    for limit, function, none in ((low, np.maximum, -np.inf), (high, np.minimum, np.inf)):
+        bounded = limit is not None and limit is not np._NoValue and not (np.isscalar(limit) and limit == none)
+        result = function(result, limit) if bounded else result
     return result
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from gradaudit.exact.enclosure import Enclosure
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
 from gradaudit.operations.shapes import constant, constant_
 from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic, or_infinite
-from gradaudit.rounding.bound import Bound, Terms, rounded, summed, terms_of, together
+from gradaudit.rounding.bound import Bound, Terms, exact, rounded, summed, terms_of, together
 
 # --- sums -------------------------------------------------------------------------------------------------------------
 
@@ -132,7 +133,13 @@ multiply: Operation = define(
 
 
 def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
-    """Two roundings: a compiler may multiply by the reciprocal; a sum may also be divided before it is added up."""
+    """Two roundings: a compiler may multiply by the reciprocal; a sum may also be divided before it is added up.
+
+    A power of two has an exact reciprocal.
+    """
+    if not x.bound.rough and bool((_is_power(y) & (_reciprocal(fp, y) == 0)).all()):
+        inverse = 1 / y.v
+        return _multiply_rounding(fp, value, x, Operand(Enclosure.exactly(inverse), exact(fp, inverse)))
     known = _is_known(fp, y)
     if x.bound.terms is not None and known:
         return _divided(fp, x, y)

@@ -103,22 +103,42 @@ def either(mask: Node, other: Node) -> Node:
 
 def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """Where the mask is not certain, either branch is right, and what lies between them."""
-    with np.errstate(all="ignore"):
-        either = np.maximum(np.abs(x.v - value.hi) + x.E, np.abs(y.v - value.hi) + y.E) * (1 + 1e-6)
     chosen, late = mask.value == 1, max(x.bound.late, y.bound.late)
     certain = ~mask.bound
-    E = np.where(certain, np.where(chosen, x.E, y.E), either)
+    E = np.where(chosen, x.E, y.E)
+    if not certain.all():
+        with np.errstate(all="ignore"):
+            either = np.maximum(*(np.abs((b.v - value.hi) + (b.value.lo - value.lo)) + b.E for b in (x, y)))
+        E = np.where(certain, E, either * (1 + 1e-6))
     if x.bound.rough and y.bound.rough:
         return Bound(E, late=late)
     pure = np.where(chosen, x.bound.pure, y.bound.pure) & certain
     return Bound(E, pure, lambda: np.where(chosen, x.bound.grid, y.bound.grid), late=late)
 
 
+def _between(mask: Operand, x: Operand, y: Operand) -> tuple[Any, Any]:
+    """Where the mask is not certain, the middle of all that either branch may be."""
+    with np.errstate(all="ignore"):
+        middle = 0.5 * np.minimum(x.v - x.E, y.v - y.E) + 0.5 * np.maximum(x.v + x.E, y.v + y.E)
+    finite = np.isfinite(middle)
+    return mask.bound & finite, np.where(finite, middle, 0.0)
+
+
 def _masked_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand) -> Bound:
     """As where with zeros; but a program may multiply by ones and zeros, and of 0 times infinity nothing is known."""
+    return _where_rounding(fp, value, mask, x, _zeros(fp, x)).where(np.isfinite(x.E))
+
+
+def _zeros(fp: Arithmetic, x: Operand) -> Operand:
     zeros = np.zeros(x.v.shape)
-    bound = _where_rounding(fp, value, mask, x, Operand(Enclosure.exactly(zeros), exact(fp, zeros)))
-    return bound.where(np.isfinite(x.E))
+    return Operand(Enclosure.exactly(zeros), exact(fp, zeros))
+
+
+def _between_zero(mask: Operand, x: Operand) -> tuple[Any, Any]:
+    with np.errstate(all="ignore"):
+        middle = 0.5 * np.minimum(x.v - x.E, 0) + 0.5 * np.maximum(x.v + x.E, 0)
+    finite = np.isfinite(middle)
+    return mask.bound & finite, np.where(finite, middle, 0.0)
 
 
 masked: Operation = define(
@@ -129,6 +149,7 @@ masked: Operation = define(
         derivative=lambda node, g: [None, masked(node.inputs[0], g)],
         rounding=_masked_rounding,
         size=lambda mask, x: np.where(mask == 0, 0.0, x),
+        middle=_between_zero,
         algorithms="a choice, or a product with ones and zeros",
     )
 )
@@ -144,6 +165,7 @@ where: Operation = define(
         ],
         rounding=_where_rounding,
         size=lambda mask, x, y: np.where(mask == 1, x, np.where(mask == 0, y, np.maximum(x, y))),
+        middle=_between,
     )
 )
 
@@ -155,7 +177,8 @@ def _maximum_value(A: Any, x: Any, y: Any) -> Any:
 def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """The maximum moves no further than its operands; where one is certainly larger, no further than that."""
     with np.errstate(all="ignore"):
-        first, second = x.v - x.E > y.v + y.E, y.v - y.E >= x.v + x.E
+        first, second = x.v - x.E > y.v + y.E, y.v - y.E > x.v + x.E
+        second = second | (x.E + y.E == 0) & (x.v == y.v)  # else a tie may be one of flushed numbers
 
     def chosen(a: Any, b: Any, either: Any) -> Any:
         return np.where(first, a, np.where(second, b, either))
@@ -208,9 +231,25 @@ def sign(x: Node) -> Node:
     return where(greater(x, zero), unit, where(greater(zero, x), negative(unit), zero))
 
 
-def absolute(x: Node) -> Node:
-    """|x|."""
-    return maximum(x, negative(x))
+def _opposite(x: Operand) -> Operand:
+    return Operand(Enclosure(-x.value.hi, -x.value.lo, x.value.radius), x.bound)
+
+
+absolute: Operation = define(
+    Operation(
+        "absolute",
+        shape=same,
+        value=lambda A, x: _maximum_value(A, x, A.negative(x)),
+        derivative=lambda node, g: [_signed(node.inputs[0], g, node.line)],
+        rounding=lambda fp, value, x: _maximum_rounding(fp, value, x, _opposite(x)),
+    )
+)
+
+
+def _signed(x: Node, g: Node, line: str) -> Node:
+    """G, -g, or 0 at 0."""
+    zero = constant(np.zeros(x.shape))
+    return where(greater(x, zero, line=line), g, where(greater(zero, x, line=line), negative(g), zero))
 
 
 # --- the largest along an axis ----------------------------------------------------------------------------------------
@@ -291,10 +330,13 @@ def _is_largest_value(A: Any, x: Any, axis: int) -> Signs:
     return _and(np.concatenate((first, above), axis), np.concatenate((level, first), axis))
 
 
-def _is_largest_rounding(fp: Arithmetic, value: Signs, x: Operand, axis: int) -> Any:  # noqa: ARG001
+def _is_largest_rounding(fp: Arithmetic, value: Signs, x: Operand, axis: int) -> Any:
     """Where more than one entry may be the largest, rounding decides which, or a tie leaves it open."""
     may = _candidates(x, axis)
-    return may & (may.sum(axis=axis, keepdims=True) > 1) | (value == UNKNOWN)
+    open_ = may.sum(axis=axis, keepdims=True) > 1
+    if fp.strict:  # a tie of numbers that are known exactly has a first one
+        open_ = open_ & (may & (x.E > 0)).any(axis=axis, keepdims=True)
+    return may & open_ | (value == UNKNOWN)
 
 
 is_largest: Operation = define(

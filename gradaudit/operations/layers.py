@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.arithmetic import grouped
 from gradaudit.graph import Node
 from gradaudit.operations.activations import full
 from gradaudit.operations.arrangements import flat, mixed, places
@@ -211,12 +210,22 @@ def reduced_at(x: Node, index: Index, part: Node, reduction: str, include: bool 
         return negative(reduced_at(negative(x), index, negative(part), "amax", include))
     if reduction not in ("prod", "amax"):
         raise ValueError(f"reduction={reduction!r}; expected 'sum', 'mean', 'prod', 'amax' or 'amin'")
-    table = grouped(index.reshape(-1).tobytes(), size)
-    table = np.where(table == index.size, -1, table + size)
+    table = _grouped(index.reshape(-1), size)
+    table = np.where(table < 0, -1, table + size)
     table = np.concatenate([own[:, None], table], axis=1)
     neutral = constant(np.full(table.shape, 1.0 if reduction == "prod" else LOWEST))
     entries = mixed(_joined(x, part), table, neutral)
     return reshape(product(entries, axis=1) if reduction == "prod" else largest(entries, axis=1), to=x.shape)
+
+
+def _grouped(places: Index, size: int) -> NDArray[np.int64]:
+    """For each place the numbers of the entries that go there, in a table that is filled up with -1."""
+    order = np.argsort(places, kind="stable")
+    counts = np.bincount(places, minlength=size)
+    first = np.cumsum(counts) - counts
+    table = np.full((size, max(1, int(counts.max(initial=0)))), -1, dtype=np.int64)
+    table[places[order], np.arange(len(places)) - first[places[order]]] = order
+    return table
 
 
 def _joined(x: Node, y: Node) -> Node:

@@ -77,6 +77,8 @@ class Operation:
         (*sizes, **parameters) -> the natural size of the result, for what is linear; |value| where there is none.
     natural : callable, optional
         (fp, value, sizes, **parameters) -> the natural size, for what is neither.
+    middle : callable, optional
+        (*operands) -> where masks leave the result open, and floats in the middle of what it may be there.
     mask : bool
         Whether the result is a mask, not numbers.
     algorithms : str
@@ -92,6 +94,7 @@ class Operation:
     rounding: Callable[..., Any]
     size: Callable[..., Array] | None = None
     natural: Callable[..., Array] | None = None
+    middle: Callable[..., tuple[Any, Array]] | None = None
     mask: bool = False
     algorithms: str = ""
     source: str = ""

@@ -13,9 +13,9 @@ from gradaudit.graph import Node, Shape
 from gradaudit.memory import remembered
 from gradaudit.operations.entrywise import multiply, negative, subtract
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
-from gradaudit.operations.shapes import broadcast, constant, reshape, sum_axis
+from gradaudit.operations.shapes import broadcast, reshape, sum_axis
 from gradaudit.rounding import softmax as rules
-from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic
+from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic, or_infinite
 from gradaudit.rounding.bound import Bound, rounded
 
 
@@ -60,9 +60,7 @@ def _logsumexp_value(A: Any, x: Any) -> Any:
 
 
 def _softmax_derivative(node: Node, g: Node) -> Sequence[Node | None]:
-    x, weighted = node.inputs[0], sum_axis(multiply(g, node), axis=node.ndim - 1)
-    by_x = multiply(node, subtract(g, rows(weighted, node.shape)))
-    return [beside_largest(by_x, x, constant(np.zeros(x.shape[:-1])))]
+    return [softmax_gradient(node.inputs[0], g)]
 
 
 def _weighted(x: Node, g: Node) -> Node:
@@ -205,13 +203,13 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bo
         sizes = (np.abs(value.hi) + moved).sum(axis=-1, keepdims=True)
         of_maximum = spread * (G + E_G) + fp.gamma(C + 5) * sizes + (3 * C + 2) * fp.eta
         E = moved + fp.gamma(8) * (t + moved) + np.where(of.top, of_maximum, 0.0) + 3 * fp.eta
-        E = np.where((G + E_G == 0) & (np.abs(g.v) + g.E == 0), 0.0, E)
+        E = np.where((G + E_G == 0) & (np.abs(g.v) + g.E == 0) & np.isfinite(of.E_p), 0.0, E)
         return rounded(fp.unless_overflow(E * (1 + 1e-6), np.maximum(t + moved, size_G)))
 
 
-def _gradient_size(x: Array, g: Array) -> Array:
-    p = np.exp(x - x.max(axis=-1, keepdims=True))
-    return np.asarray(g + p / p.sum(axis=-1, keepdims=True) * g.sum(axis=-1, keepdims=True))
+def _gradient_size(fp: Arithmetic, value: Any, sizes: Sequence[Array]) -> Array:  # noqa: ARG001
+    """Where g and p sum(g) cancel, they are of one size."""
+    return np.asarray(np.maximum(np.abs(value.hi), sizes[1]))
 
 
 log_softmax_gradient: Operation = define(
@@ -221,7 +219,60 @@ log_softmax_gradient: Operation = define(
         value=_gradient_value,
         derivative=_gradient_derivative,
         rounding=_gradient_rounding,
-        size=_gradient_size,
+        natural=_gradient_size,
         algorithms=rules.__doc__ or "",
+    )
+)
+
+
+def _inner_value(A: Any, x: Any, g: Any) -> Any:
+    p = _softmax_value(A, x)
+    G = A.sum(A.multiply(g, p), len(A.shape(x)) - 1)
+    return A.multiply(p, A.subtract(g, _repeated(A, G, A.shape(x))))
+
+
+def _inner_derivative(node: Node, h: Node) -> Sequence[Node | None]:
+    """Of sum(h p g) - sum(h p) sum(p g) by p it is h g - h sum(p g) - g sum(h p)."""
+    x, g = node.inputs
+    p, last = softmax(x), node.ndim - 1
+    G, H = (rows(sum_axis(multiply(n, p), axis=last), node.shape) for n in (g, h))
+    by_p = subtract(subtract(multiply(h, g), multiply(h, G)), multiply(g, H))
+    return [softmax_gradient(x, by_p), softmax_gradient(x, h)]
+
+
+def _inner_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bound:
+    """P (g - sum(p g)) by any route; where the maximum was left in the graph, its own derivative's error beside it."""
+    with np.errstate(all="ignore"):
+        of = rules.errors(fp, rules.rows(x.value), x.E)
+        C, G = x.v.shape[-1], np.abs(g.v)
+        reach, R = of.p + of.E_p, G + g.E
+
+        def total(y: Array) -> Array:
+            return np.asarray(y.sum(axis=-1, keepdims=True))
+
+        T, rest = total(reach * R), rules.over_rest(np.add, of.p, 0.0)
+        by_g = (rest + of.E_p) * g.E + rules.over_rest(np.add, reach * g.E, 0.0)
+        moved = reach * (by_g + total(of.E_p * G)) + of.E_p * (G + total(of.p * G))
+        steps = reach * (fp.gamma(8) * R + fp.gamma(C + 8) * T) + (2 * C + 8) * fp.eta
+        off = np.fmin(reach * np.expm1(of.rho), of.cap)
+        sizes = np.abs(value.hi) + moved + steps
+        of_maximum = total(off) * T + 2 * total(off * R) + total(steps) + fp.gamma(C + 5) * total(sizes)
+        of_maximum = of_maximum + fp.gamma(2) * (sizes + of_maximum) + (C + 2) * fp.eta
+        E = moved + steps + np.where(of.top, of_maximum, 0.0)
+        E = np.where((total(R) == 0) & np.isfinite(of.E_p), 0.0, E)
+        late = g.bound.late
+        return rounded(fp.unless_overflow(or_infinite(E) * (1 + 1e-6), total(R) * late), late)
+
+
+softmax_gradient: Operation = define(
+    Operation(
+        "softmax_gradient",
+        shape=same,
+        value=_inner_value,
+        derivative=_inner_derivative,
+        rounding=_inner_rounding,
+        natural=_gradient_size,
+        algorithms=rules.__doc__ or "",
+        source="gradaudit/rounding/ROUNDING.md, section 4.4",
     )
 )

@@ -119,3 +119,9 @@ def pieces(rng: Generator) -> Drawn:
     axis = int(rng.integers(len(x)))
     counts = rng.choice((0, 1, 2, 3), size=rng.integers(1, 4))
     return [(*x[:axis], int(n), *x[axis + 1 :]) for n in counts], {"axis": axis}
+
+
+def with_row_cotangent(rng: Generator) -> Drawn:
+    """Rows, which have entries, and a number for each."""
+    x = shape(rng, 1, empty=False)
+    return [x, x[:-1]], {}

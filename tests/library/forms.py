@@ -29,18 +29,16 @@ def log_softmax(x: Array) -> Any:
     return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
-def softmax_gradient(x: Array, g: Array) -> Any:
-    p = softmax(x)
-    return p * (g - (p * g).sum(axis=-1, keepdims=True))
+def logsumexp_gradient(x: Array, g: Array) -> Any:
+    return softmax(x) * g[..., None]
 
 
-def second_softmax_gradient(x: Array, g: Array) -> Any:
-    """Step by step from exp z / sum exp z, the maximum left in the graph."""
+def second_logsumexp_gradient(x: Array, g: Array) -> Any:
+    """Step by step, the maximum left in the graph."""
     e = np.exp(shifted(x))
-    Z = e.sum(axis=-1, keepdims=True)
-    by_z = e * (g / Z - (g * (e / Z / Z)).sum(axis=-1, keepdims=True))
+    by_z = g[..., None] / e.sum(axis=-1, keepdims=True) * e
     top = np.arange(x.shape[-1]) == x.argmax(axis=-1)[..., None]
-    return by_z - top * by_z.sum(axis=-1, keepdims=True)
+    return by_z + top * (g[..., None] - by_z.sum(axis=-1, keepdims=True))
 
 
 def log_softmax_gradient(x: Array, g: Array) -> Any:
@@ -49,6 +47,30 @@ def log_softmax_gradient(x: Array, g: Array) -> Any:
 
 def second_log_softmax_gradient(x: Array, g: Array) -> Any:
     return g - np.exp(log_softmax(x)) * g.sum(axis=-1, keepdims=True)
+
+
+def softmax_gradient(x: Array, g: Array) -> Any:
+    p = softmax(x)
+    return p * (g - (p * g).sum(axis=-1, keepdims=True))
+
+
+def second_softmax_gradient(x: Array, g: Array) -> Any:
+    """Of the exponential of a log-softmax."""
+    p = np.exp(log_softmax(x))
+    return p * g - p * (p * g).sum(axis=-1, keepdims=True)
+
+
+def composed_softmax_gradient(x: Array, g: Array) -> Any:
+    """Step by step through exp(x - m) / Z, its maximum left in the graph, with sums one after the other."""
+
+    def total(y: Array) -> Any:
+        return one_by_one(y, y.ndim - 1)[..., None]
+
+    e = np.exp(shifted(x))
+    Z = total(e)
+    ds = e * (g / Z - total(g * e) / Z / Z)
+    top = np.arange(x.shape[-1]) == x.argmax(axis=-1)[..., None]
+    return np.where(top, ds - total(ds), ds)
 
 
 def logsumexp(x: Array) -> Any:

@@ -142,6 +142,15 @@ class Program(Arithmetic[Value]):
         terms = [np.take(t, i, axis=axis) for t in self.addends(a) for i in range(a.x.shape[axis])]
         return self.added(terms) if terms else Value(np.zeros(np.delete(a.x.shape, axis)))
 
+    def scatter(self, a: Value, places: NDArray[np.int64], size: int) -> Value:
+        """Each sum in the program's order."""
+        if not size or not len(places):
+            return self.constant(np.zeros(size))
+        groups = [np.flatnonzero(places == j) for j in range(size)]
+        longest = max(map(len, groups))
+        table = np.array([[*group, *[len(places)] * (longest - len(group))] for group in groups])
+        return self.sum(self.restructure(lambda x: np.append(x, 0.0)[table], a), 1)
+
     def accumulate(self, a: Value, axis: int) -> Value:
         return super().accumulate(a, axis)._replace(known=False)
 
@@ -152,7 +161,9 @@ class Program(Arithmetic[Value]):
         return Value(np.where(mask == 1, a.x, b.x))
 
     def sign(self, a: Value) -> Signs:
-        return a.order if a.order is not None else np.sign(a.x).astype(np.int8)
+        """That of the numbers; at a tie either side of it, or the tie itself."""
+        signs = a.order if a.order is not None else np.sign(a.x).astype(np.int8)
+        return np.where(signs == 0, self.rng.integers(-1, 2, signs.shape), signs).astype(np.int8)
 
 
 # --- forms of the softmax ---------------------------------------------------------------------------------------------
@@ -202,6 +213,20 @@ def softmax(A: Program, x: Value) -> Value:
 def log_softmax_gradient(A: Program, x: Value, g: Value) -> Value:
     p = softmax(A, x)
     result = A.subtract(g, A.multiply(p, _total(A, g)))
+    return with_maximum(A, x, result) if A.way.live_maximum else result
+
+
+def softmax_gradient(A: Program, x: Value, g: Value) -> Value:
+    """By the probabilities, or step by step through their quotient."""
+    if A.chance():
+        p = softmax(A, x)
+        G = _total(A, A.multiply(g, p))
+        result = A.multiply(p, A.subtract(g, Value(G.x)))
+    else:
+        _, e, _ = _shift(A, x)
+        Z = Value(_total(A, e).x)
+        by_Z = A.divide(A.divide(Value(_total(A, A.multiply(g, e)).x), Z), Z)
+        result = A.multiply(e, A.subtract(A.divide(g, Z), by_Z))
     return with_maximum(A, x, result) if A.way.live_maximum else result
 
 
@@ -277,6 +302,7 @@ FORMS: dict[str, Callable[..., Value]] = {
     form.__name__: whole(form)
     for form in (
         softmax,
+        softmax_gradient,
         log_softmax,
         logsumexp,
         log_softmax_gradient,

@@ -41,6 +41,7 @@ from tests.library.draws import (
     transposed,
     unary,
     with_bias,
+    with_row_cotangent,
 )
 
 Array = NDArray[Any]
@@ -100,9 +101,9 @@ def zeros(x: Node) -> Node:
     return constant(np.zeros(x.shape))
 
 
-def softmax_gradient(x: Node, g: Node) -> Node:
-    """The derivative of a softmax, at whose largest entries that of the maximum is added."""
-    (by_x,) = soft.softmax.derivative(soft.softmax(x), g)
+def logsumexp_gradient(x: Node, g: Node) -> Node:
+    """The derivative of log-sum-exp, at whose largest entries that of the maximum is added."""
+    (by_x,) = soft.logsumexp.derivative(soft.logsumexp(x), g)
     assert by_x is not None
     return by_x
 
@@ -178,6 +179,7 @@ SPECIMENS: dict[str, Specimen] = {
     "divide": Specimen(binary, (np.divide, lambda x, y: x * (1 / y))),
     "integer_power": Specimen(powers, (lambda x, exponent: x**exponent, forms.products)),
     "maximum": Specimen(binary, (np.maximum,)),
+    "absolute": Specimen(unary, (np.abs, lambda x: np.maximum(x, -x), lambda x: np.where(x > 0, x, -x))),
     "where": Specimen(
         binary, (lambda x, y: np.where(x > y, x, y),), lambda x, y: choices.where(choices.greater(x, y), x, y)
     ),
@@ -245,9 +247,7 @@ SPECIMENS: dict[str, Specimen] = {
         lambda x, labels: entrywise.multiply(x, cross_entropy.onehot(constant(labels), columns=x.shape[-1])),
     ),
     "beside_largest": Specimen(
-        rows(2),
-        (forms.softmax_gradient, forms.second_softmax_gradient),
-        softmax_gradient,
+        with_row_cotangent, (forms.logsumexp_gradient, forms.second_logsumexp_gradient), logsumexp_gradient
     ),
     "unshifted": Specimen(
         rows(),
@@ -255,6 +255,9 @@ SPECIMENS: dict[str, Specimen] = {
         lambda x: soft.unshifted(soft.softmax(x), x, logarithm=False),
     ),
     "softmax": Specimen(rows(), (forms.softmax, lambda x: np.exp(forms.log_softmax(x)))),
+    "softmax_gradient": Specimen(
+        rows(2), (forms.softmax_gradient, forms.second_softmax_gradient, forms.composed_softmax_gradient)
+    ),
     "log_softmax": Specimen(rows(), (forms.log_softmax,)),
     "logsumexp": Specimen(rows(), (forms.logsumexp,)),
     "log_softmax_gradient": Specimen(rows(2), (forms.log_softmax_gradient, forms.second_log_softmax_gradient)),

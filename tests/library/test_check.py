@@ -63,7 +63,7 @@ def test_either_side_of_a_kink_is_accepted_and_named_and_nothing_beyond() -> Non
     for slope in (0.0, 0.5, 1.0):
         report = gradaudit.check(function, [x], [np.array([1.0, slope, 0.0])])
         assert report
-        assert __file__ in report.kinks[0]
+        assert __file__ in report.kinks[0].place
     with pytest.raises(gradaudit.GradientError):
         gradaudit.check(function, [x], [np.array([1.0, 1.5, 0.0])])
 
@@ -111,6 +111,9 @@ REFUSED = {
     "a plain array added to": (_added, "a result written into a plain array"),
     "a norm": (lambda x: np.linalg.norm(np.outer(x, x), "nuc"), "np.linalg.norm of matrices with ord='nuc'"),
     "an index": (lambda x: x[x > 0].sum(), "an index that is a recorded value"),
+    "a mask of -inf": (lambda x: np.exp(np.where([True, False, True], x, -np.inf)).sum(), "write -1e9 for -inf"),
+    "a bound of -inf": (lambda x: np.maximum(x, -np.inf).sum(), "a bound that is infinite can be left out"),
+    "NaN": (lambda x: (x * np.nan).sum(), "a constant that is not finite"),
     "a plain array": (lambda x: np.asarray(x).sum(), "taken for a plain one"),
 }
 

@@ -189,7 +189,7 @@ TIES: dict[str, tuple[Callable[[Node], Node], Any, list[float]]] = {
     "maximum": (lambda x: choices.maximum(x, constant(TWO)), TWO, [0, 0]),
     "minimum": (lambda x: choices.minimum(x, constant(TWO)), TWO, [0, 0]),
     "relu": (choices.relu, 0 * TWO, [0, 0]),
-    "absolute": (choices.absolute, 0 * TWO, [-1, -1]),
+    "absolute": (choices.absolute, 0 * TWO, [0, 0]),
     "clip below": (lambda x: choices.clip(x, constant(TWO), constant(2 * TWO)), TWO, [0, 0]),
     "clip above": (lambda x: choices.clip(x, constant(TWO), constant(2 * TWO)), 2 * TWO, [0, 0]),
     "largest": (lambda x: choices.largest(x, axis=0), TWO, [1, 0]),

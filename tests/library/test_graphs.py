@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from gradaudit.exact.balls import Balls
-from gradaudit.readings import bounds, bounds_without_kinks, values
+from gradaudit.exact.enclosure import Enclosure
+from gradaudit.readings import bounds, bounds_without_kinks, centred, evaluated
+from gradaudit.rounding.bound import Bound
 from tests.few_bits import SUMS, random_program
 from tests.few_bits import Program as Way
 from tests.library.programs import run
@@ -24,23 +28,36 @@ BITS = 256
 CLIMBS, STEPS = 4, 40
 
 
+def within(got: NDArray[Any], exact: Enclosure, bound: Bound) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The errors and their bound, which none of them exceeds."""
+    E = bound.E
+    with np.errstate(all="ignore"):
+        error = np.abs((got - exact.hi) - exact.lo) - exact.radius
+        outside = ~(error <= E) & np.isfinite(E)
+    assert not outside.any(), (got[outside], exact.hi[outside], E[outside])
+    return error, E
+
+
 def ratios(way: Way, graph: Graph) -> list[float]:
-    """The largest error over bound of each node: 0 for a mask, a leaf, and where nothing is known."""
+    """The largest error over bound of each node: 0 for a mask, a leaf, and where nothing is known.
+
+    Nor does a program leave the bound around the middle of what kinks leave open.
+    """
     A = Balls(BITS)
     with A.precision(), np.errstate(all="ignore"):
-        read = values(A, graph.order, graph.given)
+        own, read = evaluated(A, graph.order, graph.given)
         of = bounds(way.fp, graph.order, read)
         apart = bounds_without_kinks(way.fp, graph.order, read, of)
+        middle, around = centred(A, way.fp, graph.order, (own, read), of)
     got, result = run(way, graph.order, graph.given), []
     for node in graph.order:
         if node.operation.mask or node.operation.name in LEAVES:
             result.append(0.0)
             continue
-        exact, E = read[id(node)], of[id(node)].E
+        error, E = within(got[id(node)], read[id(node)], of[id(node)])
+        if middle[id(node)] is not read[id(node)]:
+            within(got[id(node)], middle[id(node)], around[id(node)])
         with np.errstate(all="ignore"):
-            error = np.abs((got[id(node)] - exact.hi) - exact.lo) - exact.radius
-            outside = ~(error <= E) & np.isfinite(E)
-            assert not outside.any(), (node, got[id(node)][outside], exact.hi[outside], E[outside])
             judged = (E > 0) & np.isfinite(E) & (E == apart[id(node)].E)
             result.append(float(np.where(judged, error / np.where(E > 0, E, 1), 0).max(initial=0)))
     return result

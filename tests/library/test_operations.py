@@ -13,14 +13,18 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
+from gradaudit import check
 from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.balls import Balls, balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.functions import FUNCTIONS, PLAIN_K
 from gradaudit.exact.pairs import Pairs
 from gradaudit.graph import topological_order
+from gradaudit.operations import OPERATIONS, entrywise
+from gradaudit.operations.shapes import constant, input_
 from gradaudit.readings import bounds, values
 from gradaudit.rounding.arithmetic import Arithmetic
+from tests.library import forms
 from tests.library.numbers import numbers
 from tests.library.specimens import NAMES, evaluated, posed, specimen
 
@@ -88,6 +92,14 @@ def test_what_underflows_is_not_zero(A: Any) -> None:
     assert (A.enclosure(A.multiply(square, A.constant(np.zeros((1, 1))))).radius == 0).all()
 
 
+def test_a_quotient_by_a_power_of_two_is_rounded_where_it_is_subnormal() -> None:
+    A = Doubles()
+    x, y = (A.constant(np.array([n])) for n in (3 * 2.0**-1022 * (1 + 2.0**-50), 2.0**6))
+    quotient = A.divide(x, y)
+    assert quotient.radius > 0
+    assert A.divide(x, A.constant(np.array([2.0]))).radius == 0
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_in_float64_are_as_accurate_as_the_radii_assume(name: str) -> None:
     rng = np.random.default_rng(0)
@@ -104,3 +116,27 @@ def test_functions_in_float64_are_as_accurate_as_the_radii_assume(name: str) -> 
             if np.isfinite(b) and b:
                 size = max(abs(exact), arb(f.floor))
                 assert abs(arb(b) - exact) <= size * (PLAIN_K + more) * 2.0**-53 + arb(2) ** -1070
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_maximum_in_the_graph_of_a_softmax_is_allowed_for(dtype: str) -> None:
+    """Long rows of nearly equal numbers: the derivative that comes through the maximum is all rounding."""
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        x = (rng.standard_normal((1, 1000)) * 10.0 ** rng.integers(-4, 0)).astype(dtype)
+        c = np.abs(rng.standard_normal((1, 1000)) + 10 * rng.integers(0, 2)).astype(dtype)
+        gradients = [forms.composed_softmax_gradient(x, c), forms.softmax(x)]
+        assert check(lambda x, c: (forms.softmax(x) * c).sum(), [x, c], gradients)
+
+
+@pytest.mark.parametrize("name", ["softmax_gradient", "log_softmax_gradient", "cross_entropy_gradient"])
+def test_nothing_is_known_of_zero_times_what_may_be_nan(name: str) -> None:
+    """A cotangent of 0 for logits that may overflow: a program may have NaN."""
+    x, g = input_(size=(1, 2)), input_(size=(1,) if name.startswith("cross") else (1, 2))
+    large = entrywise.exp(x)
+    operands = [large, constant(np.zeros(1)), g] if name.startswith("cross") else [large, g]
+    order = topological_order([OPERATIONS[name](*operands)])
+    A = Balls(BITS)
+    with A.precision(), np.errstate(all="ignore"):
+        read = values(A, order, {id(x): np.array([[800.0, 1.0]]), id(g): np.zeros(g.shape)})
+        assert np.isinf(bounds(Arithmetic.of(np.dtype("float64")), order, read)[id(order[-1])].E).all()
