@@ -253,6 +253,8 @@ def certify(
     inputs: Mapping[Node, NDArray[Any]],
     arithmetic: Arithmetic | Any,
     last_bits: int = LAST_BITS,
+    *,
+    all_digits: bool = False,
 ) -> Certificates:
     """The certified values of a graph's outputs, and how far a correct program may be from them.
 
@@ -266,12 +268,14 @@ def certify(
         What the program computes in.
     last_bits : int
         The precision beyond which to give up; the result is then not sharp.
+    all_digits : bool
+        Whether the values are wanted to all digits of ``hi + lo``, and not only as sharply as the bound asks for.
     """
     fp = arithmetic if isinstance(arithmetic, Arithmetic) else Arithmetic.of(np.dtype(arithmetic))
     plan = outputs if isinstance(outputs, Plan) else Plan.of(outputs)
     given = {id(node): array for node, array in inputs.items()}
     result = None
-    for A in _arithmetics(fp, last_bits, plan.is_small):
+    for A in _arithmetics(fp, last_bits, all_digits, plan.is_small):
         with suppress(OutOfRange):
             result = plan.read(A, fp, given)
             if result.sharp:
@@ -280,11 +284,11 @@ def certify(
     return result
 
 
-def _arithmetics(fp: Arithmetic, last_bits: int, small: bool) -> Iterator[Exact[Any]]:
+def _arithmetics(fp: Arithmetic, last_bits: int, all_digits: bool, small: bool) -> Iterator[Exact[Any]]:
     """The arithmetics in the order in which they are tried, the cheapest that may be sharp enough first."""
-    if fp.precision <= 24:
+    if fp.precision <= 24 and not all_digits:
         yield Doubles()
-    if not small:
+    if not small and not all_digits:
         yield Pairs()
         yield Pairs(MORE_SLICES)
     yield from (Balls(bits) for bits in BITS if bits <= last_bits)

@@ -112,7 +112,7 @@ def gradient(
     """
     read = read_inputs(definition, inputs, wrt)
     recording = _recording(definition, read)
-    certificates = recording.certificates(read_cotangents(cotangent, recording.outputs))
+    certificates = recording.certificates(read_cotangents(cotangent, recording.outputs), all_digits=True)
     exact = [c.exact for c in certificates.outputs]
     values, rest = exact[: len(recording.outputs)], exact[len(recording.outputs) :]
     return values[0] if len(values) == 1 else tuple(values), dict(zip(read.keys, rest, strict=True))

@@ -38,19 +38,21 @@ class Recording:
     inputs: Mapping[Node, NDArray[Any]]
     dtype: Any
 
-    def certificates(self, cotangents: Sequence[NDArray[Any]]) -> Certificates:
+    def certificates(self, cotangents: Sequence[NDArray[Any]], *, all_digits: bool = False) -> Certificates:
         """The certificates of the outputs, and then of the derivatives by the sources.
 
         Parameters
         ----------
         cotangents : sequence of ndarray
             What each output is pulled back with.
+        all_digits : bool
+            As in `certify`.
         """
         outputs = recognised(self.outputs)
         weights = [constant(np.asarray(c, dtype=np.float64)) for c in cotangents]
         derivatives = pulled_back(outputs, list(self.sources.values()), weights)
         values = {node: np.asarray(array, dtype=np.float64) for node, array in self.inputs.items()}
-        return certify([*outputs, *derivatives], values, self.dtype)
+        return certify([*outputs, *derivatives], values, self.dtype, all_digits=all_digits)
 
     def report(
         self,

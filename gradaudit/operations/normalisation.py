@@ -56,7 +56,7 @@ def layer_norm(x: Node, axes: int, weight: Node | None = None, bias: Node | None
     eps : float
         Is added to the variance.
     """
-    return scaled(standardised(x, range(x.ndim - axes, x.ndim), eps), weight, bias)
+    return scaled(by_factor(x, range(x.ndim - axes, x.ndim), eps), weight, bias)
 
 
 def channels(node: Node, shape: Shape) -> Node:

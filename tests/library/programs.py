@@ -18,7 +18,7 @@ from gradaudit.exact.arithmetic import Arithmetic, Signs
 from gradaudit.exact.enclosure import Enclosure
 from gradaudit.exact.functions import EXP, LOG, Function
 from gradaudit.graph import Node
-from gradaudit.operations import planar, powers
+from gradaudit.operations import orders, planar, powers
 from gradaudit.operations.shapes import input_
 from tests.few_bits import Program as Way
 
@@ -292,6 +292,27 @@ def affine(A: Program, x: Value, y: Value, b: Value) -> Value:
     return A.closed([*product.terms, np.broadcast_to(A.way.use(b.x), product.x.shape)])
 
 
+def sort(A: Program, x: Value) -> Value:
+    order = np.argsort(A.way.use(x.x), axis=-1)
+    return Value(np.take_along_axis(x.x, order, -1))
+
+
+def is_ranked(A: Program, x: Value) -> Signs:
+    """Equal entries in any order, which is one order."""
+    y = A.way.use(x.x)
+    order = np.lexsort((A.rng.random(y.shape), y), axis=-1)
+    signs: Signs = orders.is_ranked.value(A, Value(np.argsort(order, axis=-1).astype(np.float64)))
+    return signs
+
+
+def is_largest(A: Program, x: Value, axis: int) -> Signs:
+    """One of the entries that are the largest: of the same numbers always the same."""
+    y = A.way.use(x.x)
+    drawn = np.where(y == y.max(axis=axis, keepdims=True), np.random.default_rng(A.way.seed).random(y.shape), -1.0)
+    first = np.expand_dims(drawn.argmax(axis=axis), axis)
+    return (np.arange(y.shape[axis]).reshape([-1 if a == axis else 1 for a in range(y.ndim)]) == first).astype(np.int8)
+
+
 def whole(form: Callable[..., Value]) -> Callable[..., Value]:
     """The form of one operation of the graph: nothing is distributed over the sums inside it."""
     return lambda A, *operands: Value(form(A, *operands).x)
@@ -313,6 +334,9 @@ FORMS: dict[str, Callable[..., Value]] = {
 } | {
     "power_gradient": power_gradient,
     "affine": affine,
+    "sort": sort,
+    "is_ranked": is_ranked,
+    "is_largest": is_largest,
     "power": of_library(np.power, planar.K_POWER),
     "arctan2": of_library(np.arctan2, planar.K_ANGLE),
 }
