@@ -13,9 +13,9 @@ import numpy as np
 
 from gradaudit.graph import Node, topological_order
 from gradaudit.operations.arithmetic import multiply, negative, subtract
-from gradaudit.operations.choices import largest
 from gradaudit.operations.cross_entropy import Labels, cross_entropy
 from gradaudit.operations.entrywise import exp, log
+from gradaudit.operations.largest import largest
 from gradaudit.operations.operation import Operation
 from gradaudit.operations.powers import integer_power, sum_of_squares
 from gradaudit.operations.products import affine, matmul

@@ -12,14 +12,14 @@ from gradaudit.graph import Node
 from gradaudit.memory import remembered
 from gradaudit.operations.entrywise import negative
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative, same
-from gradaudit.operations.shapes import broadcast, constant, reshape
+from gradaudit.operations.shapes import constant
 from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic
 from gradaudit.rounding.bound import Bound, exact
 
 Signs = NDArray[np.int8]
 
 
-def _mask(sign: Signs, truth: dict[int, int]) -> Signs:
+def mask_of(sign: Signs, truth: dict[int, int]) -> Signs:
     """1 where a comparison holds, 0 where it does not, UNKNOWN where nothing is decided."""
     table = np.array([truth[0], truth[1], UNKNOWN, truth[-1]], dtype=np.int8)  # UNKNOWN is 2, and -1 the last
     return np.asarray(table[sign])
@@ -46,7 +46,7 @@ def _comparison(name: str, truth: dict[int, int]) -> Operation:
         Operation(
             name,
             shape=same,
-            value=lambda A, x, y: _mask(_compared(A, x, y), truth),
+            value=lambda A, x, y: mask_of(_compared(A, x, y), truth),
             derivative=no_derivative,
             rounding=_unsure,
             mask=True,
@@ -63,7 +63,8 @@ def _not(mask: Signs) -> Signs:
     return np.where(mask == UNKNOWN, UNKNOWN, 1 - mask).astype(np.int8)
 
 
-def _and(mask: Signs, other: Signs) -> Signs:
+def both_of(mask: Signs, other: Signs) -> Signs:
+    """Where both masks hold."""
     both = np.where((mask == 1) & (other == 1), 1, UNKNOWN)
     return np.where((mask == 0) | (other == 0), 0, both).astype(np.int8)
 
@@ -86,7 +87,7 @@ both: Operation = define(
     Operation(
         "both",
         shape=same,
-        value=lambda A, mask, other: _and(mask, other),  # noqa: ARG005
+        value=lambda A, mask, other: both_of(mask, other),  # noqa: ARG005
         derivative=no_derivative,
         rounding=lambda fp, value, mask, other: (  # noqa: ARG005
             (mask.bound | other.bound) & ~_certainly_false(mask) & ~_certainly_false(other)
@@ -170,8 +171,9 @@ where: Operation = define(
 )
 
 
-def _maximum_value(A: Any, x: Any, y: Any) -> Any:
-    return A.select(_mask(_compared(A, x, y), {1: 1, 0: 1, -1: 0}), x, y)
+def maximum_value(A: Any, x: Any, y: Any) -> Any:
+    """The larger of two, entry by entry."""
+    return A.select(mask_of(_compared(A, x, y), {1: 1, 0: 1, -1: 0}), x, y)
 
 
 def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
@@ -183,14 +185,14 @@ def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bou
     def chosen(a: Any, b: Any, either: Any) -> Any:
         return np.where(first, a, np.where(second, b, either))
 
-    E = chosen(x.E, y.E, np.maximum(_flushed(fp, x), _flushed(fp, y)))
+    E = chosen(x.E, y.E, np.maximum(flushed(fp, x), flushed(fp, y)))
     if x.bound.rough and y.bound.rough:
         return Bound(E)
     pure = chosen(x.bound.pure, y.bound.pure, x.bound.pure & y.bound.pure)
     return Bound(E, pure, lambda: chosen(x.bound.grid, y.bound.grid, np.minimum(x.bound.grid, y.bound.grid)))
 
 
-def _flushed(fp: Arithmetic, x: Operand) -> Any:
+def flushed(fp: Arithmetic, x: Operand) -> Any:
     """The bound of what a comparison chose: it may have flushed what is put out as it was."""
     with np.errstate(all="ignore"):
         return x.E + np.where((x.E > 0) & (np.abs(x.v) - x.E < fp.eta), fp.eta, 0.0)
@@ -200,7 +202,7 @@ maximum: Operation = define(
     Operation(
         "maximum",
         shape=same,
-        value=_maximum_value,
+        value=maximum_value,
         derivative=lambda node, g: [
             masked(greater(*node.inputs, line=node.line), g),
             masked(opposite(greater(*node.inputs, line=node.line)), g),
@@ -239,7 +241,7 @@ absolute: Operation = define(
     Operation(
         "absolute",
         shape=same,
-        value=lambda A, x: _maximum_value(A, x, A.negative(x)),
+        value=lambda A, x: maximum_value(A, x, A.negative(x)),
         derivative=lambda node, g: [_signed(node.inputs[0], g, node.line)],
         rounding=lambda fp, value, x: _maximum_rounding(fp, value, x, _opposite(x)),
     )
@@ -250,102 +252,3 @@ def _signed(x: Node, g: Node, line: str) -> Node:
     """G, -g, or 0 at 0."""
     zero = constant(np.zeros(x.shape))
     return where(greater(x, zero, line=line), g, where(greater(zero, x, line=line), negative(g), zero))
-
-
-# --- the largest along an axis ----------------------------------------------------------------------------------------
-
-
-def _part(A: Any, x: Any, axis: int, start: int, stop: int) -> Any:
-    return A.restructure(lambda y: y[(slice(None),) * axis + (slice(start, stop),)], x)
-
-
-def _largest_value(A: Any, x: Any, axis: int) -> Any:
-    """By halves."""
-    while (count := A.shape(x)[axis]) > 1:
-        half = count // 2
-        both = _maximum_value(A, _part(A, x, axis, 0, half), _part(A, x, axis, half, 2 * half))
-        rest = _part(A, x, axis, 2 * half, count)
-        x = both if count == 2 * half else A.restructure(lambda y, z: np.concatenate((y, z), axis), both, rest)
-    return A.restructure(lambda y: y.reshape(y.shape[:axis] + y.shape[axis + 1 :]), x)
-
-
-def _largest_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
-    """The largest moves no further than the furthest of those that may be the largest."""
-    may = _candidates(x, axis)
-    alone = may.sum(axis=axis, keepdims=True) == 1
-    E = np.where(may, np.where(alone, x.E, _flushed(fp, x)), 0.0).max(axis=axis)
-    return Bound(E, x.bound.pure.all(axis=axis), x.bound.grid.min(axis=axis))
-
-
-def _candidates(x: Operand, axis: int) -> Any:
-    """Which entries may be the largest."""
-    with np.errstate(all="ignore"):
-        return ~(x.v + x.E < (x.v - x.E).max(axis=axis, keepdims=True))
-
-
-largest: Operation = define(
-    Operation(
-        "largest",
-        shape=lambda x, axis: x[:axis] + x[axis + 1 :],
-        value=_largest_value,
-        derivative=lambda node, g: [_picked(node, g)],
-        rounding=_largest_rounding,
-    )
-)
-
-
-def _picked(node: Node, g: Node) -> Node:
-    x, axis = node.inputs[0], node.parameters["axis"]
-    column = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-    return at_largest(x, broadcast(reshape(g, to=column), to=x.shape), axis=axis, line=node.line)
-
-
-def at_largest(x: Node, g: Node, axis: int, line: str = "") -> Node:
-    """G where x is the first of the largest entries along an axis, else 0."""
-    return masked(is_largest(x, axis=axis, line=line), g)
-
-
-def _running(A: Any, x: Any, axis: int) -> Any:
-    """The largest of each entry and those before it, by doubling: no entry is compared with itself."""
-    count, step = A.shape(x)[axis], 1
-    while step < count:
-        later = _maximum_value(A, _part(A, x, axis, step, count), _part(A, x, axis, 0, count - step))
-        x = A.restructure(lambda y, z: np.concatenate((y, z), axis), _part(A, x, axis, 0, step), later)
-        step *= 2
-    return x
-
-
-def _is_largest_value(A: Any, x: Any, axis: int) -> Signs:
-    """The first of the largest entries: it is above all before it, and not below any after it."""
-    count = A.shape(x)[axis]
-    mask = np.ones(A.shape(x), dtype=np.int8)
-    if count <= 1:
-        return mask
-    before = _part(A, _running(A, x, axis), axis, 0, count - 1)
-    back = _running(A, A.restructure(lambda y: np.flip(y, axis), x), axis)
-    after = _part(A, A.restructure(lambda y: np.flip(y, axis), back), axis, 1, count)
-    above = _mask(A.sign(A.subtract(_part(A, x, axis, 1, count), before)), {1: 1, 0: 0, -1: 0})
-    level = _mask(A.sign(A.subtract(_part(A, x, axis, 0, count - 1), after)), {1: 1, 0: 1, -1: 0})
-    first = np.take(mask, [0], axis=axis)
-    return _and(np.concatenate((first, above), axis), np.concatenate((level, first), axis))
-
-
-def _is_largest_rounding(fp: Arithmetic, value: Signs, x: Operand, axis: int) -> Any:
-    """Where more than one entry may be the largest, rounding decides which, or a tie leaves it open."""
-    may = _candidates(x, axis)
-    open_ = may.sum(axis=axis, keepdims=True) > 1
-    if fp.strict:  # a tie of numbers that are known exactly has a first one
-        open_ = open_ & (may & (x.E > 0)).any(axis=axis, keepdims=True)
-    return may & open_ | (value == UNKNOWN)
-
-
-is_largest: Operation = define(
-    Operation(
-        "is_largest",
-        shape=lambda x, axis: x,  # noqa: ARG005
-        value=_is_largest_value,
-        derivative=no_derivative,
-        rounding=_is_largest_rounding,
-        mask=True,
-    )
-)

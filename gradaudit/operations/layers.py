@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from gradaudit.graph import Node
 from gradaudit.operations.activations import full
 from gradaudit.operations.arrangements import flat, mixed, places
-from gradaudit.operations.choices import largest, relu
+from gradaudit.operations.choices import relu
 from gradaudit.operations.entrywise import add, divide, multiply, negative, sigmoid, subtract, tanh
 from gradaudit.operations.factors import product
+from gradaudit.operations.largest import largest
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import as_shape, concatenate, constant, gather, reshape, scatter, transpose
 from gradaudit.operations.softmax import softmax

@@ -13,8 +13,9 @@ import numpy as np
 from gradaudit.exact.enclosure import UNKNOWN
 from gradaudit.graph import Node
 from gradaudit.operations.arrangements import mixed, places, stack
-from gradaudit.operations.choices import Signs, largest
+from gradaudit.operations.choices import Signs
 from gradaudit.operations.entrywise import add, negative, times
+from gradaudit.operations.largest import largest
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative
 from gradaudit.operations.shapes import constant, gather, transpose
 from gradaudit.operations.softmax import logsumexp

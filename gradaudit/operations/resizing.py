@@ -10,8 +10,8 @@ import numpy as np
 from gradaudit.graph import Node
 from gradaudit.operations.activations import full, shifted
 from gradaudit.operations.arrangements import mixed, places
-from gradaudit.operations.choices import largest
 from gradaudit.operations.entrywise import add, divide, multiply, subtract
+from gradaudit.operations.largest import largest
 from gradaudit.operations.shapes import Indices, as_shape, constant, gather, reshape, scatter, sum_axis
 from gradaudit.operations.windows import LOWEST, Padding, Steps, Window, convolution, windows
 

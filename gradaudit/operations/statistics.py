@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradaudit.graph import Node
-from gradaudit.operations.choices import absolute, equal, largest, where
+from gradaudit.operations.choices import absolute, equal, where
 from gradaudit.operations.entrywise import divide, integer_power, multiply, negative, sqrt, square, subtract
 from gradaudit.operations.factors import product
+from gradaudit.operations.largest import largest
 from gradaudit.operations.planar import power
 from gradaudit.operations.shapes import as_shape, constant, reshape, total
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.arrangements import mixed
-from gradaudit.operations.choices import largest
 from gradaudit.operations.entrywise import divide
+from gradaudit.operations.largest import largest
 from gradaudit.operations.products import matmul
 from gradaudit.operations.shapes import Indices, constant, gather, reshape, sum_axis, transpose
 

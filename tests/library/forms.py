@@ -162,3 +162,11 @@ def normal(x: Array) -> Any:
     """The normal distribution, by erf."""
     half, root = x.dtype.type(0.5), x.dtype.type(np.sqrt(0.5))
     return half * (1 + in_float64(FUNCTIONS["erf"].plain)(x * root))
+
+
+def welford(x: Array, axis: int) -> Any:
+    """The mean, updated by one entry after the other."""
+    m = np.zeros_like(np.take(x, [0], axis=axis))
+    for k in range(x.shape[axis]):
+        m = m + (np.take(x, [k], axis=axis) - m) / x.dtype.type(k + 1)
+    return m

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gradaudit.exact.functions import FUNCTIONS
 from gradaudit.graph import Node, Shape, topological_order
-from gradaudit.operations import OPERATIONS, choices, cross_entropy, entrywise, orders
+from gradaudit.operations import OPERATIONS, choices, cross_entropy, entrywise, largest, normalisation, orders
 from gradaudit.operations import softmax as soft
 from gradaudit.operations.arrangements import places
 from gradaudit.operations.shapes import broadcast, constant, gather, input_, reshape
@@ -202,7 +202,7 @@ SPECIMENS: dict[str, Specimen] = {
         (lambda x, y: np.where((x > y) & (y >= 0 * y), x, y),),
         lambda x, y: choices.where(choices.both(choices.greater(x, y), choices.greater_equal(y, zeros(y))), x, y),
     ),
-    "is_largest": Specimen(along_axis(2, empty=False), (forms.at_largest,), choices.at_largest),
+    "is_largest": Specimen(along_axis(2, empty=False), (forms.at_largest,), largest.at_largest),
     "sum": Specimen(along_axis(), (lambda x, axis: x.sum(axis=axis), forms.one_by_one)),
     "cumulative_sum": Specimen(along_axis(empty=False), (lambda x, axis: np.cumsum(x, axis=axis),)),
     "reshape": Specimen(reshaped, (lambda x, to: x.reshape(to),)),
@@ -253,6 +253,11 @@ SPECIMENS: dict[str, Specimen] = {
         rows(),
         (lambda x: np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True),),
         lambda x: soft.unshifted(soft.softmax(x), x, logarithm=False),
+    ),
+    "averaged": Specimen(
+        along_axis(empty=False),
+        (lambda x, axis: x.mean(axis=axis, keepdims=True), forms.welford),
+        lambda x, axis: normalisation.average(x, [axis]),
     ),
     "softmax": Specimen(rows(), (forms.softmax, lambda x: np.exp(forms.log_softmax(x)))),
     "softmax_gradient": Specimen(

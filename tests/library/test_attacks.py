@@ -27,7 +27,7 @@ from gradaudit.patterns import recognised
 from gradaudit.readings import bounds, values
 from tests.few_bits import ARITHMETICS, random_program
 from tests.few_bits import Program as Way
-from tests.library.programs import run
+from tests.library.program_forms import run
 from tests.library.random_graphs import few_bits, stored
 
 BITS = 300

@@ -14,7 +14,7 @@ from gradaudit.derivative import gradient
 from gradaudit.exact.balls import Balls
 from gradaudit.exact.functions import Function
 from gradaudit.graph import Node, depending, topological_order
-from gradaudit.operations import Operation, choices, entrywise
+from gradaudit.operations import Operation, choices, entrywise, largest
 from gradaudit.operations.shapes import constant, input_, total
 from tests.library.series import Series
 from tests.library.specimens import NAMES, Pose, evaluated, plain, posed, specimen
@@ -192,7 +192,7 @@ TIES: dict[str, tuple[Callable[[Node], Node], Any, list[float]]] = {
     "absolute": (choices.absolute, 0 * TWO, [0, 0]),
     "clip below": (lambda x: choices.clip(x, constant(TWO), constant(2 * TWO)), TWO, [0, 0]),
     "clip above": (lambda x: choices.clip(x, constant(TWO), constant(2 * TWO)), 2 * TWO, [0, 0]),
-    "largest": (lambda x: choices.largest(x, axis=0), TWO, [1, 0]),
+    "largest": (lambda x: largest.largest(x, axis=0), TWO, [1, 0]),
     "where": (lambda x: choices.where(choices.greater_equal(x, constant(TWO)), x, constant(TWO)), TWO, [1, 1]),
 }
 

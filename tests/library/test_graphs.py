@@ -19,7 +19,7 @@ from gradaudit.readings import bounds, bounds_without_kinks, centred, evaluated
 from gradaudit.rounding.bound import Bound
 from tests.few_bits import SUMS, random_program
 from tests.few_bits import Program as Way
-from tests.library.programs import run
+from tests.library.program_forms import run
 from tests.library.random_graphs import Graph, random_graph, stored
 from tests.library.specimens import LEAVES
 
