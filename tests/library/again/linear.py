@@ -1,0 +1,263 @@
+"""Sums, products, quotients and powers (ROUNDING.md, 2)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from mpmath import fdot, fsum, inf, mpf
+
+from tests.library.again.entry import Again, Entry, Machine, Terms, dot, objects, power_of_two, times
+
+Shape = tuple[int, ...]
+
+
+def each(x: Again, *others: Again) -> list[tuple[Entry, ...]]:
+    """The entries of arrays of one shape side by side."""
+    return list(zip(*(a.entries.ravel().tolist() for a in (x, *others)), strict=True))
+
+
+def add(m: Machine, x: Again, y: Again) -> Again:
+    late = max(x.late, y.late)
+    return Again(objects([m.added(a.x + b.x, [a, b], late) for a, b in each(x, y)], x.shape), late)
+
+
+def negative(m: Machine, x: Again) -> Again:  # noqa: ARG001
+    return Again(objects([negated(a) for (a,) in each(x)], x.shape), x.late, x.known)
+
+
+def negated(a: Entry) -> Entry:
+    return Entry(-a.x, a.E, a.terms, a.closed, a.pure, a.g)
+
+
+def subtract(m: Machine, x: Again, y: Again) -> Again:
+    return add(m, x, negative(m, y))
+
+
+def reduced(m: Machine, groups: list[list[Entry]], shape: Shape, late: Any) -> Again:
+    """Sums of groups of entries."""
+    return Again(objects([m.added(fsum(e.x for e in es), es, late, reduced=True) for es in groups], shape), late)
+
+
+def sum_(m: Machine, x: Again, axis: int) -> Again:
+    moved = np.moveaxis(x.entries, axis, -1)
+    return reduced(m, [list(row) for row in rows_of(moved)], moved.shape[:-1], x.late)
+
+
+def rows_of(entries: Any) -> Any:
+    """The rows along the last axis."""
+    return entries.reshape(math.prod(entries.shape[:-1]), entries.shape[-1])
+
+
+def cumulative_sum(m: Machine, x: Again, axis: int) -> Again:
+    moved = np.moveaxis(x.entries, axis, -1)
+    groups = [list(row[: i + 1]) for row in rows_of(moved) for i in range(row.size)]
+    result = reduced(m, groups, moved.shape, x.late)
+    return Again(np.moveaxis(result.entries, -1, axis), x.late)
+
+
+def scatter(m: Machine, x: Again, index: Any, into: Shape) -> Again:
+    groups: list[list[Entry]] = [[] for _ in range(math.prod(into))]
+    for (a,), place in zip(each(x), np.asarray(index).ravel().tolist(), strict=True):
+        if place >= 0:
+            groups[place].append(a)
+    return reduced(m, groups, into, x.late)
+
+
+# --- products --------------------------------------------------------------------------------------------------------
+
+
+def multiply(m: Machine, x: Again, y: Again) -> Again:
+    """A sum times what is known is scaled; all else is a product."""
+    if is_sum(x) and y.known:
+        return scaled(m, x, y)
+    if is_sum(y) and x.known:
+        return scaled(m, y, x)
+    late = x.late * y.late
+    return Again(objects([product(m, a, b, late) for a, b in each(x, y)], x.shape), late, once(x, y))
+
+
+def is_sum(x: Again) -> bool:
+    return any(a.terms is not None for (a,) in each(x)) and not x.known
+
+
+def once(*arrays: Again) -> bool:
+    """Whether what is computed of them at once was rounded once."""
+    return all(a.known and all(e.terms is None for (e,) in each(a)) for a in arrays)
+
+
+def product(m: Machine, a: Entry, b: Entry, late: Any) -> Entry:
+    x = a.x * b.x
+    if (a.E == inf and not b.is_zero) or (b.E == inf and not a.is_zero) or inf in (a.E, b.E):
+        return Entry(x, inf)
+    size = a.r * b.r
+    exactly = any(e.is_exact and power_of_two(e.x) for e in (a, b))
+    error = abs(a.x) * b.E + abs(b.x) * a.E + a.E * b.E
+    normal = (abs(a.x) - a.E) * (abs(b.x) - b.E) >= m.eta and abs(a.x) > a.E
+    terms = Terms(int(size > 0), size, mpf(0) if exactly else size, error, mpf(0) if normal or size == 0 else m.eta, 1)
+    return m.sum(x, terms, a.pure and b.pure, times(a.g, b.g), late)
+
+
+def scaled(m: Machine, x: Again, c: Again) -> Again:
+    """A sum times what is known."""
+    smallest = min((abs(b.x) for (b,) in each(c) if b.x != 0), default=mpf(1))
+    late = x.late * c.late * max(1, 1 / smallest)
+    entries = []
+    for a, b in each(x, c):
+        terms, factor = a.terms or a.as_terms, abs(b.x)
+        if a.E == inf or b.E == inf:
+            entries.append(Entry(a.x * b.x, inf))
+            continue
+        k = 0 if b.is_exact and power_of_two(b.x) else 1
+        more = max(terms.count - 1, 0)
+        new = Terms(
+            terms.count if b.r else 0,
+            factor * terms.size,
+            factor * (terms.rounded + k * terms.size),
+            factor * terms.error + b.E * (terms.size + terms.error),
+            (factor * (terms.faint + more * m.eta) + terms.count * m.eta) * (b.r > 0),
+            terms.depth + k,
+            terms.addends,
+        )
+        entries.append(m.sum(a.x * b.x, new, a.pure and b.pure, times(a.g, b.g), late, closed=True))
+    return Again(objects(entries, x.shape), late)
+
+
+def divide(m: Machine, x: Again, y: Again) -> Again:
+    if is_sum(x) and y.known:
+        return divided(m, x, y)
+    entries = [quotient(m, a, b) for a, b in each(x, y)]
+    return Again(objects(entries, x.shape), x.late, once(x, y))
+
+
+def reciprocal_fails(m: Machine, b: Entry) -> bool:
+    """Whether the reciprocal may be subnormal or overflow, or there is none."""
+    if b.E == inf or abs(b.x) <= b.E:
+        return True
+    return bool(1 / b.r < m.eta or m.overflows(1 / (abs(b.x) - b.E)))
+
+
+def quotient(m: Machine, a: Entry, b: Entry) -> Entry:
+    if b.x == 0 or reciprocal_fails(m, b) or a.E == inf:
+        return Entry(a.x / b.x if b.x else mpf(0), inf)
+    q = abs(a.x / b.x)
+    moved = (a.E + q * b.E) / (abs(b.x) - b.E)
+    exactly = b.is_exact and power_of_two(b.x)
+    return m.entry(a.x / b.x, moved + (0 if exactly else m.gamma(2) * (q + moved)) + m.eta)
+
+
+def divided(m: Machine, x: Again, c: Again) -> Again:
+    """A sum divided by what is known."""
+    late = x.late * c.late * max([abs(b.x) for (b,) in each(c)] + [mpf(1)])
+    entries = []
+    for a, b in each(x, c):
+        if b.x == 0 or reciprocal_fails(m, b) or a.E == inf:
+            entries.append(Entry(a.x / b.x if b.x else mpf(0), inf))
+            continue
+        terms = a.terms or a.as_terms
+        factor, k = 1 / (abs(b.x) - b.E), 0 if b.is_exact and power_of_two(b.x) else 2
+        more = max(terms.count - 1, 0)
+        size = factor * terms.size
+        new = Terms(
+            terms.count,
+            size,
+            factor * terms.rounded + k * size,
+            factor * terms.error + b.E * factor * factor * (terms.size + terms.error),
+            factor * (terms.faint + more * m.eta) + 2 * terms.count * m.eta,
+            terms.depth + k,
+            terms.addends,
+        )
+        entries.append(m.sum(a.x / b.x, new, False, inf, late, closed=True))
+    return Again(objects(entries, x.shape), late)
+
+
+def matmul(m: Machine, x: Again, y: Again, bias: Again | None = None) -> Again:
+    """Shapes (..., n, k) and (..., k, m), and a bias that is repeated to their product."""
+    shape = (*x.shape[:-1], y.shape[-1])
+    late = max(x.late * y.late, bias.late if bias else 1)
+    result = np.empty(shape, dtype=object)
+    biases = np.broadcast_to(bias.entries, shape) if bias else None
+    for place in np.ndindex(shape):
+        left = list(x.entries[(*place[:-2], place[-2])])
+        right = list(y.entries[(*place[:-2], slice(None), place[-1])])
+        result[place] = product_of(m, left, right, biases[place] if biases is not None else None, late)
+    return Again(result, late)
+
+
+def product_of(m: Machine, left: list[Entry], right: list[Entry], bias: Entry | None, late: Any) -> Entry:
+    more = [bias] if bias else []
+    x = fsum([fdot([a.x for a in left], [b.x for b in right]), *(b.x for b in more)])
+    if any(e.E == inf for e in (*left, *right, *more)):
+        return Entry(x, inf)
+    pairs = [(a, b) for a, b in zip(left, right, strict=True) if a.r * b.r != 0]
+    size = dot([a.r for a, _ in pairs], [b.r for _, b in pairs])
+    error = sum((a.r * b.E + a.E * abs(b.x) for a, b in pairs), mpf(0))
+    nz = len(pairs)
+    terms = Terms(nz, size, size, error, nz * m.eta, 1)
+    for b in more:
+        terms = terms._replace(count=nz + (b.r > 0), size=size + b.r, error=error + b.E)
+    pure = all(e.pure for e in (*left, *right, *more))
+    g = min([times(a.g, b.g) for a, b in pairs] + [b.g for b in more], default=inf)
+    return m.sum(x, terms, pure, g, late, closed=True)
+
+
+def affine(m: Machine, x: Again, y: Again, b: Again) -> Again:
+    return matmul(m, x, y, b)
+
+
+def sum_of_squares(m: Machine, x: Again) -> Again:
+    entries = [a for (a,) in each(x)]
+    exact = fsum(a.x**2 for a in entries)
+    if any(a.E == inf for a in entries):
+        return Again(objects([Entry(exact, inf)], ()), x.late**2)
+    size = dot([a.r for a in entries], [a.r for a in entries])
+    nz = sum(a.r > 0 for a in entries)
+    error = dot([a.E for a in entries], [abs(a.x) + a.r for a in entries])
+    terms = Terms(nz, size, 5 * size, error, 2 * nz * m.eta, 5)
+    g = min((a.g**2 for a in entries), default=inf)
+    entry = m.sum(exact, terms, all(a.pure for a in entries), g, x.late**2, closed=True)
+    return Again(objects([entry], ()), x.late**2)
+
+
+# --- powers ----------------------------------------------------------------------------------------------------------
+
+
+def furthest(a: Entry, n: int) -> Any:
+    """The largest (n < 0: the smallest) that |x^| may be."""
+    return a.r if n >= 0 else max(abs(a.x) - a.E, mpf(0))
+
+
+def integer_power(m: Machine, x: Again, exponent: int) -> Again:
+    return Again(objects([power(m, a, exponent) for (a,) in each(x)], x.shape), x.late ** max(exponent, 0))
+
+
+def power(m: Machine, a: Entry, n: int) -> Entry:
+    x = a.x**n if n >= 0 or a.x != 0 else mpf(0)
+    reach = furthest(a, n)
+    if a.E == inf or (n < 0 and reach ** -n < m.eta):
+        return Entry(x, inf)
+    moved = abs(n) * times(a.E, reach ** (n - 1) if n else 0)
+    return m.entry(x, moved + m.gamma(abs(n) + 3) * (abs(x) + moved) + abs(n) * m.eta)
+
+
+def power_gradient(m: Machine, x: Again, g: Again, exponent: int) -> Again:
+    """Its derivative ``n x^(n-1) g``, where g may be one number."""
+    late = x.late ** max(exponent - 1, 0) * g.late
+    repeated = Again(np.broadcast_to(g.entries, x.shape), g.late)
+    return Again(objects([slope(m, a, b, exponent, late) for a, b in each(x, repeated)], x.shape), late)
+
+
+def slope(m: Machine, a: Entry, b: Entry, n: int, late: Any) -> Entry:
+    x = n * a.x ** (n - 1) * b.x if n > 0 or a.x != 0 else mpf(0)
+    reach = furthest(a, n)
+    if inf in (a.E, b.E) or (n < 0 and reach ** (1 - n) < m.eta):
+        return Entry(x, inf)
+    factor, moved = abs(n) * abs(a.x) ** (n - 1), abs(n * (n - 1)) * times(a.E, reach ** (n - 2) if n != 1 else 0)
+    error = factor * b.E + times(moved, b.r)
+    size, count = (factor + moved) * b.r, n if n > 0 else 1
+    near = furthest(a, -1) ** (n - 1) if n > 0 else a.r ** (n - 1)
+    faint = m.eta + (abs(n * (n - 1)) * m.eta * b.r if near < m.eta else 0)
+    k = abs(n) + 2
+    terms = Terms(count if size else 0, size, k * size, error, faint if size else mpf(0), k, count)
+    return m.sum(x, terms, False, inf, late)
