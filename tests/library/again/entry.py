@@ -30,6 +30,9 @@ class Terms(NamedTuple):
     addends: Any = 1
 
 
+ZERO = Terms(0, mpf(0), mpf(0), mpf(0), mpf(0), 0)
+
+
 @dataclass(frozen=True)
 class Entry:
     """An exact value x, its bound E, the sum that it is, whether a larger sum takes it as a whole, and section 3."""
@@ -50,8 +53,8 @@ class Entry:
     def as_terms(self) -> Terms:
         """What it adds to a sum."""
         if self.terms is None or self.closed:
-            count = 0 if self.r == 0 else 1 if self.terms is None else min(self.terms.addends, self.terms.count)
-            return Terms(count, self.r, mpf(0), self.E, mpf(0), 0, max(1, count))
+            addends = self.terms.addends if self.terms else 1
+            return Terms(addends if self.r else 0, self.r, mpf(0), self.E, mpf(0), 0, addends)
         return self.terms
 
     @property
@@ -67,11 +70,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Again:
-    """An array: its entries, how much larger they may be on the way (section 6), and whether it is known (section 2)."""
+    """An array: its entries, and how much larger they may be on the way (section 6)."""
 
     entries: Any
     late: Any = mpf(1)
-    known: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -149,21 +151,20 @@ class Machine:
         """The entry that a sum is; `pure` and `g` are those of its terms together."""
         if self.overflows(terms.size, late * terms.size) or inf in terms:
             return Entry(x, inf, terms, closed)
-        fits = terms.size * MARGIN <= min(2**self.p * g, self.largest_power) and g >= self.eta
-        if pure and (fits or terms.size == 0):
+        a, on_grid = max(terms.count - 1, 0), pure and g >= self.eta
+        fits = on_grid and terms.size * MARGIN <= min(2**self.p * g, self.largest_power)
+        alone = pure and a == terms.rounded == 0 and (on_grid or terms.faint == 0 or self.eta <= terms.size)
+        if fits or alone:
             return Entry(x, terms.error * self.of_evaluation, terms, closed, True, g)
-        a = max(terms.count - 1, 0)
         left = 1 - (a + terms.depth) * self.u
         if left <= 0:
             return Entry(x, inf, terms, closed)
-        E = self.u * (a * terms.size + terms.rounded) / left + terms.error + terms.faint + a * self.eta
+        E = self.u * (a * terms.size + terms.rounded) / left + terms.error + terms.faint + (0 if on_grid else a * self.eta)
         return Entry(x, E * self.of_evaluation, terms, closed)
 
     def added(self, x: Any, entries: list[Entry], late: Any, reduced: bool = False) -> Entry:
         """The sum of entries; a reduction counts as one addend."""
         parts = [e.as_terms for e in entries]
-        if len(parts) == 1 and not reduced:
-            return replace(entries[0], x=x)
         total = together(parts)
         terms = total._replace(addends=1) if reduced else total
         return self.sum(x, terms, all(e.pure for e in entries), min((e.g for e in entries), default=inf), late)

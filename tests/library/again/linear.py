@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from mpmath import fdot, fsum, inf, mpf
 
-from tests.library.again.entry import Again, Entry, Machine, Terms, dot, objects, power_of_two, times
+from tests.library.again.entry import MARGIN, ZERO, Again, Entry, Machine, Terms, dot, lowest_bit, objects, power_of_two, times
 
 Shape = tuple[int, ...]
 
@@ -19,12 +19,12 @@ def each(x: Again, *others: Again) -> list[tuple[Entry, ...]]:
 
 
 def add(m: Machine, x: Again, y: Again) -> Again:
-    late = max(x.late, y.late)
+    late = x.late if x.late == y.late else mpf(1)
     return Again(objects([m.added(a.x + b.x, [a, b], late) for a, b in each(x, y)], x.shape), late)
 
 
 def negative(m: Machine, x: Again) -> Again:  # noqa: ARG001
-    return Again(objects([negated(a) for (a,) in each(x)], x.shape), x.late, x.known)
+    return Again(objects([negated(a) for (a,) in each(x)], x.shape), x.late)
 
 
 def negated(a: Entry) -> Entry:
@@ -70,21 +70,28 @@ def scatter(m: Machine, x: Again, index: Any, into: Shape) -> Again:
 
 def multiply(m: Machine, x: Again, y: Again) -> Again:
     """A sum times what is known is scaled; all else is a product."""
-    if is_sum(x) and y.known:
-        return scaled(m, x, y)
-    if is_sum(y) and x.known:
-        return scaled(m, y, x)
     late = x.late * y.late
-    return Again(objects([product(m, a, b, late) for a, b in each(x, y)], x.shape), late, once(x, y))
+    for c, other in ((x, y), (y, x)):
+        if known(m, c):
+            late = other.late * max(1, 1 / common(c))
+            if is_sum(other):
+                return scaled(m, other, c, late)
+    return Again(objects([product(m, a, b, late) for a, b in each(x, y)], x.shape), late)
 
 
 def is_sum(x: Again) -> bool:
-    return any(a.terms is not None for (a,) in each(x)) and not x.known
+    return any(a.terms is not None for (a,) in each(x))
 
 
-def once(*arrays: Again) -> bool:
-    """Whether what is computed of them at once was rounded once."""
-    return all(a.known and all(e.terms is None for (e,) in each(a)) for a in arrays)
+def known(m: Machine, x: Again) -> bool:
+    """Whether nothing was computed of an array's entries: they are inputs, constants, or chosen from such."""
+    return not is_sum(x) and all(a.pure or a.E <= m.u * abs(a.x) for (a,) in each(x))
+
+
+def common(c: Again) -> Any:
+    """The number that all entries are in absolute value; 1 where they differ, or are 0."""
+    sizes = {abs(a.x) for (a,) in each(c)}
+    return sizes.pop() if len(sizes) == 1 and 0 not in sizes else mpf(1)
 
 
 def product(m: Machine, a: Entry, b: Entry, late: Any) -> Entry:
@@ -96,13 +103,11 @@ def product(m: Machine, a: Entry, b: Entry, late: Any) -> Entry:
     error = abs(a.x) * b.E + abs(b.x) * a.E + a.E * b.E
     normal = (abs(a.x) - a.E) * (abs(b.x) - b.E) >= m.eta and abs(a.x) > a.E
     terms = Terms(int(size > 0), size, mpf(0) if exactly else size, error, mpf(0) if normal or size == 0 else m.eta, 1)
-    return m.sum(x, terms, a.pure and b.pure, times(a.g, b.g), late)
+    return m.sum(x, terms, a.pure and b.pure, times(a.g, b.g), late, closed=True)
 
 
-def scaled(m: Machine, x: Again, c: Again) -> Again:
+def scaled(m: Machine, x: Again, c: Again, late: Any) -> Again:
     """A sum times what is known."""
-    smallest = min((abs(b.x) for (b,) in each(c) if b.x != 0), default=mpf(1))
-    late = x.late * c.late * max(1, 1 / smallest)
     entries = []
     for a, b in each(x, c):
         terms, factor = a.terms or a.as_terms, abs(b.x)
@@ -117,7 +122,7 @@ def scaled(m: Machine, x: Again, c: Again) -> Again:
             factor * (terms.rounded + k * terms.size),
             factor * terms.error + b.E * (terms.size + terms.error),
             (factor * (terms.faint + more * m.eta) + terms.count * m.eta) * (b.r > 0),
-            terms.depth + k,
+            terms.depth + 1,
             terms.addends,
         )
         entries.append(m.sum(a.x * b.x, new, a.pure and b.pure, times(a.g, b.g), late, closed=True))
@@ -125,10 +130,10 @@ def scaled(m: Machine, x: Again, c: Again) -> Again:
 
 
 def divide(m: Machine, x: Again, y: Again) -> Again:
-    if is_sum(x) and y.known:
-        return divided(m, x, y)
-    entries = [quotient(m, a, b) for a, b in each(x, y)]
-    return Again(objects(entries, x.shape), x.late, once(x, y))
+    late = x.late * (max(1, common(y)) if known(m, y) else 1)
+    if is_sum(x) and known(m, y):
+        return divided(m, x, y, late)
+    return Again(objects([quotient(m, a, b, late) for a, b in each(x, y)], x.shape), late)
 
 
 def reciprocal_fails(m: Machine, b: Entry) -> bool:
@@ -138,18 +143,21 @@ def reciprocal_fails(m: Machine, b: Entry) -> bool:
     return bool(1 / b.r < m.eta or m.overflows(1 / (abs(b.x) - b.E)))
 
 
-def quotient(m: Machine, a: Entry, b: Entry) -> Entry:
+def quotient(m: Machine, a: Entry, b: Entry, late: Any) -> Entry:
     if b.x == 0 or reciprocal_fails(m, b) or a.E == inf:
         return Entry(a.x / b.x if b.x else mpf(0), inf)
+    if a.is_zero:
+        return Entry(mpf(0), mpf(0))
     q = abs(a.x / b.x)
     moved = (a.E + q * b.E) / (abs(b.x) - b.E)
     exactly = b.is_exact and power_of_two(b.x)
-    return m.entry(a.x / b.x, moved + (0 if exactly else m.gamma(2) * (q + moved)) + m.eta)
+    faint = mpf(0) if exactly and q - moved >= m.eta else m.eta
+    E = moved + (0 if exactly else m.gamma(2) * (q + moved)) + faint
+    return Entry(a.x / b.x, inf) if m.overflows(late * (q + E)) else m.entry(a.x / b.x, E)
 
 
-def divided(m: Machine, x: Again, c: Again) -> Again:
+def divided(m: Machine, x: Again, c: Again, late: Any) -> Again:
     """A sum divided by what is known."""
-    late = x.late * c.late * max([abs(b.x) for (b,) in each(c)] + [mpf(1)])
     entries = []
     for a, b in each(x, c):
         if b.x == 0 or reciprocal_fails(m, b) or a.E == inf:
@@ -165,7 +173,7 @@ def divided(m: Machine, x: Again, c: Again) -> Again:
             factor * terms.rounded + k * size,
             factor * terms.error + b.E * factor * factor * (terms.size + terms.error),
             factor * (terms.faint + more * m.eta) + 2 * terms.count * m.eta,
-            terms.depth + k,
+            terms.depth + 2,
             terms.addends,
         )
         entries.append(m.sum(a.x / b.x, new, False, inf, late, closed=True))
@@ -175,14 +183,14 @@ def divided(m: Machine, x: Again, c: Again) -> Again:
 def matmul(m: Machine, x: Again, y: Again, bias: Again | None = None) -> Again:
     """Shapes (..., n, k) and (..., k, m), and a bias that is repeated to their product."""
     shape = (*x.shape[:-1], y.shape[-1])
-    late = max(x.late * y.late, bias.late if bias else 1)
+    late = x.late * y.late
     result = np.empty(shape, dtype=object)
     biases = np.broadcast_to(bias.entries, shape) if bias else None
     for place in np.ndindex(shape):
         left = list(x.entries[(*place[:-2], place[-2])])
         right = list(y.entries[(*place[:-2], slice(None), place[-1])])
         result[place] = product_of(m, left, right, biases[place] if biases is not None else None, late)
-    return Again(result, late)
+    return Again(result, late if not bias or late == bias.late else mpf(1))
 
 
 def product_of(m: Machine, left: list[Entry], right: list[Entry], bias: Entry | None, late: Any) -> Entry:
@@ -198,8 +206,14 @@ def product_of(m: Machine, left: list[Entry], right: list[Entry], bias: Entry | 
     for b in more:
         terms = terms._replace(count=nz + (b.r > 0), size=size + b.r, error=error + b.E)
     pure = all(e.pure for e in (*left, *right, *more))
-    g = min([times(a.g, b.g) for a, b in pairs] + [b.g for b in more], default=inf)
+    finest = [min((own_bit(e) for e in side), default=inf) for side in (left, right)]
+    g = min([times(*finest), *(b.g for b in more)])
     return m.sum(x, terms, pure, g, late, closed=True)
+
+
+def own_bit(a: Entry) -> Any:
+    """The grid of an operand: its own lowest bit where every program has its value."""
+    return lowest_bit(a.x) if a.pure and a.is_exact else a.g
 
 
 def affine(m: Machine, x: Again, y: Again, b: Again) -> Again:
@@ -210,14 +224,12 @@ def sum_of_squares(m: Machine, x: Again) -> Again:
     entries = [a for (a,) in each(x)]
     exact = fsum(a.x**2 for a in entries)
     if any(a.E == inf for a in entries):
-        return Again(objects([Entry(exact, inf)], ()), x.late**2)
+        return Again(objects([Entry(exact, inf)], ()))
     size = dot([a.r for a in entries], [a.r for a in entries])
     nz = sum(a.r > 0 for a in entries)
     error = dot([a.E for a in entries], [abs(a.x) + a.r for a in entries])
     terms = Terms(nz, size, 5 * size, error, 2 * nz * m.eta, 5)
-    g = min((a.g**2 for a in entries), default=inf)
-    entry = m.sum(exact, terms, all(a.pure for a in entries), g, x.late**2, closed=True)
-    return Again(objects([entry], ()), x.late**2)
+    return Again(objects([m.sum(exact, terms, False, inf, mpf(1))], ()))
 
 
 # --- powers ----------------------------------------------------------------------------------------------------------
@@ -229,7 +241,7 @@ def furthest(a: Entry, n: int) -> Any:
 
 
 def integer_power(m: Machine, x: Again, exponent: int) -> Again:
-    return Again(objects([power(m, a, exponent) for (a,) in each(x)], x.shape), x.late ** max(exponent, 0))
+    return Again(objects([power(m, a, exponent) for (a,) in each(x)], x.shape))
 
 
 def power(m: Machine, a: Entry, n: int) -> Entry:
@@ -237,13 +249,17 @@ def power(m: Machine, a: Entry, n: int) -> Entry:
     reach = furthest(a, n)
     if a.E == inf or (n < 0 and reach ** -n < m.eta):
         return Entry(x, inf)
+    if n == 0 or (n > 0 and a.is_zero):
+        return Entry(x, mpf(0))
+    if n == 1:
+        return m.entry(x, a.E)
     moved = abs(n) * times(a.E, reach ** (n - 1) if n else 0)
     return m.entry(x, moved + m.gamma(abs(n) + 3) * (abs(x) + moved) + abs(n) * m.eta)
 
 
 def power_gradient(m: Machine, x: Again, g: Again, exponent: int) -> Again:
     """Its derivative ``n x^(n-1) g``, where g may be one number."""
-    late = x.late ** max(exponent - 1, 0) * g.late
+    late = g.late
     repeated = Again(np.broadcast_to(g.entries, x.shape), g.late)
     return Again(objects([slope(m, a, b, exponent, late) for a, b in each(x, repeated)], x.shape), late)
 
@@ -253,11 +269,12 @@ def slope(m: Machine, a: Entry, b: Entry, n: int, late: Any) -> Entry:
     reach = furthest(a, n)
     if inf in (a.E, b.E) or (n < 0 and reach ** (1 - n) < m.eta):
         return Entry(x, inf)
-    factor, moved = abs(n) * abs(a.x) ** (n - 1), abs(n * (n - 1)) * times(a.E, reach ** (n - 2) if n != 1 else 0)
-    error = factor * b.E + times(moved, b.r)
-    size, count = (factor + moved) * b.r, n if n > 0 else 1
+    error = abs(n) * (reach ** (n - 1) * b.E + abs(n - 1) * times(a.E, reach ** (n - 2)) * abs(b.x))
+    size, count = abs(x) + error, n if n > 0 else 1
+    if m.overflows(abs(n) * reach ** (n - 1), abs(n) * b.r * late) or (n > 0 and a.is_zero) or b.is_zero:
+        return Entry(x, inf if m.overflows(abs(n) * reach ** (n - 1), abs(n) * b.r * late) else mpf(0), terms=ZERO)
     near = furthest(a, -1) ** (n - 1) if n > 0 else a.r ** (n - 1)
-    faint = m.eta + (abs(n * (n - 1)) * m.eta * b.r if near < m.eta else 0)
+    faint = (1 if n > 0 else -n) * m.eta
+    faint += abs(n * (n - 1)) * m.eta * b.r if n != 2 and near < m.eta * MARGIN else 0
     k = abs(n) + 2
-    terms = Terms(count if size else 0, size, k * size, error, faint if size else mpf(0), k, count)
-    return m.sum(x, terms, False, inf, late)
+    return m.sum(x, Terms(count, size, k * size, error, faint, k, count), False, inf, late)

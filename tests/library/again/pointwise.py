@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import mpmath
@@ -83,7 +84,7 @@ def function(name: str) -> Callable[..., Again]:
         if a.E == inf or low <= of.above:
             return Entry(of.f(a.x) if a.x > of.above else mpf(0), inf)
         y = of.f(a.x)
-        growth = 3 * a.x**2 if name == "bell" else 0
+        growth = 3 * furthest(low, high) ** 2 if name == "bell" else 0
         moved = min(of.slope(low, high) * a.E, 2 * of.reach) if a.E else mpf(0)
         return m.entry(y, moved + (mpf(FUNCTIONS[name].K) + growth) * m.u * (abs(y) + moved) + m.eta)
 
@@ -130,7 +131,7 @@ def where(m: Machine, mask: Again, x: Again, y: Again) -> Again:
     def entry(c: Choice, a: Entry, b: Entry) -> Entry:
         chosen = a if c.x else b
         if c.certain:
-            return chosen
+            return replace(chosen, terms=None, closed=False)
         return m.entry(chosen.x, max(abs(e.x - chosen.x) + e.E for e in (a, b)))
 
     entries = [entry(c, a, b) for c, a, b in each(mask, x, y)]  # type: ignore[arg-type]
@@ -139,17 +140,18 @@ def where(m: Machine, mask: Again, x: Again, y: Again) -> Again:
 
 def subnormal(m: Machine, a: Entry) -> Any:
     """Eta where an operand may be subnormal, and yet be returned as it is."""
-    return m.eta if a.r > 0 and abs(a.x) - a.E < m.eta else mpf(0)
+    return m.eta if a.E > 0 and abs(a.x) - a.E < m.eta else mpf(0)
 
 
 def maximum(m: Machine, x: Again, y: Again) -> Again:
     def entry(a: Entry, b: Entry) -> Entry:
         largest = max(a.x, b.x)
         if abs(a.x - b.x) > a.E + b.E:
-            return a if a.x > b.x else b
-        return m.entry(largest, max(e.E for e in (a, b)) + max(subnormal(m, e) for e in (a, b)))
+            return replace(a if a.x > b.x else b, terms=None, closed=False)
+        E = max(e.E + subnormal(m, e) for e in (a, b))
+        return Entry(largest, E, pure=a.pure and b.pure, g=min(a.g, b.g))
 
-    return Again(objects([entry(a, b) for a, b in each(x, y)], x.shape), max(x.late, y.late))
+    return Again(objects([entry(a, b) for a, b in each(x, y)], x.shape))
 
 
 def candidates(row: list[Entry]) -> list[int]:
@@ -164,9 +166,9 @@ def largest(m: Machine, x: Again, axis: int) -> Again:
     for place in np.ndindex(result.shape):
         row = list(moved[place])
         among = [row[i] for i in candidates(row)]
-        E = max(e.E for e in among) + (max(subnormal(m, e) for e in among) if len(among) > 1 else 0)
-        result[place] = m.entry(max(e.x for e in row), E)
-    return Again(result, x.late)
+        E = max(e.E + (subnormal(m, e) if len(among) > 1 else 0) for e in among)
+        result[place] = Entry(max(e.x for e in row), E, pure=all(e.pure for e in row), g=min(e.g for e in row))
+    return Again(result)
 
 
 def is_largest(m: Machine, x: Again, axis: int) -> Again:
@@ -177,9 +179,8 @@ def is_largest(m: Machine, x: Again, axis: int) -> Again:
         row = list(moved[place])
         among = candidates(row)
         first = [e.x for e in row].index(max(e.x for e in row))
-        tied = m.strict and all(row[i].is_exact for i in among)
         for i in range(len(row)):
-            result[(*place, i)] = Choice(i == first, tied or i not in among or len(among) == 1)
+            result[(*place, i)] = Choice(i == first, i not in among or len(among) == 1)
     return Again(np.moveaxis(result, -1, axis))
 
 
@@ -188,7 +189,7 @@ def is_largest(m: Machine, x: Again, axis: int) -> Again:
 
 def arranged(change: Callable[..., Any]) -> Callable[..., Again]:
     def rule(m: Machine, x: Again, **parameters: Any) -> Again:  # noqa: ARG001
-        return Again(change(x.entries, **parameters), x.late, x.known)
+        return Again(change(x.entries, **parameters), x.late)
 
     return rule
 
@@ -198,10 +199,12 @@ def gather(m: Machine, x: Again, index: Any) -> Again:
     flat, zero = x.entries.ravel(), m.given(mpf(0))
     index = np.asarray(index)
     entries = [flat[i] if i >= 0 else zero for i in index.ravel().tolist()]
-    return Again(objects(entries, index.shape), x.late, x.known)
+    return Again(objects(entries, index.shape), x.late)
 
 
 def concatenate(m: Machine, *xs: Again, axis: int) -> Again:  # noqa: ARG001
-    return Again(
-        np.concatenate([x.entries for x in xs], axis=axis), max(x.late for x in xs), all(x.known for x in xs)
-    )
+    """If one of them is a sum, each is taken as what it adds to another one."""
+    parts = [x.entries for x in xs]
+    if any(e.terms is not None for part in parts for e in part.ravel()):
+        parts = [objects([replace(e, terms=e.as_terms, closed=False) for e in p.ravel()], p.shape) for p in parts]
+    return Again(np.concatenate(parts, axis=axis), max(x.late for x in xs))

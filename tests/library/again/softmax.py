@@ -133,6 +133,8 @@ def cross_entropy(m: Machine, x: Again, labels: Again) -> Again:
 
 
 def cross_entropy_gradient(m: Machine, x: Again, labels: Again, g: Again) -> Again:
+    late = g.late
+
     def rule(m: Machine, logits: list[Entry], y: int, g: Entry) -> list[Entry]:
         row = Row(m, logits)
         exact = [(-fsum(remainder(row.p, c)) if c == y else row.p[c]) * g.x for c in range(row.C)]
@@ -146,7 +148,8 @@ def cross_entropy_gradient(m: Machine, x: Again, labels: Again, g: Again) -> Aga
         for c in range(C):
             t = row.raised[c] + (c == y)
             F = row.E_p[c] + m.gamma(6) * (t + row.E_p[c]) + (R if row.at_maximum[c] else 0)
-            result.append(m.entry(exact[c], abs(g.x) * F + g.E * (t + F) + m.eta))
+            E = abs(g.x) * F + g.E * (t + F) + m.eta
+            result.append(m.entry(exact[c], inf if m.overflows(late * (t * abs(g.x) + E)) else E))
         return result
 
     result = rows(m, x, rule, labels_of(labels), list(g.entries.ravel()))
@@ -158,7 +161,7 @@ def log_softmax_gradient(m: Machine, x: Again, g: Again) -> Again:
         row, C = Row(m, logits), len(logits)
         G = fsum(e.x for e in gs)
         exact = [gs[c].x - row.p[c] * G for c in range(C)]
-        if not row.sure or any(e.E == inf for e in gs):
+        if not row.sure or any(e.E == inf for e in gs) or m.overflows(g.late * sum(e.r for e in gs)):
             return [m.entry(x, inf) for x in exact]
         n, p, E_p = sum(e.r > 0 for e in gs), row.raised, row.E_p
         more = max(n - 1, 0)
@@ -169,6 +172,9 @@ def log_softmax_gradient(m: Machine, x: Again, g: Again) -> Again:
         result = []
         for c in range(C):
             t = abs(gs[c].x) + p[c] * abs(G)
+            if m.overflows(g.late * (t + moved[c])) or all(e.is_zero for e in gs):
+                result.append(Entry(exact[c], inf if t else mpf(0)))
+                continue
             E = moved[c] + m.gamma(8) * (t + moved[c]) + 3 * m.eta + (R if row.at_maximum[c] else 0)
             result.append(m.entry(exact[c], E))
         return result
@@ -180,4 +186,4 @@ def log_softmax_gradient(m: Machine, x: Again, g: Again) -> Again:
 def onehot(m: Machine, x: Again, columns: int) -> Again:
     """Labels, shape (...) -> (..., columns): exactly 0 or 1."""
     entries = [m.given(mpf(y == c)) for y in labels_of(x) for c in range(columns)]
-    return Again(objects(entries, (*np.shape(x.entries), columns)), known=True)
+    return Again(objects(entries, (*np.shape(x.entries), columns)))
