@@ -135,7 +135,8 @@ def _maximum_value(A: Any, x: Any, y: Any) -> Any:
 def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """The maximum moves no further than its operands; where one is certainly larger, no further than that."""
     with np.errstate(all="ignore"):
-        first, second = x.v - x.E > y.v + y.E, y.v - y.E >= x.v + x.E
+        first, second = x.v - x.E > y.v + y.E, y.v - y.E > x.v + x.E
+        second = second | ((x.E == 0) & (y.v - y.E >= x.v))  # a tie of normal numbers: either is right
 
     def chosen(a: Any, b: Any, either: Any) -> Any:
         return np.where(first, a, np.where(second, b, either))

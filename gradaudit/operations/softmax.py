@@ -145,7 +145,8 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bo
         of_maximum = spread * (G + E_G) + fp.gamma(C + 5) * sizes + (3 * C + 2) * fp.eta
         E = moved + fp.gamma(8) * (t + moved) + np.where(of.top, of_maximum, 0.0) + 3 * fp.eta
         E = np.where((G + E_G == 0) & (np.abs(g.v) + g.E == 0), 0.0, E)
-        return rounded(fp.unless_overflow(E * (1 + 1e-6), np.maximum(t + moved, size_G)))
+        late = g.bound.late
+        return rounded(fp.unless_overflow(E * (1 + 1e-6), late * np.maximum(t + moved, size_G)), late)
 
 
 def _gradient_size(x: Array, g: Array) -> Array:

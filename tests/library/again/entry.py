@@ -153,7 +153,7 @@ class Machine:
             return Entry(x, inf, terms, closed)
         a, on_grid = max(terms.count - 1, 0), pure and g >= self.eta
         fits = on_grid and terms.size * MARGIN <= min(2**self.p * g, self.largest_power)
-        alone = pure and a == terms.rounded == 0 and (on_grid or terms.faint == 0 or self.eta <= terms.size)
+        alone = pure and a == terms.rounded == 0 and (on_grid or terms.faint == 0 or (terms.error == 0 and terms.size >= self.eta))
         if fits or alone:
             return Entry(x, terms.error * self.of_evaluation, terms, closed, True, g)
         left = 1 - (a + terms.depth) * self.u

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from mpmath import fdot, fsum, inf, mpf
 
-from tests.library.again.entry import MARGIN, ZERO, Again, Entry, Machine, Terms, dot, lowest_bit, objects, power_of_two, times
+from tests.library.again.entry import MARGIN, ZERO, Again, Entry, Machine, Terms, dot, lowest_bit, objects, power_of_two, times, together
 
 Shape = tuple[int, ...]
 
@@ -204,7 +205,8 @@ def product_of(m: Machine, left: list[Entry], right: list[Entry], bias: Entry | 
     nz = len(pairs)
     terms = Terms(nz, size, size, error, nz * m.eta, 1)
     for b in more:
-        terms = terms._replace(count=nz + (b.r > 0), size=size + b.r, error=error + b.E)
+        whole = replace(b, closed=True).as_terms
+        terms = together([terms, whole])
     pure = all(e.pure for e in (*left, *right, *more))
     finest = [min((own_bit(e) for e in side), default=inf) for side in (left, right)]
     g = min([times(*finest), *(b.g for b in more)])

@@ -196,7 +196,8 @@ def arranged(change: Callable[..., Any]) -> Callable[..., Again]:
 
 def gather(m: Machine, x: Again, index: Any) -> Again:
     """-1 stands for 0."""
-    flat, zero = x.entries.ravel(), m.given(mpf(0))
+    flat = x.entries.ravel()
+    zero = replace(m.given(mpf(0)), pure=any(a.pure for a in flat))
     index = np.asarray(index)
     entries = [flat[i] if i >= 0 else zero for i in index.ravel().tolist()]
     return Again(objects(entries, index.shape), x.late)
