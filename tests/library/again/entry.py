@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -135,15 +135,13 @@ class Machine:
     # 1. Inputs and constants
 
     def given(self, x: Any) -> Entry:
-        """An input, or a constant of the dtype."""
+        """An input, or a constant, which the dtype may not have."""
+        if abs(x) > self.omega:
+            return Entry(x, inf)
         flushed = abs(x) if abs(x) < self.eta else mpf(0)
+        if abs(x) >= 2**self.p * lowest_bit(x):
+            return Entry(x, flushed + self.u * abs(x))
         return Entry(x, flushed, pure=True, g=lowest_bit(x))
-
-    def constant(self, x: Any) -> Entry:
-        """A constant, which the dtype may not have."""
-        if x == 0 or (abs(x) <= 2**self.p * lowest_bit(x) and lowest_bit(x) >= 2 * self.u * self.eta):
-            return replace(self.given(x), E=inf) if abs(x) > self.omega else self.given(x)
-        return self.entry(x, self.u * abs(x) + (self.eta if abs(x) < self.eta else 0))
 
     # 2. Sums, and 3. exact arithmetic
 
@@ -153,13 +151,22 @@ class Machine:
             return Entry(x, inf, terms, closed)
         a, on_grid = max(terms.count - 1, 0), pure and g >= self.eta
         fits = on_grid and terms.size * MARGIN <= min(2**self.p * g, self.largest_power)
-        alone = pure and a == terms.rounded == 0 and (on_grid or terms.faint == 0 or (terms.error == 0 and terms.size >= self.eta))
+        alone = (
+            pure
+            and a == terms.rounded == 0
+            and (on_grid or terms.faint == 0 or (terms.error == 0 and terms.size >= self.eta))
+        )
         if fits or alone:
             return Entry(x, terms.error * self.of_evaluation, terms, closed, True, g)
         left = 1 - (a + terms.depth) * self.u
         if left <= 0:
             return Entry(x, inf, terms, closed)
-        E = self.u * (a * terms.size + terms.rounded) / left + terms.error + terms.faint + (0 if on_grid else a * self.eta)
+        E = (
+            self.u * (a * terms.size + terms.rounded) / left
+            + terms.error
+            + terms.faint
+            + (0 if on_grid else a * self.eta)
+        )
         return Entry(x, E * self.of_evaluation, terms, closed)
 
     def added(self, x: Any, entries: list[Entry], late: Any, reduced: bool = False) -> Entry:

@@ -9,7 +9,20 @@ from typing import Any
 import numpy as np
 from mpmath import fdot, fsum, inf, mpf
 
-from tests.library.again.entry import MARGIN, ZERO, Again, Entry, Machine, Terms, dot, lowest_bit, objects, power_of_two, times, together
+from tests.library.again.entry import (
+    MARGIN,
+    ZERO,
+    Again,
+    Entry,
+    Machine,
+    Terms,
+    dot,
+    lowest_bit,
+    objects,
+    power_of_two,
+    times,
+    together,
+)
 
 Shape = tuple[int, ...]
 
@@ -185,13 +198,16 @@ def matmul(m: Machine, x: Again, y: Again, bias: Again | None = None) -> Again:
     """Shapes (..., n, k) and (..., k, m), and a bias that is repeated to their product."""
     shape = (*x.shape[:-1], y.shape[-1])
     late = x.late * y.late
+    together_late = late if not bias or late == bias.late else mpf(1)
     result = np.empty(shape, dtype=object)
     biases = np.broadcast_to(bias.entries, shape) if bias else None
     for place in np.ndindex(shape):
         left = list(x.entries[(*place[:-2], place[-2])])
         right = list(y.entries[(*place[:-2], slice(None), place[-1])])
-        result[place] = product_of(m, left, right, biases[place] if biases is not None else None, late)
-    return Again(result, late if not bias or late == bias.late else mpf(1))
+        result[place] = product_of(m, left, right, biases[place] if biases is not None else None, together_late)
+        if m.overflows(late * dot([a.r for a in left], [b.r for b in right])):
+            result[place] = Entry(result[place].x, inf)
+    return Again(result, together_late)
 
 
 def product_of(m: Machine, left: list[Entry], right: list[Entry], bias: Entry | None, late: Any) -> Entry:
@@ -249,7 +265,7 @@ def integer_power(m: Machine, x: Again, exponent: int) -> Again:
 def power(m: Machine, a: Entry, n: int) -> Entry:
     x = a.x**n if n >= 0 or a.x != 0 else mpf(0)
     reach = furthest(a, n)
-    if a.E == inf or (n < 0 and reach ** -n < m.eta):
+    if a.E == inf or (n < 0 and reach**-n < m.eta):
         return Entry(x, inf)
     if n == 0 or (n > 0 and a.is_zero):
         return Entry(x, mpf(0))
@@ -273,8 +289,10 @@ def slope(m: Machine, a: Entry, b: Entry, n: int, late: Any) -> Entry:
         return Entry(x, inf)
     error = abs(n) * (reach ** (n - 1) * b.E + abs(n - 1) * times(a.E, reach ** (n - 2)) * abs(b.x))
     size, count = abs(x) + error, n if n > 0 else 1
-    if m.overflows(abs(n) * reach ** (n - 1), abs(n) * b.r * late) or (n > 0 and a.is_zero) or b.is_zero:
-        return Entry(x, inf if m.overflows(abs(n) * reach ** (n - 1), abs(n) * b.r * late) else mpf(0), terms=ZERO)
+    if m.overflows(abs(n) * reach ** (n - 1), abs(n) * b.r * late):
+        return Entry(x, inf)
+    if (n > 0 and a.is_zero) or b.is_zero:
+        return Entry(x, mpf(0), ZERO._replace(addends=count))
     near = furthest(a, -1) ** (n - 1) if n > 0 else a.r ** (n - 1)
     faint = (1 if n > 0 else -n) * m.eta
     faint += abs(n * (n - 1)) * m.eta * b.r if n != 2 and near < m.eta * MARGIN else 0

@@ -69,6 +69,6 @@ def _read(m: Machine, node: Node, given: Mapping[int, Any], of: Mapping[int, Aga
     if not node.inputs and node.operation.name in ("input", "constant"):
         leaf = node.operation.name == "input"
         array = np.asarray(given[id(node)] if leaf else node.parameters["values"])
-        entries = [(m.given if leaf else m.constant)(mpf(x)) for x in array.ravel().tolist()]
+        entries = [m.given(mpf(x)) for x in array.ravel().tolist()]
         return Again(objects(entries, array.shape))
     return RULES[node.operation.name](m, *(of[id(n)] for n in node.inputs), **node.parameters)

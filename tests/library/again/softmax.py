@@ -48,7 +48,9 @@ class Row:
         M = max(abs(s) for s in self.s)
         w = [u * (2 * M + abs(s)) for s in self.s]
         lost = {"half": [min(x, sqrt(u)) for x in w], "whole": w, "none": [mpf(0)] * C}[self.offset]
-        self.rho = [u * (2 * d + q + (K + 2) * self.l) + m.gamma(C + 3 * K) + x for d, x in zip(self.d, lost, strict=True)]
+        self.rho = [
+            u * (2 * d + q + (K + 2) * self.l) + m.gamma(C + 3 * K) + x for d, x in zip(self.d, lost, strict=True)
+        ]
         over = 1 + m.gamma(C + 3 * K)
         self.cap = [exp(min(mpf(0), z[c] + E[c] + Emax + self.rho[c])) * over for c in range(C)]
         self.at_maximum = [z[c] + E[c] + Emax >= 0 for c in range(C)]
