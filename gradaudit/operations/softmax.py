@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gradaudit.exact.enclosure import U
 from gradaudit.exact.functions import EXP, LOG
 from gradaudit.graph import Node, Shape
 from gradaudit.memory import remembered
@@ -132,10 +133,10 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bo
     with np.errstate(all="ignore"):
         of = rules.errors(fp, rules.rows(x.value), x.E)
         C = x.v.shape[-1]
-        G = np.abs(g.v.sum(axis=-1, keepdims=True))
         E_G = g.E.sum(axis=-1, keepdims=True)
         size_G = (np.abs(g.v) + g.E).sum(axis=-1, keepdims=True)
         additions = np.maximum((np.abs(g.v) + g.E != 0).sum(axis=-1, keepdims=True) - 1, 0)
+        G = np.abs(g.v.sum(axis=-1, keepdims=True)) + additions * U * size_G  # terms of both signs
         E_G = E_G + fp.gamma(additions) * size_G + additions * fp.eta
         reach = of.p + of.E_p
         moved = g.E + of.E_p * G + reach * E_G

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from gradaudit.exact.balls import Balls
 from gradaudit.exact.enclosure import UNKNOWN
 from gradaudit.graph import Node, topological_order
 from gradaudit.operations import OPERATIONS
-from gradaudit.operations.arithmetic import divide, multiply
+from gradaudit.operations.arithmetic import add, divide, multiply, subtract
 from gradaudit.operations.choices import maximum
 from gradaudit.operations.cross_entropy import cross_entropy_gradient
 from gradaudit.operations.powers import power_gradient
@@ -228,6 +229,19 @@ def test_a_constant_that_the_dtype_has_not_got_is_rounded_or_infinite() -> None:
     E = twice.bounds[id(output)].E
     assert np.isinf(E).tolist() == np.isinf(got).tolist()
     assert (np.abs(got - numbers * 2.0**-20) <= E)[np.isfinite(E)].all()
+
+
+def test_a_sum_of_cotangents_that_cancels_in_the_evaluation_is_not_taken_for_zero() -> None:
+    """Floats whose sum is -2^-52, and 0 as NumPy adds them; a softmax that is not known at all needs every bit."""
+    x, g = input_(size=(1, 4)), input_(size=(1, 4))
+    far = constant(np.full((1, 4), 2.0**54))
+    output = log_softmax_gradient(subtract(add(x, far), far), g)
+    G = np.array([[1.801634869866125, 1.31510376473437, 0.357380410658956, -3.4741190452594513]])
+    assert G.sum() == 0 != math.fsum(G[0])
+    given = {id(x): np.array([[0.3, 0.1, 0.2, 0.4]]), id(g): G}
+    twice = Twice(Arithmetic.of(np.dtype("float64")), topological_order([output]), given)
+    again = [float(e.E) for e in twice.again[id(output)].entries.ravel()]
+    assert (twice.bounds[id(output)].E.ravel() >= np.array(again) * (1 - CLOSE)).all()
 
 
 @pytest.mark.parametrize("largest", [1.0, 2e38])
