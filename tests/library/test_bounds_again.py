@@ -252,7 +252,7 @@ def test_what_is_scaled_last_may_overflow_before(largest: float) -> None:
     of_row = divide(b, constant(np.full(1, 4.0)))
     X, W, Z = np.full((1, 3), np.float32(largest), dtype=float), np.full((3, 1), 2.0), np.array([[0.0, 1.0, 2.0]])
     with np.errstate(over="ignore"):
-        overflows = bool(np.isinf(np.float32(X) @ np.float32(W)).any())
+        overflows = bool(np.isinf(X.astype(np.float32) @ W.astype(np.float32)).any())
     assert overflows == (largest > 1)
     inputs = [(x, X), (w, W), (b, 1.6 * X[0, :1]), (z, Z), (labels, np.zeros(1))]
     for output in (

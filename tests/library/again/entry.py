@@ -73,7 +73,7 @@ class Again:
     """An array: its entries, and how much larger they may be on the way (section 6)."""
 
     entries: Any
-    late: Any = mpf(1)
+    late: Any = 1
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -126,7 +126,7 @@ class Machine:
 
     def overflows(self, *sizes: Any) -> bool:
         """Section 6."""
-        return any(size * MARGIN > self.omega for size in sizes)
+        return any(bool(size * MARGIN > self.omega) for size in sizes)
 
     def entry(self, x: Any, E: Any) -> Entry:
         """An entry that is no sum, with the factor of section 7, infinite where it may overflow."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from mpmath import fdot, fsum, inf, mpf
+from mpmath import fdot, fsum, inf, isinf, mpf
 
 from tests.library.again.entry import (
     MARGIN,
@@ -99,7 +99,7 @@ def is_sum(x: Again) -> bool:
 
 def known(m: Machine, x: Again) -> bool:
     """Whether nothing was computed of an array's entries: they are inputs, constants, or chosen from such."""
-    return not is_sum(x) and all(a.pure or a.E <= m.u * abs(a.x) for (a,) in each(x))
+    return not is_sum(x) and all(a.pure or m.u * abs(a.x) >= a.E for (a,) in each(x))
 
 
 def common(c: Again) -> Any:
@@ -110,7 +110,7 @@ def common(c: Again) -> Any:
 
 def product(m: Machine, a: Entry, b: Entry, late: Any) -> Entry:
     x = a.x * b.x
-    if (a.E == inf and not b.is_zero) or (b.E == inf and not a.is_zero) or inf in (a.E, b.E):
+    if (isinf(a.E) and not b.is_zero) or (isinf(b.E) and not a.is_zero) or inf in (a.E, b.E):
         return Entry(x, inf)
     size = a.r * b.r
     exactly = any(e.is_exact and power_of_two(e.x) for e in (a, b))
@@ -125,7 +125,7 @@ def scaled(m: Machine, x: Again, c: Again, late: Any) -> Again:
     entries = []
     for a, b in each(x, c):
         terms, factor = a.terms or a.as_terms, abs(b.x)
-        if a.E == inf or b.E == inf:
+        if isinf(a.E) or isinf(b.E):
             entries.append(Entry(a.x * b.x, inf))
             continue
         k = 0 if b.is_exact and power_of_two(b.x) else 1
@@ -152,13 +152,13 @@ def divide(m: Machine, x: Again, y: Again) -> Again:
 
 def reciprocal_fails(m: Machine, b: Entry) -> bool:
     """Whether the reciprocal may be subnormal or overflow, or there is none."""
-    if b.E == inf or abs(b.x) <= b.E:
+    if isinf(b.E) or abs(b.x) <= b.E:
         return True
     return bool(1 / b.r < m.eta or m.overflows(1 / (abs(b.x) - b.E)))
 
 
 def quotient(m: Machine, a: Entry, b: Entry, late: Any) -> Entry:
-    if b.x == 0 or reciprocal_fails(m, b) or a.E == inf:
+    if b.x == 0 or reciprocal_fails(m, b) or isinf(a.E):
         return Entry(a.x / b.x if b.x else mpf(0), inf)
     if a.is_zero:
         return Entry(mpf(0), mpf(0))
@@ -174,7 +174,7 @@ def divided(m: Machine, x: Again, c: Again, late: Any) -> Again:
     """A sum divided by what is known."""
     entries = []
     for a, b in each(x, c):
-        if b.x == 0 or reciprocal_fails(m, b) or a.E == inf:
+        if b.x == 0 or reciprocal_fails(m, b) or isinf(a.E):
             entries.append(Entry(a.x / b.x if b.x else mpf(0), inf))
             continue
         terms = a.terms or a.as_terms
@@ -200,20 +200,20 @@ def matmul(m: Machine, x: Again, y: Again, bias: Again | None = None) -> Again:
     late = x.late * y.late
     together_late = late if not bias or late == bias.late else mpf(1)
     result = np.empty(shape, dtype=object)
-    biases = np.broadcast_to(bias.entries, shape) if bias else None
+    biases: Any = np.broadcast_to(bias.entries, shape) if bias else np.full(shape, None)
     for place in np.ndindex(shape):
         left = list(x.entries[(*place[:-2], place[-2])])
         right = list(y.entries[(*place[:-2], slice(None), place[-1])])
-        result[place] = product_of(m, left, right, biases[place] if biases is not None else None, together_late)
-        if m.overflows(late * dot([a.r for a in left], [b.r for b in right])):
-            result[place] = Entry(result[place].x, inf)
+        entry = product_of(m, left, right, biases[place], together_late)
+        alone = late * dot([a.r for a in left], [b.r for b in right])
+        result[place] = Entry(entry.x, inf) if m.overflows(alone) else entry
     return Again(result, together_late)
 
 
 def product_of(m: Machine, left: list[Entry], right: list[Entry], bias: Entry | None, late: Any) -> Entry:
     more = [bias] if bias else []
     x = fsum([fdot([a.x for a in left], [b.x for b in right]), *(b.x for b in more)])
-    if any(e.E == inf for e in (*left, *right, *more)):
+    if any(isinf(e.E) for e in (*left, *right, *more)):
         return Entry(x, inf)
     pairs = [(a, b) for a, b in zip(left, right, strict=True) if a.r * b.r != 0]
     size = dot([a.r for a, _ in pairs], [b.r for _, b in pairs])
@@ -241,7 +241,7 @@ def affine(m: Machine, x: Again, y: Again, b: Again) -> Again:
 def sum_of_squares(m: Machine, x: Again) -> Again:
     entries = [a for (a,) in each(x)]
     exact = fsum(a.x**2 for a in entries)
-    if any(a.E == inf for a in entries):
+    if any(isinf(a.E) for a in entries):
         return Again(objects([Entry(exact, inf)], ()))
     size = dot([a.r for a in entries], [a.r for a in entries])
     nz = sum(a.r > 0 for a in entries)
@@ -265,7 +265,7 @@ def integer_power(m: Machine, x: Again, exponent: int) -> Again:
 def power(m: Machine, a: Entry, n: int) -> Entry:
     x = a.x**n if n >= 0 or a.x != 0 else mpf(0)
     reach = furthest(a, n)
-    if a.E == inf or (n < 0 and reach**-n < m.eta):
+    if isinf(a.E) or (n < 0 and reach**-n < m.eta):
         return Entry(x, inf)
     if n == 0 or (n > 0 and a.is_zero):
         return Entry(x, mpf(0))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import mpmath
 import numpy as np
-from mpmath import exp, expm1, inf, log, log1p, mpf, pi, sqrt
+from mpmath import exp, expm1, inf, isinf, log, log1p, mpf, pi, sqrt
 
 from gradaudit.exact.functions import FUNCTIONS
 from tests.library.again.entry import Again, Entry, Machine, objects
@@ -81,7 +81,7 @@ def function(name: str) -> Callable[..., Again]:
 
     def entry(m: Machine, a: Entry) -> Entry:
         low, high = a.x - a.E, a.x + a.E
-        if a.E == inf or low <= of.above:
+        if isinf(a.E) or low <= of.above:
             return Entry(of.f(a.x) if a.x > of.above else mpf(0), inf)
         y = of.f(a.x)
         growth = 3 * furthest(low, high) ** 2 if name == "bell" else 0
@@ -114,7 +114,7 @@ def comparison(holds: Callable[[Any], bool]) -> Callable[..., Again]:
 
 
 def opposite(m: Machine, mask: Again) -> Again:  # noqa: ARG001
-    return Again(objects([Choice(not a.x, a.certain) for (a,) in each(mask)], mask.shape))
+    return Again(objects([Choice(not a.x, a.certain) for a in mask.entries.ravel()], mask.shape))
 
 
 def both(m: Machine, mask: Again, other: Again) -> Again:  # noqa: ARG001
@@ -171,7 +171,7 @@ def largest(m: Machine, x: Again, axis: int) -> Again:
     return Again(result)
 
 
-def is_largest(m: Machine, x: Again, axis: int) -> Again:
+def is_largest(m: Machine, x: Again, axis: int) -> Again:  # noqa: ARG001
     """The first of the largest."""
     moved = np.moveaxis(x.entries, axis, -1)
     result = np.empty(moved.shape, dtype=object)

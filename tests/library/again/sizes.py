@@ -93,7 +93,8 @@ def sizes(fp: Arithmetic, order: Sequence[Node], of: Mapping[int, Again]) -> dic
 def _size(fp: Arithmetic, node: Node, of: Mapping[int, Again], sizes: Mapping[int, Size]) -> Size:
     entries = of[id(node)].entries
     value = objects([abs(e.x) for e in entries.ravel()], node.shape)
-    parts, name = [sizes.get(id(n)) for n in node.inputs], node.operation.name
+    parts: list[Size] = [sizes.get(id(n)) for n in node.inputs]
+    name = node.operation.name
     if name == "cross_entropy":
         return value + 1
     if name == "cross_entropy_gradient":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from mpmath import exp, expm1, fsum, inf, log, log1p, mpf, sqrt
+from mpmath import exp, expm1, fsum, inf, isinf, log, log1p, mpf, sqrt
 
 from tests.library.again.entry import Again, Entry, Machine, dot, objects
 from tests.library.again.linear import rows_of
@@ -33,7 +33,7 @@ class Row:
         self.Z, self.log_Z = 1 + rest, log1p(rest)
         self.p = [exp(z) / self.Z for z in self.z]
         self.log_p = [z - self.log_Z for z in self.z]
-        self.known = self.Emax != inf
+        self.known = not isinf(self.Emax)
         if self.known:
             self._bounds()
 
@@ -59,7 +59,7 @@ class Row:
             self.E_p.append(min(max(p * expm1(up + rho), -p * expm1(-dn - rho)), cap) + 2 * m.eta)
 
     def _moved(self, c: int) -> tuple[Any, Any]:
-        """dn and up of section 4.1."""
+        """By how much log p_c may fall and rise, section 4.1."""
         rest, E, own = remainder(self.raised, c), remainder(self.E_s, c), self.E_s[c]
         if self.Emax <= 1:
             Q, x, y = fsum(rest), expm1(own), -expm1(-own)
@@ -74,7 +74,7 @@ class Row:
         """Whether anything is known of it: gamma may have nothing to say of so many classes."""
         return self.known and inf not in self.rho
 
-    def E_log(self, c: int) -> Any:
+    def E_log(self, c: int) -> Any:  # noqa: N802 (the derivation's letter)
         """Section 4.4."""
         E = self.dn[c] + self.rho[c] + K * self.m.u * (self.d[c] + self.l)
         return inf if abs(self.log_p[c]) + E > self.m.omega else E
@@ -142,7 +142,7 @@ def cross_entropy_gradient(m: Machine, x: Again, labels: Again, g: Again) -> Aga
         exact = [(-fsum(remainder(row.p, c)) if c == y else row.p[c]) * g.x for c in range(row.C)]
         if g.is_zero and row.known:
             return [m.entry(x, mpf(0)) for x in exact]
-        if not row.sure or g.E == inf:
+        if not row.sure or isinf(g.E):
             return [m.entry(x, inf) for x in exact]
         C = row.C
         R = row.excess() + 2 * m.gamma(C + 5) * (sum((row.reach(j) for j in range(C) if j != y), mpf(0)) + row.E_p[y])
@@ -163,7 +163,7 @@ def log_softmax_gradient(m: Machine, x: Again, g: Again) -> Again:
         row, C = Row(m, logits), len(logits)
         G = fsum(e.x for e in gs)
         exact = [gs[c].x - row.p[c] * G for c in range(C)]
-        if not row.sure or any(e.E == inf for e in gs) or m.overflows(g.late * sum(e.r for e in gs)):
+        if not row.sure or any(isinf(e.E) for e in gs) or m.overflows(g.late * sum(e.r for e in gs)):
             return [m.entry(x, inf) for x in exact]
         n, p, E_p = sum(e.r > 0 for e in gs), row.raised, row.E_p
         more = max(n - 1, 0)
