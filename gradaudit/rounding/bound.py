@@ -142,12 +142,15 @@ class Bound:
         return Bound(E, pure, grid, terms, max(b.late for b in bounds), any(b.closed for b in bounds))
 
     def where(self, known: NDArray[np.bool_]) -> Bound:
-        """The bound where the exact value is known; infinite elsewhere."""
+        """The bound where the exact value is known; infinite elsewhere. What is a sum remains one."""
         if known.all():
             return self
-        E = np.where(known, self.E, np.inf)
+        E, terms = np.where(known, self.E, np.inf), self.terms
+        if terms is not None:
+            size, error = (np.where(known, t, np.inf) for t in (terms.size, terms.error))
+            terms = terms._replace(size=size, error=error)
         pure = None if self.rough else self.pure & known
-        return Bound(E, pure, lambda: np.where(known, self.grid, -FINEST), late=self.late)
+        return Bound(E, pure, lambda: np.where(known, self.grid, -FINEST), terms, self.late, self.closed)
 
     def widened(self, by: Array) -> Bound:
         """The bound around values that are known to within so much themselves."""

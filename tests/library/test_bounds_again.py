@@ -50,6 +50,9 @@ BITS = 256
 LARGE, TINY = 2.0**990, 2.0**-1022
 LAST_BIT = 2.0**-1074
 PROBLEMS_OF_OPERATION, GRAPHS = 12, 120
+#: Graphs where the two differed once: an entry that overflows, or is not known, must not make the rest of its array
+#: less of a sum; the depth and the addends of an array are those of its worst entry.
+DIFFERENT = (164, 483, 514, 569, 649, 751, 838)
 
 
 def apart(E: Any, again: Any, only_larger: bool = False) -> float:
@@ -127,7 +130,7 @@ def test_the_bound_of_an_operation_is_what_the_text_says(name: str, dtype: str) 
 @pytest.mark.parametrize("part", range(4))
 def test_the_bounds_of_random_graphs_are_what_the_text_says(part: int) -> None:
     """In arithmetics of 5 to 24 bits, where nothing is small beside anything."""
-    judged, seeds = 0, (*CONVICTED, *range(GRAPHS))
+    judged, seeds = 0, (*CONVICTED, *DIFFERENT, *range(GRAPHS))
     for seed in seeds[part::4]:
         rng = np.random.default_rng([seed, 19])
         way = random_program(rng)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from mpmath import inf, mpf
+from mpmath import fsum, inf, mpf
 
 from gradaudit.rounding.arithmetic import Arithmetic
 
@@ -108,7 +108,18 @@ def lowest_bit(x: Any) -> Any:
 
 
 def power_of_two(x: Any) -> bool:
-    return x != 0 and abs(x) == lowest_bit(x)
+    return bool(x != 0 and abs(x) == lowest_bit(x))
+
+
+def levelled(array: Again) -> Again:
+    """Depth and addends are those of the whole array: the largest of its entries'."""
+    sums = [e.terms for e in array.entries.ravel() if e.terms is not None]
+    depth, addends = max((t.depth for t in sums), default=0), max((t.addends for t in sums), default=1)
+
+    def level(e: Entry) -> Entry:
+        return replace(e, terms=e.terms._replace(depth=depth, addends=addends)) if e.terms is not None else e
+
+    return replace(array, entries=objects([level(e) for e in array.entries.ravel()], array.shape))
 
 
 class Machine:
@@ -169,12 +180,17 @@ class Machine:
         )
         return Entry(x, E * self.of_evaluation, terms, closed)
 
-    def added(self, x: Any, entries: list[Entry], late: Any, reduced: bool = False) -> Entry:
-        """The sum of entries; a reduction counts as one addend."""
-        parts = [e.as_terms for e in entries]
-        total = together(parts)
-        terms = total._replace(addends=1) if reduced else total
+    def added(self, x: Any, entries: list[Entry], late: Any) -> Entry:
+        """The sum of entries."""
+        terms = together([e.as_terms for e in entries])
         return self.sum(x, terms, all(e.pure for e in entries), min((e.g for e in entries), default=inf), late)
+
+    def reduced(self, entries: list[Entry], whole: list[Entry], late: Any) -> Entry:
+        """The sum of some entries of a whole array, which counts as one addend."""
+        terms = together([e.as_terms for e in entries])
+        terms = terms._replace(addends=1, depth=max((e.as_terms.depth for e in whole), default=0))
+        pure = all(e.pure for e in entries) and any(e.pure for e in whole)
+        return self.sum(fsum(e.x for e in entries), terms, pure, min((e.g for e in entries), default=inf), late)
 
 
 def together(parts: list[Terms]) -> Terms:

@@ -49,14 +49,15 @@ def subtract(m: Machine, x: Again, y: Again) -> Again:
     return add(m, x, negative(m, y))
 
 
-def reduced(m: Machine, groups: list[list[Entry]], shape: Shape, late: Any) -> Again:
-    """Sums of groups of entries."""
-    return Again(objects([m.added(fsum(e.x for e in es), es, late, reduced=True) for es in groups], shape), late)
+def reduced(m: Machine, x: Again, groups: list[list[Entry]], shape: Shape) -> Again:
+    """Sums of groups of entries of an array."""
+    whole = x.entries.ravel().tolist()
+    return Again(objects([m.reduced(group, whole, x.late) for group in groups], shape), x.late)
 
 
 def sum_(m: Machine, x: Again, axis: int) -> Again:
     moved = np.moveaxis(x.entries, axis, -1)
-    return reduced(m, [list(row) for row in rows_of(moved)], moved.shape[:-1], x.late)
+    return reduced(m, x, [list(row) for row in rows_of(moved)], moved.shape[:-1])
 
 
 def rows_of(entries: Any) -> Any:
@@ -67,7 +68,7 @@ def rows_of(entries: Any) -> Any:
 def cumulative_sum(m: Machine, x: Again, axis: int) -> Again:
     moved = np.moveaxis(x.entries, axis, -1)
     groups = [list(row[: i + 1]) for row in rows_of(moved) for i in range(row.size)]
-    result = reduced(m, groups, moved.shape, x.late)
+    result = reduced(m, x, groups, moved.shape)
     return Again(np.moveaxis(result.entries, -1, axis), x.late)
 
 
@@ -76,7 +77,7 @@ def scatter(m: Machine, x: Again, index: Any, into: Shape) -> Again:
     for (a,), place in zip(each(x), np.asarray(index).ravel().tolist(), strict=True):
         if place >= 0:
             groups[place].append(a)
-    return reduced(m, groups, into, x.late)
+    return reduced(m, x, groups, into)
 
 
 # --- products --------------------------------------------------------------------------------------------------------
@@ -291,10 +292,10 @@ def slope(m: Machine, a: Entry, b: Entry, n: int, late: Any) -> Entry:
     size, count = abs(x) + error, n if n > 0 else 1
     if m.overflows(abs(n) * reach ** (n - 1), abs(n) * b.r * late):
         return Entry(x, inf)
+    k = abs(n) + 2
     if (n > 0 and a.is_zero) or b.is_zero:
-        return Entry(x, mpf(0), ZERO._replace(addends=count))
+        return Entry(x, mpf(0), ZERO._replace(depth=k, addends=count))
     near = furthest(a, -1) ** (n - 1) if n > 0 else a.r ** (n - 1)
     faint = (1 if n > 0 else -n) * m.eta
     faint += abs(n * (n - 1)) * m.eta * b.r if n != 2 and near < m.eta * MARGIN else 0
-    k = abs(n) + 2
     return m.sum(x, Terms(count, size, k * size, error, faint, k, count), False, inf, late)

@@ -12,7 +12,7 @@ from mpmath import mpf
 from gradaudit.graph import Node
 from gradaudit.rounding.arithmetic import Arithmetic
 from tests.library.again import linear, pointwise, softmax
-from tests.library.again.entry import DIGITS, OF_EVALUATION, Again, Machine, objects
+from tests.library.again.entry import DIGITS, OF_EVALUATION, Again, Machine, levelled, objects
 
 RULES: dict[str, Callable[..., Again]] = {
     **{name: pointwise.function(name) for name in pointwise.OURS},
@@ -71,4 +71,5 @@ def _read(m: Machine, node: Node, given: Mapping[int, Any], of: Mapping[int, Aga
         array = np.asarray(given[id(node)] if leaf else node.parameters["values"])
         entries = [m.given(mpf(x)) for x in array.ravel().tolist()]
         return Again(objects(entries, array.shape))
-    return RULES[node.operation.name](m, *(of[id(n)] for n in node.inputs), **node.parameters)
+    result = RULES[node.operation.name](m, *(of[id(n)] for n in node.inputs), **node.parameters)
+    return result if node.operation.mask else levelled(result)
