@@ -85,8 +85,7 @@ _OF = {
         terms.faint + additions * fp.eta   => terms.faint + 0 * additions
         pure & (fine >= low)               => pure & (fine >= low - 9)
         fine + fp.precision, low           => fine + fp.precision + 1, low
-        (terms.count <= 1) & (terms.error  => (terms.count <= 2) & (terms.error
-        & (terms.error == 0) & (terms.size >= fp.eta)  => & (terms.size >= fp.eta)
+        (terms.error == 0) & (terms.size >= fp.eta)  => (terms.size >= fp.eta)
         (additions + terms.depth) * fp.u   => additions * fp.u
         + terms.error + faint              => + faint
         (OF_OVERFLOW * late)               => OF_OVERFLOW

@@ -223,7 +223,7 @@ def summed(
             on_grid = pure & (fine >= low)
             faint = np.where(on_grid, terms.faint, faint)
             limit = np.ldexp(1.0, np.minimum(np.maximum(fine + fp.precision, low), high))
-            single = (terms.count <= 1) & (terms.error == 0) & (terms.size >= fp.eta)
+            single = (terms.error == 0) & (terms.size >= fp.eta)
             normal = on_grid | (terms.faint == 0) | single
             unrounded = on_grid & (terms.size * OF_OVERFLOW <= limit) | pure & (amount == 0) & normal
         E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + faint

@@ -234,6 +234,13 @@ def test_a_constant_that_the_dtype_has_not_got_is_rounded_or_infinite() -> None:
     assert (np.abs(got - numbers * 2.0**-20) <= E)[np.isfinite(E)].all()
 
 
+def test_a_subnormal_times_a_power_of_two_may_be_rounded() -> None:
+    """Where it may be flushed as well, what it may be twice over is a normal number."""
+    x, c = input_(size=(4,)), constant(np.array([1.0, 0.5, 2.0, 1.0]))
+    numbers = {id(x): np.array([2.0**-126 - 2.0**-149, 3 * 2.0**-127, 2.0**-127, 2.0**-126])}
+    Twice(FLOAT32, topological_order([multiply(x, c)]), numbers).check()
+
+
 def test_a_sum_of_cotangents_that_cancels_in_the_evaluation_is_not_taken_for_zero() -> None:
     """Floats whose sum is -2^-52, and 0 as NumPy adds them; a softmax that is not known at all needs every bit."""
     x, g = input_(size=(1, 4)), input_(size=(1, 4))
