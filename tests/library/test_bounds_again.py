@@ -21,8 +21,8 @@ from gradaudit.operations.arithmetic import add, divide, multiply, subtract
 from gradaudit.operations.choices import maximum
 from gradaudit.operations.cross_entropy import cross_entropy_gradient
 from gradaudit.operations.powers import power_gradient
-from gradaudit.operations.products import affine
-from gradaudit.operations.shapes import constant, input_
+from gradaudit.operations.products import affine, matmul
+from gradaudit.operations.shapes import concatenate, constant, input_, total
 from gradaudit.operations.softmax import log_softmax_gradient
 from gradaudit.readings import bounds, sizes, values
 from gradaudit.reference.acceptance import accept
@@ -266,6 +266,8 @@ def test_what_is_scaled_last_may_overflow_before(largest: float) -> None:
     assert overflows == (largest > 1)
     inputs = [(x, X), (w, W), (b, 1.6 * X[0, :1]), (z, Z), (labels, np.zeros(1))]
     for output in (
+        matmul(quarter, w),
+        total(concatenate(quarter, z, axis=1)),
         affine(quarter, w, b),
         log_softmax_gradient(z, quarter),
         cross_entropy_gradient(z, labels, of_row),
