@@ -324,6 +324,9 @@ _OF = {
 }
 #: What no test can notice, and why: (file, before) -> explanation.
 EXPLAINED = {
+    ("gradaudit/operations/choices.py", "| (value == UNKNOWN)\n\n\ndef _comparison"): (
+        "where a sign is not decided, the radii, which E holds, are no less than the difference"
+    ),
     ("gradaudit/exact/balls.py", "0 if x.is_zero() else UNKNOWN"): (
         "a ball equals 0 only where it is exactly 0: the same"
     ),

@@ -14,13 +14,15 @@ import pytest
 from gradaudit.cases.catalogue import cases
 from gradaudit.cases.edge_cases import EDGE_CASES
 from gradaudit.exact.balls import Balls
+from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import UNKNOWN
 from gradaudit.graph import Node, topological_order
 from gradaudit.operations import OPERATIONS
 from gradaudit.operations.arithmetic import add, divide, multiply, subtract
 from gradaudit.operations.choices import maximum
 from gradaudit.operations.cross_entropy import cross_entropy_gradient
-from gradaudit.operations.powers import power_gradient
+from gradaudit.operations.entrywise import exp
+from gradaudit.operations.powers import integer_power, power_gradient
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import concatenate, constant, input_, total
 from gradaudit.operations.softmax import log_softmax_gradient
@@ -274,3 +276,43 @@ def test_what_is_scaled_last_may_overflow_before(largest: float) -> None:
         power_gradient(z, quarter, exponent=5),
     ):
         assert infinite(output, *inputs) == overflows
+
+
+def test_what_is_scaled_last_is_scaled_before_something_else_is_added() -> None:
+    """X / 4 + z: the sum of X and 4 z is no way to compute it, though it overflows."""
+    x, z = input_(size=(1,)), input_(size=(1,))
+    output = add(divide(x, constant(np.full(1, 4.0))), z)
+    assert not infinite(output, (x, np.array([2.0**127])), (z, np.array([2.0**126])))
+
+
+@pytest.mark.parametrize("part", [0.9985, 0.9995, 1.5])
+def test_what_comes_near_the_largest_number_may_overflow(part: float) -> None:
+    """Sums, quotients, powers and functions; beyond 1 / 1.001 of it nothing is certain."""
+    x, half = input_(size=(1,)), constant(np.full(1, 0.5))
+    largest = part * FLOAT32.omega
+    for output, at in (
+        (add(x, x), largest / 2),
+        (divide(x, half), largest / 2),
+        (integer_power(x, exponent=2), math.sqrt(largest)),
+        (exp(x), math.log(largest)),
+    ):
+        number = np.array([float(np.float32(at))])
+        assert infinite(output, (x, number)) == (part > 0.999), output
+
+
+def test_sums_near_the_end_of_exact_arithmetic_are_taken_to_be_rounded() -> None:
+    x, one = input_(size=(2,)), constant(np.ones(2))
+    output = add(x, one)
+    twice = Twice(
+        FLOAT32, topological_order([output]), {id(x): np.array([2.0**24 * 0.9985 // 1, 2.0**24 * 0.9995 // 1])}
+    )
+    twice.check()
+    assert (twice.bounds[id(output)].E > 0).tolist() == [False, True]
+
+
+def test_a_value_that_is_not_known_well_widens_what_is_computed_of_it() -> None:
+    x, three = input_(size=(1,)), constant(np.full(1, 3.0))
+    order = topological_order([multiply(x, three)])
+    read = values(Doubles(), order, {id(x): np.zeros(1)})
+    read[id(x)] = replace(read[id(x)], radius=np.ones(1))
+    assert bounds(FLOAT32, order, read)[id(order[-1])].E[0] >= 3
