@@ -32,7 +32,7 @@ from gradaudit.reference.graph import INPUTS, graph
 from gradaudit.reference.problem import TENSORS, Problem, Shape
 from gradaudit.rounding.arithmetic import Arithmetic, Offset
 from tests.few_bits import Program as Way
-from tests.few_bits import random_program
+from tests.few_bits import arithmetic, random_program
 from tests.library.again.reader import RULES, read
 from tests.library.again.sizes import sizes as sizes_again
 from tests.library.numbers import numbers
@@ -316,3 +316,18 @@ def test_a_value_that_is_not_known_well_widens_what_is_computed_of_it() -> None:
     read = values(Doubles(), order, {id(x): np.zeros(1)})
     read[id(x)] = replace(read[id(x)], radius=np.ones(1))
     assert bounds(FLOAT32, order, read)[id(order[-1])].E[0] >= 3
+
+
+@pytest.mark.parametrize("c", [0.1, 0.3, 3.0, 4.0, 0.25, 2.0**-15])
+def test_a_sum_that_is_scaled_or_divided_by_what_is_known(c: float) -> None:
+    """Rounded constants, powers of two, a subnormal one, in 5 bits and few exponents, down to where sums underflow."""
+    x, y = input_(size=(4,)), input_(size=(4,))
+    known, fp = constant(np.full(4, c)), arithmetic(5, -14, 15)
+    numbers = np.array([1.0, 0.625, 2.0**-12, 2.0**-14])
+    given = {id(x): numbers, id(y): numbers * 1.5}
+    for output in (
+        multiply(divide(add(x, y), known), known),
+        divide(multiply(add(x, y), known), known),
+        divide(x, known),
+    ):
+        Twice(fp, topological_order([output]), given).check()

@@ -116,7 +116,7 @@ def product(m: Machine, a: Entry, b: Entry, late: Any) -> Entry:
     size = a.r * b.r
     exactly = any(e.is_exact and power_of_two(e.x) for e in (a, b))
     error = abs(a.x) * b.E + abs(b.x) * a.E + a.E * b.E
-    normal = (abs(a.x) - a.E) * (abs(b.x) - b.E) >= m.eta and abs(a.x) > a.E
+    normal = (abs(a.x) - a.E) * (abs(b.x) - b.E) >= m.eta * MARGIN and abs(a.x) > a.E
     terms = Terms(int(size > 0), size, mpf(0) if exactly else size, error, mpf(0) if normal or size == 0 else m.eta, 1)
     return m.sum(x, terms, a.pure and b.pure, times(a.g, b.g), late, closed=True)
 
@@ -166,7 +166,7 @@ def quotient(m: Machine, a: Entry, b: Entry, late: Any) -> Entry:
     q = abs(a.x / b.x)
     moved = (a.E + q * b.E) / (abs(b.x) - b.E)
     exactly = b.is_exact and power_of_two(b.x)
-    faint = mpf(0) if exactly and q - moved >= m.eta else m.eta
+    faint = mpf(0) if exactly and q - moved >= m.eta * MARGIN else m.eta
     E = moved + (0 if exactly else m.gamma(2) * (q + moved)) + faint
     return Entry(a.x / b.x, inf) if m.overflows(late * (q + E)) else m.entry(a.x / b.x, E)
 
