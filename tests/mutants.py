@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.mutations import CHANGES, EXPLAINED, TESTS
 from tests.places import ROOT
 
 #: So many may survive, each with its explanation.
@@ -30,132 +31,10 @@ class Mutant(NamedTuple):
     explanation: str = ""
 
 
-#: The tests that are run for a file, the quickest first.
-TESTS = {
-    "reference/rounding.py": ("reference/test_rounding_again.py", "reference/test_rounding.py", "suite/test_judge.py"),
-    "gradaudit/rounding/softmax.py": (
-        "reference/test_rounding_again.py",
-        "reference/test_rounding.py",
-        "suite/test_judge.py",
-    ),
-    "gradaudit/rounding/arithmetic.py": ("reference/test_rounding_again.py", "reference/test_rounding.py"),
-    "reference/certified.py": (
-        "reference/test_enclosures.py",
-        "reference/test_certified.py",
-        "reference/test_products.py",
-    ),
-    "gradaudit/exact/enclosure.py": ("reference/test_enclosures.py", "reference/test_products.py"),
-    "gradaudit/exact/splitting.py": ("reference/test_enclosures.py", "reference/test_products.py"),
-    "reference/acceptance.py": ("reference/test_certified.py", "reference/test_products.py"),
-    "gradaudit/verdicts/judge.py": ("suite/test_judge.py",),
-    "gradaudit/mistakes/diagnosis.py": ("suite/test_diagnosis_words.py",),
-    "gradaudit/mistakes/composition.py": ("suite/test_diagnosis_tolerance.py",),
-    "gradaudit/runs/sweep.py": ("suite/test_sweep.py",),
-    "gradaudit/records/progress.py": ("suite/test_sweep.py",),
-    "gradaudit/records/tally.py": ("suite/test_sweep.py",),
-}
-_OF = {
-    "reference/rounding.py": """
-        fp.gamma(8) * (t      => fp.gamma(2) * (t
-        2 * fp.gamma(C + 5)   => 1 * fp.gamma(C + 5)
-        fp.gamma(C + 5)       => 1
-        fp.gamma(4) * r       => fp.gamma(1) * r
-        fp.gamma(n + 6)       => fp.gamma(n)
-        fp.gamma(N + 1)       => fp.gamma(N)
-        (2 * n + 2) * fp.eta  => (n + 2) * fp.eta
-        fp.gamma(2) * (data   => fp.gamma(1) * (data
-        2 * fp.eta * (r > 0)  => fp.eta * (r > 0)
-        W2.T, fp.subnormal(W2).T    => W2.T, 0 * W2.T
-        N * size)\\n    E_da   => size)\\n    E_da
-        v.sign > 0, E_dh      => v.sign >= 0, E_dh
-        dh + E_dh, np.where   => E_dh, np.where
-        0.0)) / N + fp.eta    => 0.0)) / N
-        fp.eta / fp.u) / N    => fp.eta) / N
-        return 0.0            => return 1.0
-        or_infinite(E) * OF_EVALUATION for  => or_infinite(E) for
-    """,
-    "gradaudit/rounding/softmax.py": """
-        (2 + 2 * log_C)       => 1
-        * (1 + fp.gamma(C + 3 * K))  => * 1
-        2 * d + q             => d + q
-        + K * u * (d          => + 0 * u * (d
-        (K + 2) * el          => K * el
-        + fp.gamma(C + 3 * K) + lost  => + fp.gamma(C + K) + lost
-        log_Z + 2 * Emax      => log_Z + Emax
-        cap) + 2 * fp.eta     => cap) + fp.eta
-        -np.inf) + E < 0    => -np.inf) < 0
-        np.abs(x).max       => x.max
-        + E + Emax >= 0     => + E + Emax > 0
-    """,
-    "gradaudit/rounding/arithmetic.py": """
-        3 * products * self.eta + flushed  => 1 * products * self.eta + flushed
-        return E + 3 * products            => return E + 1 * products
-        OF_EVALUATION = 1 + 1e-6           => OF_EVALUATION = 1 + 0
-        products + (b != 0)                => products
-        (E_A == 0).all                     => (E_A == 0).any
-        grid >= low                        => grid >= low - 60
-        (size * OF_OVERFLOW <= limit)      => (size <= 2 * limit)
-        self.eta > A                       => self.eta >= A
-        + magnitude_product(E_A.T, E_B)              => + 0
-        - 53 + trailing                    => - 52 + trailing
-        clip(grid + self.precision, low    => clip(grid + self.precision + 1, low
-    """,
-    "reference/certified.py": """
-        + 2 * U * np.abs(lo)               => + 0 * U * np.abs(lo)
-        (np.abs(a.lo) + a.radius) * UP     => np.abs(a.lo) * UP
-        -rest / Z if label                 => p_row[label] - 1 if label
-        0.0)\\n    return Enclosure         => 1.0)\\n    return Enclosure
-        return 0 if ball.is_zero()         => return 0 if ball == 0
-    """,
-    "gradaudit/exact/splitting.py": """
-        + A.radius @ size_B                => + 0 * A.radius @ size_B
-        radius = k * (left.sizes @ reach)  => radius = 0 * (left.sizes @ reach)
-        bits = (53                         => bits = (57
-    """,
-    "gradaudit/exact/enclosure.py": """
-        slack = 2 * U                      => slack = 0 * U
-        UP = 1 + 2.0**-30                  => UP = 1 - 2.0**-2
-    """,
-    "reference/acceptance.py": """
-        SHARP = 2.0**-10                   => SHARP = 2.0**4
-        bits <= last_bits                  => bits < 2 * last_bits
-        (exact.radii["dh"], E.dh)          => (exact.radii["dh"], E.dh + 1)
-    """,
-    "gradaudit/verdicts/judge.py": """
-        np.where(error == 0, 0, np.inf)    => np.where(error == 0, 0, 1)
-        (c.ratio > 1).any()                => (c.ratio >= 1).any()
-        (got - exact.hi) - exact.lo        => (got - exact.hi)
-        resolution > USEFUL                => resolution > 1
-        np.isfinite(got), ratio, np.inf    => np.isfinite(got), ratio, 0
-        c.error <= offset_bound            => c.error >= offset_bound
-    """,
-    "gradaudit/mistakes/diagnosis.py": """
-        plain = bool(f.bound) and          => plain = bool(f.bound) or
-    """,
-    "gradaudit/mistakes/composition.py": """
-        <= 2 * larger                      => <= 9 * larger
-        near, ~np.isfinite(values)         => near, np.isfinite(values)
-    """,
-    "gradaudit/runs/sweep.py": """
-        progress.losses >= MOST_LOSSES     => progress.losses > MOST_LOSSES
-    """,
-    "gradaudit/records/progress.py": """
-        self.done += 1                     => self.done += 2
-    """,
-    "gradaudit/records/tally.py": """
-        2.0 ** ((edge + 1) / BINS)         => 2.0 ** (edge / BINS)
-    """,
-}
-#: What no test can notice, and why: (file, before) -> explanation.
-EXPLAINED = {
-    ("reference/certified.py", "return 0 if ball.is_zero()"): "a ball equals 0 only where it is exactly 0: the same",
-}
-
-
 def mutants() -> list[Mutant]:
     """All of them, in the order of their files."""
     listed = []
-    for file, lines in _OF.items():
+    for file, lines in CHANGES.items():
         for line in filter(str.strip, lines.splitlines()):
             before, after = (part.strip().replace("\\n", "\n") for part in line.split("=>"))
             listed.append(Mutant(file, before, after, EXPLAINED.get((file, before), "")))

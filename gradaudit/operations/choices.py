@@ -180,7 +180,7 @@ def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bou
     """The maximum moves no further than its operands; where one is certainly larger, no further than that."""
     with np.errstate(all="ignore"):
         first, second = x.v - x.E > y.v + y.E, y.v - y.E > x.v + x.E
-        second = second | (x.E + y.E == 0) & (x.v == y.v)  # else a tie may be one of flushed numbers
+        second = second | ((x.E == 0) & (y.v - y.E >= x.v))  # a tie of normal numbers: either is right
 
     def chosen(a: Any, b: Any, either: Any) -> Any:
         return np.where(first, a, np.where(second, b, either))

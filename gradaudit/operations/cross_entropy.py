@@ -104,7 +104,7 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, labels: Operand, 
     E = of.E_p + fp.gamma(6) * (t + of.E_p) + np.where(of.top, of_maximum, 0.0)
     G, E_G = np.abs(g.v)[..., None], g.E[..., None]
     E = np.where((G + E_G == 0) & np.isfinite(of.E_p), 0.0, G * E + E_G * (t + E) + fp.eta) * OF_EVALUATION
-    return rounded(fp.unless_overflow(E, t * G + E), g.bound.late)
+    return rounded(fp.unless_overflow(E, g.bound.late * (t * G + E)), g.bound.late)
 
 
 def _gradient_derivative(node: Node, h: Node) -> Sequence[Node | None]:

@@ -22,7 +22,7 @@ def _power_rounding(fp: Arithmetic, value: Any, x: Operand, exponent: int) -> Bo
         v = np.abs(value.hi)
         low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
         steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
-        moved = np.where(x.E == 0, 0.0, steep * x.E)
+        moved = np.where((x.E == 0) | (exponent == 0), 0.0, steep * x.E)
         E = moved + (fp.gamma(n + 3) if n > 1 or exponent < 0 else 0.0) * (v + moved)
         E = E + (n * fp.eta if n > 1 or exponent < 0 else 0.0)
         E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
@@ -74,7 +74,7 @@ def _power_gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand,
             least = np.maximum(a - x.E, 0) ** m if m > 0 else (a + x.E) ** float(m)
             faint = faint + np.where(there & (least < fp.eta * OF_OVERFLOW), n * abs(m) * fp.eta * g.reach, 0.0)
         terms = Terms(there * float(factors), size, (n + 2) * size, or_infinite(error), faint, n + 2, factors)
-        largest = n * np.maximum(power, g.reach)
+        largest = n * np.maximum(power, g.bound.late * g.reach)
         normal = (m > 0) | (power * fp.eta * OF_OVERFLOW <= 1)
         return summed(fp, terms, late=g.bound.late).where((largest * OF_OVERFLOW <= fp.omega) & normal)
 

@@ -9,7 +9,7 @@ import numpy as np
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Array, Operand, Operation, define
 from gradaudit.operations.shapes import sum_to, transpose
-from gradaudit.rounding.arithmetic import Arithmetic, count, lowest_bits, magnitude_product
+from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic, count, lowest_bits, magnitude_product
 from gradaudit.rounding.bound import FINEST, Bound, Exponents, Terms, summed, terms_of, together
 
 
@@ -33,12 +33,14 @@ def _rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # n
 
 def _affine_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand, b: Operand) -> Bound:  # noqa: ARG001
     """The bias is one more term: it may begin the sum, or end it."""
-    terms, pure, grid = _products(fp, x, y)
-    terms = together(terms, terms_of(b.bound.whole(), b.v))
-    late = x.bound.late * y.bound.late if x.bound.late * y.bound.late == b.bound.late else 1.0
+    products, pure, grid = _products(fp, x, y)
+    terms, late = together(products, terms_of(b.bound.whole(), b.v)), x.bound.late * y.bound.late
+    fits = products.size * (OF_OVERFLOW * late) <= fp.omega
+    late = late if late == b.bound.late else 1.0
     if grid is None or b.bound.rough:
-        return summed(fp, terms, late=late).whole()
-    return summed(fp, terms, pure & b.bound.pure, lambda: np.minimum(grid(), b.bound.grid), late).whole()
+        return summed(fp, terms, late=late).where(fits).whole()
+    both = pure & b.bound.pure
+    return summed(fp, terms, both, lambda: np.minimum(grid(), b.bound.grid), late).where(fits).whole()
 
 
 def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:

@@ -21,9 +21,12 @@ Indices = NDArray[np.int64]
 
 
 def _known(fp: Arithmetic, value: Any, **_: Any) -> Bound:
-    """Floats: exact, but rounded once where the dtype has not got them, as 0.1 written into a float32 program."""
+    """Floats: exact, but rounded once where the dtype has not got them, as 0.1 written into a float32 program.
+
+    What is larger than the dtype's largest number is infinite there.
+    """
     v = value.hi
-    bound = exact(fp, v)
+    bound = exact(fp, v).where(np.abs(v) <= fp.omega)
     if fp.precision >= 53 or ((v.astype(np.float32) == v).all() and fp.precision == 24):
         return bound
     rounded = (v != 0) & (bound.grid < np.frexp(v)[1] - fp.precision)

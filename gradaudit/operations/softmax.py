@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gradaudit.exact.enclosure import U
 from gradaudit.exact.functions import EXP, LOG
 from gradaudit.graph import Node, Shape
 from gradaudit.memory import remembered
@@ -191,10 +192,10 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bo
     with np.errstate(all="ignore"):
         of = rules.errors(fp, rules.rows(x.value), x.E)
         C = x.v.shape[-1]
-        G = np.abs(g.v.sum(axis=-1, keepdims=True))
         E_G = g.E.sum(axis=-1, keepdims=True)
         size_G = (np.abs(g.v) + g.E).sum(axis=-1, keepdims=True)
         additions = np.maximum((np.abs(g.v) + g.E != 0).sum(axis=-1, keepdims=True) - 1, 0)
+        G = np.abs(g.v.sum(axis=-1, keepdims=True)) + additions * U * size_G  # terms of both signs
         E_G = E_G + fp.gamma(additions) * size_G + additions * fp.eta
         reach = of.p + of.E_p
         moved = g.E + of.E_p * G + reach * E_G
@@ -204,7 +205,8 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bo
         of_maximum = spread * (G + E_G) + fp.gamma(C + 5) * sizes + (3 * C + 2) * fp.eta
         E = moved + fp.gamma(8) * (t + moved) + np.where(of.top, of_maximum, 0.0) + 3 * fp.eta
         E = np.where((G + E_G == 0) & (np.abs(g.v) + g.E == 0) & np.isfinite(of.E_p), 0.0, E)
-        return rounded(fp.unless_overflow(E * (1 + 1e-6), np.maximum(t + moved, size_G)))
+        late = g.bound.late
+        return rounded(fp.unless_overflow(E * (1 + 1e-6), late * np.maximum(t + moved, size_G)), late)
 
 
 def _gradient_size(fp: Arithmetic, value: Any, sizes: Sequence[Array]) -> Array:  # noqa: ARG001

@@ -156,12 +156,15 @@ class Bound:
         return Bound(E, pure, grid, terms, max(b.late for b in bounds), closed)
 
     def where(self, known: NDArray[np.bool_]) -> Bound:
-        """The bound where the exact value is known; infinite elsewhere."""
+        """The bound where the exact value is known; infinite elsewhere. What is a sum remains one."""
         if known.all():
             return self
-        E = np.where(known, self.E, np.inf)
+        E, terms = np.where(known, self.E, np.inf), self.terms
+        if terms is not None:
+            size, error = (np.where(known, t, np.inf) for t in (terms.size, terms.error))
+            terms = terms._replace(size=size, error=error)
         pure = None if self.rough else self.pure & known
-        return Bound(E, pure, lambda: np.where(known, self.grid, -FINEST), late=self.late)
+        return Bound(E, pure, lambda: np.where(known, self.grid, -FINEST), terms, self.late, self.closed)
 
     def widened(self, by: Array) -> Bound:
         """The bound around values that are known to within so much themselves."""
@@ -239,7 +242,7 @@ def summed(
             unrounded = on_grid & (terms.size * OF_OVERFLOW <= limit)
             free = pure & (amount == 0)
             if free.any():
-                single = (terms.count <= 1) & (terms.error == 0) & (terms.size >= fp.eta)
+                single = (terms.error == 0) & (terms.size >= fp.eta)
                 unrounded = unrounded | free & (on_grid | (terms.faint == 0) | single)
         E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + faint
         if unrounded is not None:

@@ -1,0 +1,306 @@
+"""The changes of `mutants.py`, file by file, and which tests are to notice them."""
+
+from __future__ import annotations
+
+#: The tests that are run for a file, the quickest first.
+_BOUNDS = ("library/test_bounds_again.py", "library/test_graphs.py", "library/test_operations.py")
+_VALUES = ("library/test_operations.py", "reference/test_enclosures.py", "reference/test_products.py")
+_CERTIFIED = ("reference/test_certified.py", "library/test_check.py", "library/test_bounds_again.py")
+TESTS = {
+    **{f"gradaudit/rounding/{name}.py": _BOUNDS for name in ("arithmetic", "bound", "softmax")},
+    **{
+        f"gradaudit/operations/{name}.py": _BOUNDS
+        for name in ("arithmetic", "choices", "cross_entropy", "entrywise", "powers", "products", "shapes", "softmax")
+    },
+    **{
+        f"gradaudit/exact/{name}.py": _VALUES
+        for name in ("arithmetic", "balls", "doubles", "enclosure", "functions", "pairs", "splitting")
+    },
+    "gradaudit/certify.py": _CERTIFIED,
+    "gradaudit/readings.py": _CERTIFIED,
+    "gradaudit/verdicts/judge.py": ("suite/test_judge.py",),
+    "gradaudit/mistakes/diagnosis.py": ("suite/test_diagnosis_words.py",),
+    "gradaudit/mistakes/composition.py": ("suite/test_diagnosis_tolerance.py",),
+    "gradaudit/runs/sweep.py": ("suite/test_sweep.py",),
+    "gradaudit/records/progress.py": ("suite/test_sweep.py",),
+    "gradaudit/records/tally.py": ("suite/test_sweep.py",),
+}
+#: Of each file, BEFORE => AFTER.
+CHANGES = {
+    "gradaudit/rounding/softmax.py": """
+        (2 + 2 * log_C)       => 1
+        * (1 + fp.gamma(C + 3 * K))  => * 1
+        2 * d + q             => d + q
+        + K * u * (d          => + 0 * u * (d
+        (K + 2) * el          => K * el
+        + fp.gamma(C + 3 * K) + lost  => + fp.gamma(C + K) + lost
+        log_Z + 2 * Emax      => log_Z + Emax
+        cap) + 2 * fp.eta     => cap) + fp.eta
+        -np.inf) + E < 0      => -np.inf) < 0
+        np.abs(x).max         => x.max
+        + E + Emax >= 0       => + E + Emax > 0
+        np.where(Emax <= 1, dn_near  => np.where(Emax <= 9, dn_near
+        np.isfinite(Emax), E_p, np.inf  => np.isfinite(Emax), E_p, 1.0
+    """,
+    "gradaudit/rounding/arithmetic.py": """
+        OF_EVALUATION = 1 + 1e-6           => OF_EVALUATION = 1 + 1e-5
+        OF_OVERFLOW = 1.001                => OF_OVERFLOW = 0.999
+        self.eta > A                       => self.eta >= A
+        - 53 + trailing                    => - 52 + trailing
+        np.maximum(1 - nu, 0)              => 1
+        size * OF_OVERFLOW <= self.omega, E  => size <= 2 * self.omega, E
+        np.full((A.shape[0], B.shape[1]), float(A.shape[1]))  => np.full((A.shape[0], B.shape[1]), 1.0)
+        np.where(np.isnan(E), np.inf, E)   => np.where(np.isnan(E), 0.0, E)
+    """,
+    "gradaudit/rounding/bound.py": """
+        terms.count - 1, 0)                => terms.count - 2, 0)
+        + terms.rounded\\n                  => + 0 * terms.rounded\\n
+        terms.faint + additions * fp.eta   => terms.faint + 0 * additions
+        pure & (fine >= low)               => pure & (fine >= low - 9)
+        fine + fp.precision, low           => fine + fp.precision + 1, low
+        (terms.error == 0) & (terms.size >= fp.eta)  => (terms.size >= fp.eta)
+        (additions + terms.depth) * fp.u   => additions * fp.u
+        + terms.error + faint              => + faint
+        (OF_OVERFLOW * late)               => OF_OVERFLOW
+        E = np.where(unrounded, terms.error, E)  => E = np.where(unrounded, 0.0, E)
+        Terms((reach != 0) * groups        => Terms((reach != 0) * 1.0
+        reach, nothing, bound.E, nothing   => reach, nothing, nothing, nothing
+        single.groups + other.groups)      => max(single.groups, other.groups))
+        max(single.depth, other.depth)     => min(single.depth, other.depth)
+        _replace(groups=1.0)               => _replace(groups=2.0)
+        ~change(*(~b.pure for b in bounds))  => change(*(b.pure for b in bounds))
+        max(b.late for b in bounds)        => min(b.late for b in bounds)
+        any(b.closed for b in bounds)      => all(not b.closed for b in bounds)
+        Bound(self.E + by, self._pure      => Bound(self.E, self._pure
+        np.where(known, self.E, np.inf)    => np.where(known, self.E, 0.0)
+        (np.where(known, t, np.inf) for t  => (np.where(known, t, 0.0) for t
+        Bound(fp.subnormal(np.abs(v))      => Bound(0 * fp.subnormal(np.abs(v))
+    """,
+    "gradaudit/operations/arithmetic.py": """
+        x.bound.late == y.bound.late else 1.0  => x.bound.late == y.bound.late else 9.0
+        + x.E * y.E)                       => )
+        least >= fp.eta * OF_OVERFLOW, 0.0, count * fp.eta)  => least >= fp.eta * OF_OVERFLOW, 0.0, 0 * count)
+        np.where(free, 0.0, size), error   => np.where(free, 0.0, 0 * size), error
+        1 / first if 0 < first < 1         => 1.0 if 0 < first < 1
+        fp.u * np.abs(x.v) >= x.E          => 9 * fp.u * np.abs(x.v) >= x.E
+        == 0.5) & (x.E == 0)               => == 0.5)
+        factor.E * (t.size + t.error))     => 0 * factor.E)
+        t.count - 1, 0) * fp.eta) + count * fp.eta  => t.count - 1, 0) * fp.eta)
+        scale * t.rounded + own            => scale * t.rounded
+        t.depth + 1, t.groups)             => t.depth, t.groups)
+        t.depth + 2, t.groups)             => t.depth + 1, t.groups)
+        _is_power(y), 0.0, 2 * size)       => _is_power(y), 0.0, size)
+        + 2 * t.count * fp.eta             => + t.count * fp.eta
+        scale * y.E * (size + error)       => 0 * y.E
+        (x.E + v * y.E) / least            => (x.E + v * y.E) / np.abs(y.v)
+        fp.gamma(2) * (v + moved)          => fp.gamma(1) * (v + moved)
+        v - moved >= fp.eta * OF_OVERFLOW), 0.0, fp.eta)  => v - moved >= 0), 0.0, fp.eta)
+        np.where(least > 0, E, np.inf)     => np.where(least > 0, E, 0.0)
+        first if first > 1                 => 1.0 if first > 1
+        y.reach * fp.eta * 1.001 <= 1      => y.reach * fp.eta <= 9
+        1.001 / least <= fp.omega          => 0 / least <= fp.omega
+        pure & x.bound.pure, lambda        => pure | x.bound.pure, lambda
+    """,
+    "gradaudit/operations/powers.py": """
+        fp.gamma(n + 3)                    => fp.gamma(n)
+        n * fp.eta if n > 1                => fp.eta if n > 1
+        n * (high ** (n - 1)               => (high ** (n - 1)
+        (v + E) * fp.eta * 1.001 > 1       => (v + E) * fp.eta > 9
+        v + E))                            => v))
+        n * power * g.E                    => power * g.E
+        np.where(x.E > 0, n * steep        => np.where(x.E > 0, steep
+        (n + 2) * size                     => n * size
+        faint, n + 2, factors)             => faint, n, factors)
+        (n - factors + 1) * fp.eta         => (n - factors) * fp.eta
+        n * abs(m) * fp.eta                => n * 0 * fp.eta
+        there * float(factors)             => there * 1.0
+        n * np.maximum(power               => np.maximum(power
+        g.bound.late * g.reach             => g.reach
+        5 * size, error, 2 * fp.eta        => 4 * size, error, 2 * fp.eta
+        error, 2 * fp.eta                  => error, fp.eta
+        E @ (v + reach)                    => E @ v
+    """,
+    "gradaudit/operations/products.py": """
+        _each(magnitude_product, reach_x, y.E)  => _each(magnitude_product, a, y.E)
+        _each(magnitude_product, x.E, b)   => 0
+        products * fp.eta, 1.0)            => 0 * products, 1.0)
+        size, size, error                  => size, 0 * size, error
+        b.bound.whole(), b.v               => b.bound, b.v
+        products.size * (OF_OVERFLOW * late)  => products.size * OF_OVERFLOW
+        late if late == b.bound.late else 1.0  => late
+        pure & b.bound.pure                => pure
+        x.bound.pure.all(axis=-1)          => x.bound.pure.any(axis=-1)
+        y.bound.pure.all(axis=-2)          => y.bound.pure.any(axis=-2)
+        np.minimum(grid(), b.bound.grid)   => grid()
+        x.bound.pure & (x.E == 0)          => x.bound.pure & (x.E >= 0)
+    """,
+    "gradaudit/operations/choices.py": """
+        x.v != y.v) | fp.strict            => x.v != y.v) | True
+        > x.E + y.E) & ~certain            => >= x.E + y.E) & ~certain
+        | (value == UNKNOWN)\\n\\n\\ndef _comparison  => \\n\\n\\ndef _comparison
+        mask.bound | other.bound           => mask.bound & other.bound
+        (mask.value == 0) & ~mask.bound    => (mask.value == 0)
+        np.abs(x.v - value.hi) + x.E       => np.abs(x.v - value.hi)
+        chosen, x.bound.pure, y.bound.pure) & certain  => chosen, x.bound.pure, y.bound.pure)
+        x.v - x.E > y.v + y.E, y.v         => x.v - x.E >= y.v + y.E, y.v
+        (x.E == 0) & (y.v - y.E >= x.v)    => (y.v - y.E >= x.v)
+        (x.E > 0) & (np.abs                => (x.E < 0) & (np.abs
+        (x.v - x.E).max                    => (x.v + x.E).max
+        axis=axis, keepdims=True) > 1)     => axis=axis, keepdims=True) > 2)
+        np.where(alone, x.E, _flushed      => np.where(~alone, x.E, _flushed
+    """,
+    "gradaudit/operations/cross_entropy.py": """
+        fp.gamma(6)                        => fp.gamma(5)
+        2 * fp.gamma(x.v.shape[-1] + 5)    => fp.gamma(x.v.shape[-1] + 5)
+        fp.gamma(x.v.shape[-1] + 5)        => fp.gamma(x.v.shape[-1])
+        np.where(at_label, of.E_p, reach)  => np.where(at_label, 0, reach)
+        np.where(of.top, of_maximum, 0.0)  => 0.0
+        E_G * (t + E)                      => E_G * t
+        + fp.eta) * OF_EVALUATION          => ) * OF_EVALUATION
+        G + E_G == 0, 0.0                  => G == 0, 0.0
+        g.bound.late * (t * G + E)         => (t * G + E)
+        fp.eta / fp.u) * G                 => fp.eta) * G
+        1 + np.abs(value.hi)               => np.abs(value.hi)
+        np.where(at_label, r[..., None], y)  => np.where(at_label, -r[..., None], y)
+    """,
+    "gradaudit/operations/softmax.py": """
+        fp.gamma(8)                        => fp.gamma(7)
+        fp.gamma(C + 5)                    => fp.gamma(C)
+        (3 * C + 2)                        => (3 * C)
+        + 3 * fp.eta                       => + fp.eta
+        additions * U * size_G             => 0 * size_G
+        fp.gamma(additions)                => 0
+        late * np.maximum                  => np.maximum
+        np.maximum(t + moved, size_G)      => t + moved
+        (rules.K + 1)                      => rules.K
+        offset="none"                      => offset="half"
+        np.abs(x.v).max                    => x.v.max
+    """,
+    "gradaudit/operations/entrywise.py": """
+        2 * f.reach                        => f.reach / 2
+        np.maximum(np.abs(low), np.abs(high))  => high
+        (v + moved) + fp.eta               => (v + moved)
+        np.where(f.defined(low, high), E, np.inf)  => E
+    """,
+    "gradaudit/operations/shapes.py": """
+        np.abs(v) <= fp.omega              => np.abs(v) >= 0
+        fp.u * np.abs(v)                   => 0 * np.abs(v)
+        - fp.precision)                    => - fp.precision - 1)
+        added(~x.bound.pure) == 0          => added(~x.bound.pure) >= 0
+        np.logical_and.accumulate          => np.logical_or.accumulate
+        np.minimum.accumulate              => np.maximum.accumulate
+        parts = [x.bound.opened(x.v) for x in xs]  => pass
+    """,
+    "gradaudit/exact/arithmetic.py": """
+        np.where(mask == UNKNOWN, x, y)    => np.where(mask == UNKNOWN, y, y)
+        if n & 1                           => if not n & 1
+        np.append(x, np.zeros(1, dtype=x.dtype))  => np.append(x, np.ones(1, dtype=x.dtype))
+    """,
+    "gradaudit/exact/balls.py": """
+        0 if x.is_zero() else UNKNOWN      => 0 if x == 0 else UNKNOWN
+        2 * U * np.abs(lo)) * UP           => 0 * np.abs(lo)) * UP
+        (size + 2 * U                      => (0 * size + 2 * U
+        + 2.0**-1073, 0.0)                 => , 0.0)
+        arb(lo, radius) + hi               => arb(lo) + hi
+        2.0**-104 * np.abs(self.hi)        => 0 * np.abs(self.hi)
+        x.union(y)                         => x
+    """,
+    "gradaudit/exact/doubles.py": """
+        (b.x == 0), 0.0, U * np.abs(s))    => (b.x == 0), 0.0, 0 * np.abs(s))
+        U * np.abs(p) + TINY               => U * np.abs(p)
+        + a.radius * b.radius + U          => + U
+        U * size + TINY                    => TINY
+        (PLAIN_K + f.growth(a.x))          => (1 + f.growth(a.x))
+        moved = np.where(a.radius > 0, f.slope(low, high) * a.radius, 0.0)  => moved = 0.0 * a.radius
+        k * U * UP                         => U * UP / 9
+        a.radius @ (size_b + b.radius)     => a.radius @ size_b
+        size_a @ b.radius                  => 0
+        roundings * U * UP                 => 0 * U * UP
+        least > 0, radius, np.inf          => least > 0, radius, 0.0
+        decided = np.abs(a.x) > a.radius * UP  => decided = np.abs(a.x) > 0
+    """,
+    "gradaudit/exact/pairs.py": """
+        slack = 2 * U                      => slack = 0 * U
+        4 * U * (np.abs(error)             => 0 * U * (np.abs(error)
+        + np.abs(a.lo * b.lo)              => + 0
+        a.radius * b.size + a.size         => a.size
+        + TINY * inexact                   => + 0
+        np.abs(p) < 2.0**-960              => np.abs(p) < 0
+        left.size / least * UP             => 0 * least
+        np.where(least > 0, radius, np.inf)  => radius
+        np.abs(e.lo) + e.radius for        => np.abs(e.lo) for
+        radius * UP, np.inf))              => radius * UP, 0.0))
+    """,
+    "gradaudit/exact/splitting.py": """
+        + A.radius @ size_B                => + 0 * A.radius @ size_B
+        radius = k * (left.sizes @ reach)  => radius = 0 * (left.sizes @ reach)
+        bits = (53                         => bits = (57
+        size_A @ B.radius + k * TINY       => size_A @ B.radius
+        (sums * U) ** 2                    => (0 * U) ** 2
+    """,
+    "gradaudit/exact/enclosure.py": """
+        slack = 2 * U                      => slack = 0 * U
+        UP = 1 + 2.0**-30                  => UP = 1 - 2.0**-2
+        self.radius == 0)                  => self.radius >= 0)
+        (np.abs(self.lo) + self.radius) * UP\\n        zero  => np.abs(self.lo) * UP\\n        zero
+    """,
+    "gradaudit/exact/functions.py": """
+        0.5 / np.sqrt(low)                 => 0.25 / np.sqrt(low)
+        lambda low, _: 1 / low, 4          => lambda _, high: 1 / high, 4
+        _nearest(low, high) / 2) / 4, 4    => _furthest(low, high) / 2) / 4, 4
+        np.minimum(1.0, _furthest(low, high))  => np.minimum(1.0, _nearest(low, high))
+        2 * _furthest(low, high) * _bell   => _furthest(low, high) * _bell
+        3 * x * x                          => x
+        1 / (1 + _nearest(low, high) ** 2)  => 1 / (1 + _furthest(low, high) ** 2)
+        x.erf(), _bell, 5                  => x.erf(), _bell, 4
+    """,
+    "gradaudit/certify.py": """
+        SHARP = 2.0**-10                   => SHARP = 2.0**4
+        bits <= last_bits                  => bits < 2 * last_bits
+        self.bounds[n].E + self.values[n].radius  => self.bounds[n].E + 0
+        fp.precision <= 24                 => fp.precision <= 53
+        not (value == UNKNOWN).any()       => not (value == 7).any()
+        self._without_kinks() if self.kinks else self.bounds  => self.bounds
+        if E == 0:                         => if E < 1:
+    """,
+    "gradaudit/readings.py": """
+        bound.widened(value.spread)        => bound
+        bound.where(read[id(node)].known)  => bound
+        np.zeros_like(known[id(node)]) if  => known[id(node)] if
+        UNKNOWN, value) if of              => value, value) if of
+        operation.size(*parts, **node.parameters), np.abs(value.hi))  => operation.size(*parts, **node.parameters), 0.0)
+    """,
+    "gradaudit/verdicts/judge.py": """
+        np.where(error == 0, 0, np.inf)    => np.where(error == 0, 0, 1)
+        (c.ratio > 1).any()                => (c.ratio >= 1).any()
+        (got - exact.hi) - exact.lo        => (got - exact.hi)
+        resolution > USEFUL                => resolution > 1
+        np.isfinite(got), ratio, np.inf    => np.isfinite(got), ratio, 0
+        c.error <= offset_bound            => c.error >= offset_bound
+    """,
+    "gradaudit/mistakes/diagnosis.py": """
+        plain = bool(f.bound) and          => plain = bool(f.bound) or
+    """,
+    "gradaudit/mistakes/composition.py": """
+        <= 2 * larger                      => <= 9 * larger
+        near, ~np.isfinite(values)         => near, np.isfinite(values)
+    """,
+    "gradaudit/runs/sweep.py": """
+        progress.losses >= MOST_LOSSES     => progress.losses > MOST_LOSSES
+    """,
+    "gradaudit/records/progress.py": """
+        self.done += 1                     => self.done += 2
+    """,
+    "gradaudit/records/tally.py": """
+        2.0 ** ((edge + 1) / BINS)         => 2.0 ** (edge / BINS)
+    """,
+}
+#: What no test can notice, and why: (file, before) -> explanation.
+EXPLAINED = {
+    ("gradaudit/operations/choices.py", "| (value == UNKNOWN)\n\n\ndef _comparison"): (
+        "where a sign is not decided, the radii, which E holds, are no less than the difference"
+    ),
+    ("gradaudit/exact/balls.py", "0 if x.is_zero() else UNKNOWN"): (
+        "a ball equals 0 only where it is exactly 0: the same"
+    ),
+}
