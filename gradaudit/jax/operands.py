@@ -1,0 +1,97 @@
+"""What an equation of a jaxpr is given: nodes, or numbers that depend on nothing that is differentiated by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from gradaudit.graph import Node, Shape
+from gradaudit.operations.arrangements import through
+from gradaudit.operations.choices import equal, opposite, where
+from gradaudit.operations.shapes import as_shape, constant
+
+
+class Known:
+    """Numbers that depend on nothing that is differentiated by.
+
+    Parameters
+    ----------
+    compute : callable
+        () -> the numbers, as JAX computes them; called when they are asked for.
+    node : callable, optional
+        () -> the node that computes them; where there is none, the numbers themselves are the constant.
+    drawn : bool
+        Whether they come from a generator of random numbers: then they are what was drawn, not what a formula says.
+    """
+
+    __slots__ = ("_compute", "_make", "_node", "_value", "drawn")
+
+    def __init__(self, compute: Callable[[], Any], node: Callable[[], Node] | None = None, drawn: bool = False) -> None:
+        self._compute, self._make, self.drawn = compute, node, drawn
+        self._value: Any = None
+        self._node: Node | None = None
+
+    @property
+    def value(self) -> Any:
+        """The numbers: an array of JAX or NumPy, or random keys."""
+        if self._value is None:
+            self._value = self._compute()
+        return self._value
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The same as an array of NumPy."""
+        return np.asarray(self.value)
+
+    @property
+    def node(self) -> Node:
+        """The node that computes them."""
+        if self._node is None:
+            self._node = self._make() if self._make else constant(self.array)
+        return self._node
+
+
+Operand = Node | Known
+
+
+def known(value: Any) -> Known:
+    """Numbers that are there."""
+    return Known(lambda: value)
+
+
+def node_of(operand: Operand) -> Node:
+    """The node of an operand; a mask stays one."""
+    return operand if isinstance(operand, Node) else operand.node
+
+
+def number(operand: Operand) -> Node:
+    """The node of an operand, a mask as ones and zeros."""
+    node = node_of(operand)
+    if not node.operation.mask:
+        return node
+    return where(node, constant(np.ones(node.shape)), constant(np.zeros(node.shape)), line=node.line)
+
+
+def mask_of(operand: Operand) -> Node:
+    """The mask of an operand: where it is not 0."""
+    node = node_of(operand)
+    return node if node.operation.mask else opposite(equal(node, constant(np.zeros(node.shape)), line=node.line))
+
+
+def repeated(node: Node, shape: Shape) -> Node:
+    """A node repeated to a shape, masks too."""
+    return through(node, lambda x: as_shape(x, shape)) if node.shape != shape else node
+
+
+def is_random_key(value: Any) -> bool:
+    """Whether a value, or the type of one, is of random keys."""
+    return bool(jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key))
+
+
+def is_float(dtype: Any) -> bool:
+    """Whether a dtype is of floats, the narrow ones of JAX among them."""
+    return bool(jax.dtypes.issubdtype(dtype, np.floating))
