@@ -14,7 +14,7 @@ from gradaudit.jax.operands import Known, Operand, is_float, known, mask_of, nod
 from gradaudit.operations import choices, entrywise
 from gradaudit.operations.arrangements import mixed, places
 from gradaudit.operations.operation import Operation
-from gradaudit.operations.shapes import as_shape, broadcast, constant, constant_, reshape, sum_axis
+from gradaudit.operations.shapes import broadcast, constant, constant_, reshape, sum_axis
 
 
 def marked(node: Node, here: Equation) -> Node:
@@ -168,7 +168,7 @@ def _only(node: Node, chosen: Any) -> Node:
 def _converted(here: Equation, x: Operand) -> Operand:
     """The same numbers in another dtype; to a narrower one of floats they would be rounded."""
     source, target = here.operand(0).dtype, here.dtype
-    if target == bool:
+    if np.dtype(bool) == target:
         return mask_of(x)
     if not is_float(target):
         if is_float(source):

@@ -1,4 +1,4 @@
-"""The program that is judged, as JAX runs it: value, reverse mode, forward mode, and the derivative of the derivative."""
+"""The program that is judged, as JAX runs it: value, reverse and forward mode, the derivative of the derivative."""
 
 from __future__ import annotations
 
