@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.functions import FUNCTIONS
+from gradaudit.exact import special
 from gradaudit.graph import Shape
 
 Array = NDArray[Any]
@@ -93,10 +94,28 @@ def one_by_one(x: Array, axis: int) -> Any:
     return result
 
 
-def erf(x: Array) -> Any:
-    """In float64, and rounded."""
-    return FUNCTIONS["erf"].plain(x.astype(np.float64)).astype(x.dtype)
+def in_float64(f: Callable[[Array], Array]) -> Callable[[Array], Any]:
+    """A function of which NumPy has none: in float64, and rounded."""
+    return lambda x: f(x.astype(np.float64)).astype(x.dtype)
+
+
+def polygamma(x: Array, n: int) -> Any:
+    return in_float64(special.polygamma(n).plain)(x)
 
 
 def bell(x: Array) -> Any:
     return x.dtype.type(2 / np.sqrt(np.pi)) * np.exp(-x * x)
+
+
+def factors(x: Array, axis: int) -> Any:
+    """The product, one factor after the other."""
+    result = np.ones(x.shape[:axis] + x.shape[axis + 1 :], dtype=x.dtype)
+    for i in range(x.shape[axis]):
+        result = result * np.take(x, i, axis=axis)
+    return result
+
+
+def at_rank(x: Array, g: Array) -> Any:
+    """G at the middle one of each row, else 0."""
+    place = np.argsort(x, axis=-1, kind="stable")[..., x.shape[-1] // 2]
+    return np.where(np.arange(x.shape[-1]) == place[..., None], g, 0)
