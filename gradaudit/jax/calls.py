@@ -10,10 +10,13 @@ import numpy as np
 from gradaudit.graph import Node
 from gradaudit.jax.entrywise import marked
 from gradaudit.jax.following import CALLS, Equation, followed
+from gradaudit.jax.lines import is_of_jax
 from gradaudit.jax.operands import Known, Operand, is_float, known, node_of, number, repeated
 from gradaudit.operations import choices
 from gradaudit.operations.arrangements import arranged, places, stack
+from gradaudit.operations.planar import xlogy
 from gradaudit.operations.shapes import constant
+from gradaudit.operations.softmax import logsumexp
 
 #: No loop is followed further.
 LONGEST = 10_000
@@ -38,7 +41,8 @@ def _part(operand: Operand, n: int) -> Operand:
     if isinstance(operand, Known):
         node = (lambda: arranged(operand.node, places(operand.node.shape)[n])) if _is_followed(operand) else None
         return Known(lambda: operand.value[n], node, operand.drawn)
-    return arranged(operand, places(operand.shape)[n])
+    node = node_of(operand)
+    return arranged(node, places(node.shape)[n])
 
 
 def _is_followed(operand: Known) -> bool:
@@ -104,10 +108,33 @@ def _either(here: Equation, mask: Node, new: Operand, old: Operand) -> Operand:
     return marked(choices.where(repeated(mask, shape), number(new), number(old)), here)
 
 
+def _custom(here: Equation, *operands: Operand) -> Sequence[Operand]:
+    """The function, not its rule; some of JAX's own are one operation."""
+    closed = here.params["call_jaxpr"]
+    name = str(closed.jaxpr.debug_info.func_src_info).partition(" at ")[0]
+    if name not in OWN or not is_of_jax(closed.jaxpr):
+        return _inside(here, closed, operands)
+    shape = here.shape
+    return [marked(OWN[name](*(repeated(number(x), shape) for x in operands)), here)]
+
+
+#: Functions of JAX with a rule of its own, each one operation however it is computed.
+OWN: dict[str, Callable[..., Node]] = {
+    "logaddexp": lambda x, y: logsumexp(stack([x, y], axis=-1)),
+    "xlogy": xlogy,
+}
+
+
+def _nothing(here: Equation, *operands: Operand) -> Sequence[Operand]:  # noqa: ARG001 (a rule)
+    return []
+
+
 CALLS.update(
     {
         **dict.fromkeys(("jit", "pjit", "closed_call", "remat", "remat2", "checkpoint"), _called("jaxpr")),
-        **dict.fromkeys(("core_call", "custom_jvp_call", "custom_vjp_call"), _called("call_jaxpr")),
+        **dict.fromkeys(("core_call", "call", "custom_vjp_call"), _called("call_jaxpr")),
+        "custom_jvp_call": _custom,
+        **dict.fromkeys(("debug_print", "debug_callback"), _nothing),
         "scan": _scan,
         "while": _while,
         "cond": _branched,

@@ -11,7 +11,7 @@ import numpy as np
 from gradaudit.graph import Node
 from gradaudit.jax.following import RULES, Equation
 from gradaudit.jax.operands import Known, Operand, is_float, known, mask_of, node_of, number, repeated
-from gradaudit.operations import choices, entrywise
+from gradaudit.operations import choices, entrywise, planar, special, statistics, whole
 from gradaudit.operations.arrangements import mixed, places
 from gradaudit.operations.operation import Operation
 from gradaudit.operations.shapes import broadcast, constant, constant_, reshape, sum_axis
@@ -31,14 +31,57 @@ def entry_by_entry(operation: Callable[..., Node], read: Callable[[Operand], Nod
     return rule
 
 
-def compared(operation: Callable[..., Node], of_itself: bool) -> Callable[..., Operand]:
-    """The rule of a comparison; a number compared with itself is not asked for rounding."""
+def compared(operation: Callable[..., Node], of_itself: bool, order: int) -> Callable[..., Operand]:
+    """The rule of a comparison.
+
+    A number compared with itself, or with an infinity, is not asked for rounding: every number of a definition is
+    finite. Whole numbers are compared with what lies between them, so that no tie is left open.
+
+    Parameters
+    ----------
+    operation : callable
+        Of two nodes, where the first is to be the larger one (`order` 1) or the smaller one (-1); 0 for eq and ne.
+    of_itself : bool
+        What a number compared with itself gives.
+    order : {1, -1, 0}
+        Which operand is to be larger.
+    """
     rule = entry_by_entry(operation)
 
     def comparison(here: Equation, x: Operand, y: Operand) -> Operand:
-        return known(np.full(here.shape, of_itself)) if x is y else rule(here, x, y)
+        if x is y:
+            return known(np.full(here.shape, of_itself))
+        for b, side in ((y, 1), (x, -1)):
+            if isinstance(b, Known) and is_float(b.value.dtype) and _all_infinite(b.array):
+                return known(np.full(here.shape, _beside_infinity(b.array, order * side, of_itself)))
+        if is_float(here.operand(0).dtype):
+            return rule(here, x, y)
+        return _whole_compared(here, number(x), number(y), of_itself, order)
 
     return comparison
+
+
+def _all_infinite(array: Any) -> bool:
+    return bool(array.size and np.isinf(array).all() and (array == array.ravel()[0]).all())
+
+
+def _beside_infinity(array: Any, order: int, of_itself: bool) -> bool:
+    """What a comparison of a finite number with an infinity gives."""
+    if order == 0:
+        return not of_itself
+    return bool(array.ravel()[0] < 0) == (order > 0)
+
+
+def _whole_compared(here: Equation, x: Node, y: Node, of_itself: bool, order: int) -> Node:
+    x, y = repeated(x, here.shape), repeated(y, here.shape)
+    half = constant(np.full(here.shape, 0.5))
+    if order < 0:
+        x, y = y, x
+    above = choices.greater(x, entrywise.subtract(y, half), line=here.line)  # x >= y
+    if order:
+        return above if of_itself else choices.greater(x, entrywise.add(y, half), line=here.line)
+    same = choices.both(above, choices.greater(entrywise.add(y, half), x, line=here.line))
+    return same if of_itself else choices.opposite(same)
 
 
 def logical(operation: Callable[..., Node]) -> Callable[..., Node]:
@@ -46,7 +89,7 @@ def logical(operation: Callable[..., Node]) -> Callable[..., Node]:
     rule = entry_by_entry(operation, mask_of)
 
     def function(here: Equation, *operands: Operand) -> Node:
-        if here.dtype != bool:
+        if np.dtype(bool) != here.dtype:
             raise here.refuse("of bits of numbers that depend on an input")
         return rule(here, *operands)
 
@@ -58,7 +101,7 @@ def extremum(operation: Callable[..., Node], neutral: float) -> Callable[..., Op
     rule = entry_by_entry(operation)
 
     def function(here: Equation, x: Operand, y: Operand) -> Operand:
-        if here.dtype == bool:
+        if np.dtype(bool) == here.dtype:
             return logical(choices.either if neutral < 0 else choices.both)(here, x, y)
         for a, b in ((x, y), (y, x)):
             if isinstance(a, Known) and np.ndim(a.value) == 0 and float(a.array) == neutral:
@@ -75,19 +118,23 @@ def _integer_power(here: Equation, x: Operand) -> Node:
 def _power(here: Equation, x: Operand, y: Operand) -> Node:
     base = repeated(number(x), here.shape)
     if isinstance(y, Known) and np.unique(y.array).size == 1:
-        n = float(y.array.ravel()[0])
-        if n == int(n) and abs(n) <= 64:
-            return marked(entrywise.integer_power(base, exponent=int(n)), here)
-        if n == 0.5:
-            return marked(entrywise.sqrt(base), here)
-        if n == -0.5:
-            return marked(entrywise.rsqrt(base), here)
-    exponent = repeated(number(y), here.shape)
-    return marked(entrywise.exp(entrywise.multiply(exponent, entrywise.log(base))), here)
+        return marked(statistics.raised(base, float(y.array.ravel()[0])), here)
+    return marked(planar.power(base, repeated(number(y), here.shape)), here)
 
 
-def _log1p(here: Equation, x: Operand) -> Node:
-    return marked(entrywise.log1p(number(x)), here)
+def _divide(here: Equation, x: Operand, y: Operand) -> Node:
+    if not is_float(here.dtype):
+        raise here.refuse("divides whole numbers that depend on an input")
+    return _QUOTIENT(here, x, y)
+
+
+_QUOTIENT = entry_by_entry(entrywise.divide)
+
+
+def _rounded(here: Equation, x: Operand) -> Node:
+    if here.params["rounding_method"] != jax.lax.RoundingMethod.TO_NEAREST_EVEN:
+        raise here.refuse("rounds halves away from zero")
+    return marked(whole.step(number(x), to="round"), here)
 
 
 def is_positive(node: Node) -> bool:
@@ -116,23 +163,21 @@ def _select(here: Equation, which: Operand, *cases: Operand) -> Operand:
     """The entry of the case that `which` names: a mask, or whole numbers."""
     if isinstance(which, Known):
         return _selected(here, np.broadcast_to(which.array.astype(np.int64), here.shape), cases)
-    if is_mask := here.dtype == bool:
-        yes, no = mask_of(cases[1]), mask_of(cases[0])
-        chosen = mask_of(which)
-        return (
-            marked(choices.either(choices.both(chosen, yes), choices.both(choices.opposite(chosen), no)), here)
-            if len(cases) == 2
-            else _never(here, is_mask)
-        )
-    result = repeated(number(cases[0]), here.shape)
+    masks = np.dtype(bool) == here.dtype
+    result = repeated(mask_of(cases[0]) if masks else number(cases[0]), here.shape)
     for n, case in enumerate(cases[1:], 1):
-        mask = mask_of(which) if n == 1 and len(cases) == 2 else _reaches(number(which), n)
-        result = choices.where(repeated(mask, here.shape), repeated(number(case), here.shape), result, line=here.line)
+        chosen = node_of(which) if node_of(which).operation.mask else _reaches(node_of(which), n)
+        chosen = repeated(chosen, here.shape)
+        if masks:
+            result = _either(chosen, repeated(mask_of(case), here.shape), result)
+        else:
+            result = choices.where(chosen, repeated(number(case), here.shape), result, line=here.line)
     return result
 
 
-def _never(here: Equation, _: bool) -> Operand:
-    raise here.refuse("of more than two masks")
+def _either(mask: Node, yes: Node, no: Node) -> Node:
+    """One mask where a mask holds, and another where it does not."""
+    return choices.either(choices.both(mask, yes), choices.both(choices.opposite(mask), no))
 
 
 def _reaches(which: Node, n: int) -> Node:
@@ -153,7 +198,7 @@ def _selected(here: Equation, which: Any, cases: tuple[Operand, ...]) -> Operand
         chosen = np.where(which == n, places(here.shape), -1)
         result = node if result is None else mixed(node, chosen, result, here.line)
     assert result is not None
-    return mask_of(result) if here.dtype == bool else result
+    return mask_of(result, whole=True) if np.dtype(bool) == here.dtype else result
 
 
 def _only(node: Node, chosen: Any) -> Node:
@@ -169,11 +214,9 @@ def _converted(here: Equation, x: Operand) -> Operand:
     """The same numbers in another dtype; to a narrower one of floats they would be rounded."""
     source, target = here.operand(0).dtype, here.dtype
     if np.dtype(bool) == target:
-        return mask_of(x)
+        return mask_of(x, whole=not is_float(source))
     if not is_float(target):
-        if is_float(source):
-            raise here.refuse(f"makes whole numbers ({target}) of floats that depend on an input")
-        return number(x)
+        return marked(whole.step(number(x), to="trunc"), here) if is_float(source) else number(x)
     if is_float(source) and jax.numpy.finfo(target).nmant < jax.numpy.finfo(source).nmant:
         raise here.refuse(f"rounds {source} to {target}: the definition would be less precise than the dtype judged")
     return number(x)
@@ -211,21 +254,13 @@ def _same(here: Equation, *operands: Operand) -> Any:  # noqa: ARG001 (a rule)
     return list(operands)
 
 
-def _tan(x: Node) -> Node:
-    return entrywise.divide(entrywise.sin(x), entrywise.cos(x))
-
-
-def _exp2(x: Node) -> Node:
-    return entrywise.exp(entrywise.multiply(x, constant(np.full(x.shape, np.log(2.0)))))
-
-
 RULES.update(
     {
         "add": entry_by_entry(entrywise.add),
         "add_any": entry_by_entry(entrywise.add),
         "sub": entry_by_entry(entrywise.subtract),
         "mul": entry_by_entry(entrywise.multiply),
-        "div": entry_by_entry(entrywise.divide),
+        "div": _divide,
         "neg": entry_by_entry(entrywise.negative),
         "exp": entry_by_entry(entrywise.exp),
         "expm1": entry_by_entry(entrywise.expm1),
@@ -237,8 +272,26 @@ RULES.update(
         "logistic": entry_by_entry(entrywise.sigmoid),
         "sin": entry_by_entry(entrywise.sin),
         "cos": entry_by_entry(entrywise.cos),
-        "tan": entry_by_entry(_tan),
+        "tan": entry_by_entry(entrywise.tan),
+        "asin": entry_by_entry(entrywise.arcsin),
+        "acos": entry_by_entry(entrywise.arccos),
         "atan": entry_by_entry(entrywise.arctan),
+        "atan2": entry_by_entry(planar.arctan2),
+        "sinh": entry_by_entry(entrywise.sinh),
+        "cosh": entry_by_entry(entrywise.cosh),
+        "asinh": entry_by_entry(entrywise.arcsinh),
+        "acosh": entry_by_entry(entrywise.arccosh),
+        "atanh": entry_by_entry(entrywise.arctanh),
+        "exp2": entry_by_entry(entrywise.exp2),
+        "cbrt": entry_by_entry(entrywise.cbrt),
+        "erfc": entry_by_entry(special.erfc),
+        "erf_inv": entry_by_entry(special.erfinv),
+        "lgamma": entry_by_entry(special.lgamma),
+        "digamma": entry_by_entry(special.digamma),
+        "floor": entry_by_entry(lambda x: whole.step(x, to="floor")),
+        "ceil": entry_by_entry(lambda x: whole.step(x, to="ceil")),
+        "round": _rounded,
+        "rem": entry_by_entry(whole.fmod),
         "erf": entry_by_entry(entrywise.erf),
         "square": entry_by_entry(entrywise.square),
         "integer_pow": _integer_power,
@@ -248,12 +301,12 @@ RULES.update(
         "max": extremum(choices.maximum, -np.inf),
         "min": extremum(choices.minimum, np.inf),
         "clamp": _clamp,
-        "gt": compared(choices.greater, False),
-        "lt": compared(lambda x, y: choices.greater(y, x), False),
-        "ge": compared(choices.greater_equal, True),
-        "le": compared(lambda x, y: choices.greater_equal(y, x), True),
-        "eq": compared(choices.equal, True),
-        "ne": compared(lambda x, y: choices.opposite(choices.equal(x, y)), False),
+        "gt": compared(choices.greater, False, 1),
+        **dict.fromkeys(("lt", "lt_to"), compared(lambda x, y: choices.greater(y, x), False, -1)),
+        "ge": compared(choices.greater_equal, True, 1),
+        **dict.fromkeys(("le", "le_to"), compared(lambda x, y: choices.greater_equal(y, x), True, -1)),
+        **dict.fromkeys(("eq", "eq_to"), compared(choices.equal, True, 0)),
+        "ne": compared(lambda x, y: choices.opposite(choices.equal(x, y)), False, 0),
         "and": logical(choices.both),
         "or": logical(choices.either),
         "not": logical(choices.opposite),

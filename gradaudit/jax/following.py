@@ -17,7 +17,7 @@ from jax.extend.core import Literal
 
 from gradaudit.graph import Node, Shape
 from gradaudit.jax.lines import is_of_jax, line, refused
-from gradaudit.jax.operands import Known, Operand, is_float, known
+from gradaudit.jax.operands import Decided, Known, Operand, is_float, is_random_key, known, node_of
 
 #: What is followed, by the name of the primitive: from an equation and its operands to its result, or results.
 RULES: dict[str, Callable[..., Any]] = {}
@@ -115,14 +115,23 @@ def _closed_over(value: Any) -> Operand:
 
 
 def _result(here: Equation, operands: list[Operand]) -> Sequence[Operand]:
-    if here.name in CALLS:
+    if here.name in CALLS and not _draws(operands):
         return CALLS[here.name](here, *operands)
+    if any(isinstance(x, Decided) for x in operands):
+        x = next(x for x in operands if isinstance(x, Decided))
+        raise here.refuse(f"uses whole numbers that {x.by!r} makes of values that depend on an input")
     if all(isinstance(x, Known) for x in operands):
         return _computed(here, operands)  # type: ignore[arg-type]
     rule = RULES.get(here.name)
     if rule is None:
         raise here.refuse("cannot be followed")
     return _several(_applied(here, rule, operands))
+
+
+def _draws(operands: list[Operand]) -> bool:
+    """Whether a call makes nothing but random numbers: it is computed as a whole, as JAX does it."""
+    numbers = [x for x in operands if isinstance(x, Known)]
+    return len(numbers) == len(operands) and any(x.drawn or is_random_key(x.value) for x in numbers)
 
 
 def _applied(here: Equation, rule: Callable[..., Any], operands: Sequence[Operand]) -> Any:
@@ -139,7 +148,7 @@ def _several(result: Any) -> Sequence[Operand]:
 
 def _computed(here: Equation, operands: list[Known]) -> Sequence[Operand]:
     """What JAX computes; floats that were not drawn keep the nodes that compute them."""
-    drawn = here.name.startswith(DRAWS) or any(x.drawn for x in operands)
+    drawn = here.name.startswith(DRAWS) or _draws(list(operands))
     if here.of.effects:
         raise here.refuse("has effects")
     table: list[Any] = []
@@ -152,7 +161,7 @@ def _computed(here: Equation, operands: list[Known]) -> Sequence[Operand]:
 
     def node(n: int) -> Node:
         result = _several(_applied(here, RULES[here.name], operands))[n]
-        return result if isinstance(result, Node) else result.node
+        return node_of(result)
 
     results: list[Operand] = []
     for n, variable in enumerate(here.of.outvars):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.graph import Node, Shape
+from gradaudit.jax.lines import refused
+from gradaudit.operations.arithmetic import multiply
 from gradaudit.operations.arrangements import through
-from gradaudit.operations.choices import equal, opposite, where
-from gradaudit.operations.shapes import as_shape, constant
+from gradaudit.operations.choices import equal, greater, opposite, where
+from gradaudit.operations.shapes import as_shape, constant, constant_
 
 
 class Known:
@@ -51,11 +53,33 @@ class Known:
     def node(self) -> Node:
         """The node that computes them."""
         if self._node is None:
-            self._node = self._make() if self._make else constant(self.array)
+            self._node = self._make() if self._make else constant(_within_range(self.array))
         return self._node
 
 
-Operand = Node | Known
+def _within_range(array: NDArray[Any]) -> NDArray[Any]:
+    """Infinities as half of the largest number: so they lose every comparison, and their exponential is 0."""
+    if array.dtype.kind != "f" or not np.isinf(array).any():
+        return array
+    return np.where(np.isinf(array), np.copysign(np.finfo(array.dtype).max / 2, array), array)
+
+
+class Decided(NamedTuple):
+    """Whole numbers that depend on an input, as the place of the largest entry: whatever uses them is refused.
+
+    Attributes
+    ----------
+    by : str
+        The primitive that made them.
+    line : str
+        Where it stands.
+    """
+
+    by: str
+    line: str
+
+
+Operand = Node | Known | Decided
 
 
 def known(value: Any) -> Known:
@@ -65,6 +89,8 @@ def known(value: Any) -> Known:
 
 def node_of(operand: Operand) -> Node:
     """The node of an operand; a mask stays one."""
+    if isinstance(operand, Decided):
+        raise refused(f"whole numbers that {operand.by!r} makes of values that depend on an input", operand.line)
     return operand if isinstance(operand, Node) else operand.node
 
 
@@ -76,10 +102,20 @@ def number(operand: Operand) -> Node:
     return where(node, constant(np.ones(node.shape)), constant(np.zeros(node.shape)), line=node.line)
 
 
-def mask_of(operand: Operand) -> Node:
-    """The mask of an operand: where it is not 0."""
+def mask_of(operand: Operand, whole: bool = False) -> Node:
+    """The mask of an operand: where it is not 0; of whole numbers no tie leaves that open."""
     node = node_of(operand)
-    return node if node.operation.mask else opposite(equal(node, constant(np.zeros(node.shape)), line=node.line))
+    if node.operation.mask:
+        return node
+    if whole or (isinstance(operand, Known) and not is_float(operand.value.dtype)):
+        return greater(multiply(node, node), constant(np.full(node.shape, 0.5)), line=node.line)
+    if node.operation is where and _is_full(node.inputs[1], 1) and _is_full(node.inputs[2], 0):
+        return node.inputs[0]
+    return opposite(equal(node, constant(np.zeros(node.shape)), line=node.line))
+
+
+def _is_full(node: Node, value: float) -> bool:
+    return node.operation is constant_ and bool((node.parameters["values"] == value).all())
 
 
 def repeated(node: Node, shape: Shape) -> Node:

@@ -10,8 +10,8 @@ import numpy as np
 from gradaudit.graph import Node
 from gradaudit.jax.entrywise import marked
 from gradaudit.jax.following import RULES, Equation
-from gradaudit.jax.operands import Operand, mask_of, number
-from gradaudit.operations import entrywise, statistics
+from gradaudit.jax.operands import Decided, Operand, mask_of, number
+from gradaudit.operations import entrywise, factors, orders, statistics
 from gradaudit.operations.arrangements import mixed
 from gradaudit.operations.choices import largest
 from gradaudit.operations.shapes import Indices, constant, cumulative_sum, flip, gather, sum_axis, total
@@ -33,11 +33,11 @@ def _least(x: Node, axes: Sequence[int]) -> Node:
 
 
 def _any(here: Equation, x: Operand) -> Node:
-    return mask_of(statistics.maximum(number(x), here.params["axes"]))
+    return mask_of(statistics.maximum(number(x), here.params["axes"]), whole=True)
 
 
 def _all(here: Equation, x: Operand) -> Node:
-    return mask_of(_least(number(x), here.params["axes"]))
+    return mask_of(_least(number(x), here.params["axes"]), whole=True)
 
 
 def _cumulative(function: Callable[[Node, int], Node]) -> Callable[..., Node]:
@@ -50,6 +50,32 @@ def _cumulative(function: Callable[[Node, int], Node]) -> Callable[..., Node]:
         return marked(flip(function(flip(node, axis), axis), axis), here)
 
     return rule
+
+
+def _sorted(here: Equation, *operands: Operand) -> list[Operand]:
+    """The first operand sorted; what is sorted by it depends on a decision."""
+    if here.params["num_keys"] != 1:
+        raise here.refuse("with more than one key")
+    result: list[Operand] = [marked(orders.sort(number(operands[0]), here.params["dimension"]), here)]
+    return result + [Decided(here.name, here.line)] * (len(operands) - 1)
+
+
+def _top(here: Equation, x: Operand) -> list[Operand]:
+    node = number(x)
+    axis = here.params.get("axis", node.ndim - 1)
+    return [marked(orders.top(node, here.params["k"], axis), here), Decided(here.name, here.line)]
+
+
+def _place(here: Equation, x: Operand) -> Operand:  # noqa: ARG001 (a rule)
+    return Decided(here.name, here.line)
+
+
+def _over_mapped(here: Equation, x: Operand) -> Node:
+    """A sum over an axis that is mapped, which has become one of the array."""
+    axes = here.params["axes"]
+    if here.params.get("axis_index_groups") is not None or not all(isinstance(a, (int, np.integer)) for a in axes):
+        raise here.refuse("over devices")
+    return marked(total(number(x), axes), here)
 
 
 def _windows(here: Equation, shape: tuple[int, ...]) -> Indices:
@@ -102,6 +128,16 @@ RULES.update(
         "reduce_or": _any,
         "reduce_and": _all,
         "cumsum": _cumulative(lambda x, axis: cumulative_sum(x, axis=axis)),
+        "cumprod": _cumulative(factors.cumulative_product),
+        "cummax": _cumulative(orders.cumulative_maximum),
+        "cummin": _cumulative(orders.cumulative_minimum),
+        "cumlogsumexp": _cumulative(orders.cumulative_logsumexp),
+        "reduce_prod": _along(statistics.multiplied),
+        "psum": _over_mapped,
+        "sort": _sorted,
+        "top_k": _top,
+        "argmax": _place,
+        "argmin": _place,
         "reduce_window_sum": _window_sum,
         "reduce_window_max": _window_largest,
         "reduce_window_min": _window_least,

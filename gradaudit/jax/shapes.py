@@ -11,8 +11,8 @@ import numpy as np
 from gradaudit.graph import Node, Shape
 from gradaudit.jax.following import RULES, Equation
 from gradaudit.jax.operands import Known, Operand, node_of, number, repeated
-from gradaudit.operations import entrywise, shapes
-from gradaudit.operations.arrangements import arranged, flat, mixed, places, rearranged, through
+from gradaudit.operations import choices, entrywise, shapes
+from gradaudit.operations.arrangements import arranged, flat, mixed, places, rearranged, replaced, stack, through
 from gradaudit.operations.shapes import as_shape, gather, reshape, scatter, transpose
 
 
@@ -75,6 +75,15 @@ def _split(here: Equation, x: Operand) -> list[Operand]:
     return [arranged(node, part, here.line) for part in parts]
 
 
+def _stacked(here: Equation, *operands: Operand) -> Node:
+    return stack([number(x) for x in operands], here.params["axis"], here.line)
+
+
+def _unstacked(here: Equation, x: Operand) -> list[Operand]:
+    node, axis = node_of(x), here.params["axis"]
+    return [arranged(node, part, here.line) for part in np.moveaxis(places(node.shape), axis, 0)]
+
+
 # --- at places that JAX computes --------------------------------------------------------------------------------------
 
 
@@ -114,19 +123,50 @@ def _replaced(here: Equation, x: Operand, new: Operand, write: Any) -> Node:
     return gather(both, index=np.asarray(source).astype(np.int64), line=here.line)
 
 
+def _targets(here: Equation, at: Any, shape: Shape, entries: Shape) -> Any:
+    """Where a scatter puts each of its entries, -1 for nowhere: by the transpose of adding, of the places' numbers."""
+    with jax.enable_x64(True):
+        numbers = np.asarray(places(shape) + 1.0)
+        like = jax.ShapeDtypeStruct(entries, np.float64)
+
+        def added(new: Any) -> Any:
+            return jax.lax.scatter_add(
+                np.zeros(shape), at, new, here.params["dimension_numbers"], mode=here.params["mode"]
+            )
+
+        (there,) = jax.linear_transpose(added, like)(numbers)
+    return np.asarray(there).astype(np.int64) - 1
+
+
 def _added(here: Equation, x: Operand, index: Operand, new: Operand) -> Node:
-    """The entries added at their places; these are found by the transpose, applied to the numbers of the places."""
+    """The entries added at their places."""
     (at,) = _numbers(here, [index])
     old, entries = number(x), number(new)
-    with jax.enable_x64(True):
-        numbers = np.asarray(places(old.shape) + 1.0)
-        zeros, like = np.zeros(old.shape), jax.ShapeDtypeStruct(entries.shape, np.float64)
-        (found,) = jax.linear_transpose(lambda u: here.bind(zeros, at, u), like)(numbers)
-    target = np.asarray(found).astype(np.int64) - 1
+    target = _targets(here, at, old.shape, entries.shape)
     terms = scatter(entries, index=target, into=old.shape, line=here.line)
     if here.name == "scatter-sub":
         return entrywise.subtract(old, terms, line=here.line)
     return terms if isinstance(x, Known) and not x.array.any() else entrywise.add(old, terms, line=here.line)
+
+
+def _combined(operation: Any) -> Any:
+    """The rule of a scatter that multiplies, or takes the larger: one after the other where places come twice."""
+
+    def rule(here: Equation, x: Operand, index: Operand, new: Operand) -> Node:
+        (at,) = _numbers(here, [index])
+        result, entries = number(x), number(new)
+        target = _targets(here, at, result.shape, entries.shape).reshape(-1)
+        left = np.flatnonzero(target >= 0)
+        while left.size:
+            _, first = np.unique(target[left], return_index=True)
+            chosen = left[first]
+            there = gather(result, index=target[chosen])
+            both = operation(there, gather(entries, index=chosen))
+            result = replaced(result, target[chosen], both, here.line)
+            left = np.delete(left, first)
+        return result
+
+    return rule
 
 
 RULES.update(
@@ -147,5 +187,12 @@ RULES.update(
         "scatter": _scattered,
         "scatter-add": _added,
         "scatter-sub": _added,
+        "scatter-mul": _combined(entrywise.multiply),
+        "scatter-max": _combined(choices.maximum),
+        "scatter-min": _combined(choices.minimum),
+        "stack": _stacked,
+        "unstack": _unstacked,
+        "tile": lambda here, x: rearranged(node_of(x), lambda y: np.tile(y, here.params["reps"]), here.line),
+        "broadcast_to": lambda here, x: repeated(node_of(x), here.shape),
     }
 )
