@@ -39,9 +39,13 @@ def _inside(here: Equation, closed: Any, operands: Sequence[Operand]) -> list[Op
 def _part(operand: Operand, n: int) -> Operand:
     """An entry along the first axis."""
     if isinstance(operand, Known):
-        node = (lambda: arranged(operand.node, places(operand.node.shape)[n])) if _is_followed(operand) else None
-        return Known(lambda: operand.value[n], node, operand.drawn)
-    node = node_of(operand)
+        return Known(
+            lambda: operand.value[n], (lambda: _row(operand.node, n)) if _is_followed(operand) else None, operand.drawn
+        )
+    return _row(node_of(operand), n)
+
+
+def _row(node: Node, n: int) -> Node:
     return arranged(node, places(node.shape)[n])
 
 

@@ -89,7 +89,10 @@ def check_grads(
         recording = _followed(given.function(reference) if reference else program.function, given, program)
         stages = list(program.stages(recording, wanted, order))
         answers = [(stage, *answer) for stage in stages for answer in program.answers(stage)]
-    certificates = certify([n for stage in stages for n in stage.nodes], dict(recording.inputs), recording.dtype)
+    inputs = dict(recording.inputs)
+    for stage in stages:
+        inputs.update(stage.inputs)
+    certificates = certify([n for stage in stages for n in stage.nodes], inputs, recording.dtype)
     report = Report(tuple(_findings(stages, answers, certificates.outputs)), certificates.kinks)
     if raise_exception:
         report.raise_unless_ok()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -39,11 +39,14 @@ class Stage:
         What they are exactly.
     run : callable
         (*floats) -> the arrays.
+    inputs : dict of Node to ndarray
+        What other nodes that are given are, besides the arguments.
     """
 
     names: list[str]
     nodes: list[Node]
     run: Callable[..., Arrays]
+    inputs: dict[Node, Any] = field(default_factory=dict)
 
 
 class Program:
@@ -84,9 +87,9 @@ class Program:
                 names = [f"{name}{said}" for name in self.sources]
                 yield Stage([*self._with("vjp"), *names], [*outputs, *derivatives], self._reverse(weights))
         if "fwd" in modes:
-            along = pushed_forward(outputs, sources, self.direction)
+            along, free = pushed_forward(outputs, sources, self.direction)
             names = [f"{name} along args" for name in self.outputs]
-            yield Stage([*self._with("jvp"), *names], [*outputs, *along], self._forward)
+            yield Stage([*self._with("jvp"), *names], [*outputs, *along], self._forward, free)
         if order == 2:
             yield from self._second(outputs, sources, modes)
 
@@ -130,9 +133,9 @@ class Program:
             names = [f"second derivative by {name}" for name in self.sources]
             yield Stage(names, second, lambda *floats: jax.vjp(derivative, *floats)[1](direction))
         if "fwd" in modes:
-            second = pushed_forward(first, sources, self.direction)
+            second, free = pushed_forward(first, sources, self.direction)
             names = [f"derivative by {name} along args" for name in self.sources]
-            yield Stage(names, second, lambda *floats: jax.jvp(derivative, floats, tuple(direction))[1])
+            yield Stage(names, second, lambda *floats: jax.jvp(derivative, floats, tuple(direction))[1], free)
 
     def answers(self, stage: Stage) -> Iterator[tuple[str, Arrays]]:
         """What JAX computes, as the function is and compiled; where it cannot be compiled, as it is."""
@@ -143,17 +146,26 @@ class Program:
             return
 
 
-def pushed_forward(outputs: Sequence[Node], sources: Sequence[Node], direction: Arrays) -> list[Node]:
+def pushed_forward(
+    outputs: Sequence[Node], sources: Sequence[Node], direction: Arrays
+) -> tuple[list[Node], dict[Node, Any]]:
     """The derivatives of outputs along a direction.
 
-    J v is pulled back twice: J' u is linear in u, and its derivative by u, pulled back with v, is J v. No number of
-    u is left in it. The operations that remain are those of forward mode: each product with a derivative is the
-    transpose of the one that reverse mode has.
+    J v is pulled back twice: J' u is linear in u, and its derivative by u, pulled back with v, is J v, whatever u is.
+    The operations that are left are those of forward mode: each product with a derivative is the transpose of the one
+    that reverse mode has.
+
+    Returns
+    -------
+    list of Node
+        J v, one node an output.
+    dict of Node to ndarray
+        The nodes u, and what to give for them: 0.
 
     References
     ----------
     Townsend, "A new trick for calculating Jacobian vector products", 2017.
     """
-    weights = [input_(size=node.shape) for node in outputs]
-    back = pulled_back(outputs, sources, weights)
-    return pulled_back(back, weights, [constant(v) for v in direction])
+    free = {input_(size=node.shape): np.zeros(node.shape) for node in outputs}
+    back = pulled_back(outputs, sources, list(free))
+    return pulled_back(back, list(free), [constant(v) for v in direction]), free
