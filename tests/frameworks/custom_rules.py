@@ -1,6 +1,7 @@
 """Functions with derivatives of their own, as people write them: each once right and once with a usual mistake."""
 
 # mypy: ignore-errors
+# ruff: noqa: ARG005
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ x, y, W = (_rng.standard_normal(shape) for shape in ((4, 5), (4, 5), (5, 5)))
 p = np.abs(x) + 0.5
 v, image = _rng.standard_normal(6), _rng.standard_normal((1, 1, 7))
 kernel = _rng.standard_normal((1, 1, 3))
-labels, rows = np.array([0, 2, 1, 4]), np.array([0, 3, 3, 1, 3])
+#: Of 32 bits: JAX 0.10 keeps what it made of an array of 64 where its flag for 64 bits was off.
+labels, rows = np.array([0, 2, 1, 4], np.int32), np.array([0, 3, 3, 1, 3], np.int32)
 
 
 class Pair(NamedTuple):
