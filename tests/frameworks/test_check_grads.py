@@ -136,6 +136,7 @@ FOLLOWED: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "prod": (lambda x: jnp.prod(x, axis=1), (x,)),
     "cumprod": (lambda x: jnp.cumprod(x, axis=1), (x,)),
     "einsum": (lambda x, p: jnp.einsum("ij,kj->ki", x, p), (x, p)),
+    "layers of sequences": (lambda x, b: jnp.tanh(x.reshape(3, 2, 2) @ x[:2, :2] + b), (x, 100 * v[:2])),
     "added at places": (lambda x: x.at[np.array([0, 1, 1], np.int32)].add(2 * x), (x,)),
     "set": (lambda x: x.at[1, 2].set(x[0, 0] ** 2), (x,)),
     "multiplied at places": (lambda x: x.at[np.array([1, 2, 0], np.int32)].multiply(x, unique_indices=True), (x,)),
