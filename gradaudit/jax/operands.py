@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,11 @@ from gradaudit.jax.lines import refused
 from gradaudit.operations.arithmetic import multiply
 from gradaudit.operations.arrangements import through
 from gradaudit.operations.choices import equal, greater, opposite, where
+from gradaudit.operations.operation import Operation
 from gradaudit.operations.shapes import as_shape, constant, constant_
+
+#: A constant that was drawn: a program that is compiled otherwise may draw other last digits.
+drawn: Operation = replace(constant_, name="drawn")
 
 
 class Known:
@@ -53,8 +58,12 @@ class Known:
     def node(self) -> Node:
         """The node that computes them."""
         if self._node is None:
-            self._node = self._make() if self._make else constant(_within_range(self.array))
+            self._node = self._make() if self._make else self._constant()
         return self._node
+
+    def _constant(self) -> Node:
+        values = _within_range(self.array)
+        return drawn(values=values.astype(np.float64)) if self.drawn and is_float(values.dtype) else constant(values)
 
 
 def _within_range(array: NDArray[Any]) -> NDArray[Any]:

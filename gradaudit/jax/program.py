@@ -137,9 +137,11 @@ class Program:
             names = [f"derivative by {name} along args" for name in self.sources]
             yield Stage(names, second, lambda *floats: jax.jvp(derivative, floats, tuple(direction))[1], free)
 
-    def answers(self, stage: Stage) -> Iterator[tuple[str, Arrays]]:
-        """What JAX computes, as the function is and compiled; where it cannot be compiled, as it is."""
+    def answers(self, stage: Stage, draws: bool) -> Iterator[tuple[str, Arrays]]:
+        """What JAX computes, as the function is and compiled; as it is where it draws floats or cannot be compiled."""
         yield "", stage.run(*self.floats)
+        if draws:
+            return
         try:
             yield ", compiled", jax.jit(stage.run)(*self.floats)
         except NEEDS_A_NUMBER:

@@ -208,6 +208,15 @@ def test_a_rule_that_is_wrong_only_when_compiled_is_seen() -> None:
     assert {str(f.array) for f in report.findings if f.verdict == "wrong"} == {"args[0], compiled"}
 
 
+def test_a_function_that_draws_floats_is_judged_as_it_is() -> None:
+    """Compiled as a whole, JAX draws other last digits of these: they are not the function that was followed."""
+    ones, key = np.ones(3), jax.random.key(3)
+    report = check_grads(
+        lambda x: x * jax.random.dirichlet(key, ones, (50,), x.dtype), (np.random.default_rng(1).random((50, 3)),)
+    )
+    assert not any("compiled" in name for name in names(report))
+
+
 def test_an_error_at_one_output_is_seen_in_the_jacobian() -> None:
     def back(g: Any, v: Any) -> Any:
         return (2 * g * v).at[3].multiply(1 + 1e-9)
