@@ -144,6 +144,9 @@ def _added(node: Node) -> Node | None:
     for x, b in (node.inputs, node.inputs[::-1]):
         if x.operation is matmul and _is_bias(b):
             return affine(*x.inputs, b.inputs[0] if b.operation is broadcast else b, line=node.line)
+        if x.operation is reshape and x.inputs[0].operation is matmul and _is_row(b, x.inputs[0]):
+            row = reshape(b.inputs[0], to=b.shape[-1:])
+            return reshape(affine(*x.inputs[0].inputs, row, line=node.line), to=node.shape, line=node.line)
         if x.operation is log and x.inputs[0].operation is sum_axis and _is_last(x.inputs[0]):
             e = x.inputs[0].inputs[0]
             if e.operation is exp and e.inputs[0].operation is subtract:
@@ -185,6 +188,12 @@ def _is_bias(node: Node) -> bool:
         inner = node.inputs[0].shape
         return len(inner) < 2 or inner[-2] == 1
     return node.operation is input_ or node.operation is constant_
+
+
+def _is_row(node: Node, product: Node) -> bool:
+    """Whether an addend is one row, repeated, as long as the rows of a product that was given more axes."""
+    row = node.inputs[0].shape if node.operation is broadcast else ()
+    return bool(row) and row[-1] == node.shape[-1] == product.shape[-1] == int(np.prod(row))
 
 
 def _core(node: Node) -> Node:
