@@ -62,11 +62,14 @@ class Report:
         The steps of a deep network, where they were judged one by one.
     kinks : tuple of str
         Where a branch stands that rounding, or a tie, leaves open: either side was accepted.
+    remarks : tuple of str
+        What else there is to know of the run that was judged.
     """
 
     findings: tuple[Finding, ...]
     kinks: tuple[str, ...] = ()
     steps: tuple[Any, ...] = field(default=())
+    remarks: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -98,7 +101,8 @@ class Report:
             )
         widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([*lines, *(f"a kink left open at {kink}: either side is accepted" for kink in self.kinks)])
+        lines += [f"a kink left open at {kink}: either side is accepted" for kink in self.kinks]
+        return "\n".join([*lines, *self.remarks])
 
     def raise_unless_ok(self) -> None:
         """Raise what the verdict asks for.

@@ -1,0 +1,109 @@
+"""Comparisons, masks and what is chosen by them; steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradaudit.graph import Node
+from gradaudit.operations.choices import both, either, equal, greater, greater_equal, opposite, sign, where
+from gradaudit.operations.arrangements import through
+from gradaudit.operations.shapes import as_shape, constant
+from gradaudit.torch.memory import numbers
+from gradaudit.torch.tables.rules import alike, number, rule
+
+
+@rule("gt")
+def _above(x: Any, y: Any) -> Node:
+    return greater(*alike(x, y))
+
+
+@rule("lt")
+def _below(x: Any, y: Any) -> Node:
+    x, y = alike(x, y)
+    return greater(y, x)
+
+
+@rule("ge")
+def _at_least(x: Any, y: Any) -> Node:
+    return greater_equal(*alike(x, y))
+
+
+@rule("le")
+def _at_most(x: Any, y: Any) -> Node:
+    x, y = alike(x, y)
+    return greater_equal(y, x)
+
+
+@rule("eq")
+def _equal(x: Any, y: Any) -> Node:
+    return equal(*alike(x, y))
+
+
+@rule("ne")
+def _other(x: Any, y: Any) -> Node:
+    return opposite(equal(*alike(x, y)))
+
+
+def mask(x: Any) -> Node:
+    """An operand as a mask: where it is not 0."""
+    if isinstance(x, Node):
+        return x if x.operation.mask else opposite(equal(x, constant(np.zeros(x.shape))))
+    values = np.asarray(x) != 0
+    return greater(constant(values.astype(np.float64)), constant(np.full(values.shape, 0.5)))
+
+
+def masks(x: Any, y: Any) -> list[Node]:
+    """Two masks, repeated to one shape."""
+    pair = [mask(x), mask(y)]
+    shape = np.broadcast_shapes(pair[0].shape, pair[1].shape)
+    return [through(m, lambda n: as_shape(n, shape)) for m in pair]
+
+
+@rule("logical_not", "bitwise_not")
+def _opposite(x: Any) -> Node:
+    return opposite(mask(x))
+
+
+@rule("logical_and", "bitwise_and", "__and__")
+def _both(x: Any, y: Any) -> Node:
+    return both(*masks(x, y))
+
+
+@rule("logical_or", "bitwise_or", "__or__")
+def _either(x: Any, y: Any) -> Node:
+    return either(*masks(x, y))
+
+
+@rule("where")
+def _where(condition: Any, x: Any, y: Any) -> Node:
+    """A condition that is known picks entries; one that depends on numbers may be open."""
+    condition = mask(condition)
+    shape = np.broadcast_shapes(condition.shape, np.shape(x), np.shape(y)) if not _any_node(x, y) else None
+    nodes = [number(x), number(y)]
+    shape = np.broadcast_shapes(condition.shape, *(n.shape for n in nodes)) if shape is None else shape
+    chosen = through(condition, lambda n: as_shape(n, shape))
+    return where(chosen, *(as_shape(n, shape) for n in nodes))
+
+
+def _any_node(*xs: Any) -> bool:
+    return any(isinstance(x, Node) for x in xs)
+
+
+@rule("masked_fill")
+def _filled(x: Any, chosen: Any, value: Any) -> Node:
+    return _where(chosen, value, x)
+
+
+@rule("sign", "sgn")
+def _sign(x: Node) -> Node:
+    return sign(x)
+
+
+@rule("floor", "ceil", "round", "trunc", "heaviside", of_result=True)
+def _step(result: Any, *_: Any, **__: Any) -> Node:
+    """What is constant nearly everywhere: as it was."""
+    return constant(numbers(result))
+
+

@@ -1,0 +1,107 @@
+"""Losses that are one operation of ATen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradaudit.graph import Node
+from gradaudit.operations import entrywise as ops
+from gradaudit.operations.choices import absolute, greater, maximum, where
+from gradaudit.operations.entrywise import add, divide, multiply, negative, square, subtract, times
+from gradaudit.operations.shapes import constant, gather, total
+from gradaudit.operations.statistics import mean
+from gradaudit.torch.tables.rules import alike, constants, number, rule
+
+
+def reduced(x: Node, reduction: int) -> Node:
+    """As it is (0), its mean (1) or its sum (2)."""
+    if reduction == 0 or (not x.ndim):
+        return x
+    return mean(x) if reduction == 1 else total(x)
+
+
+@rule("mse_loss")
+def _squared(x: Any, y: Any, reduction: int = 1) -> Node:
+    return reduced(square(subtract(*alike(x, y))), reduction)
+
+
+@rule("l1_loss")
+def _absolute(x: Any, y: Any, reduction: int = 1) -> Node:
+    return reduced(absolute(subtract(*alike(x, y))), reduction)
+
+
+@rule("smooth_l1_loss")
+def _smooth(x: Any, y: Any, reduction: int = 1, beta: float = 1.0) -> Node:
+    d = absolute(subtract(*alike(x, y)))
+    if beta == 0:
+        return reduced(d, reduction)
+    near = divide(times(square(d), 0.5), constants(d, beta))
+    far = subtract(d, constants(d, 0.5 * beta))
+    return reduced(where(greater(constants(d, beta), d), near, far), reduction)
+
+
+@rule("huber_loss")
+def _huber(x: Any, y: Any, reduction: int = 1, delta: float = 1.0) -> Node:
+    d = absolute(subtract(*alike(x, y)))
+    near, far = times(square(d), 0.5), times(subtract(d, constants(d, 0.5 * delta)), delta)
+    return reduced(where(greater(d, constants(d, delta)), far, near), reduction)
+
+
+@rule("soft_margin_loss")
+def _soft_margin(x: Any, y: Any, reduction: int = 1) -> Node:
+    x, y = alike(x, y)
+    return reduced(ops.softplus(negative(multiply(x, y))), reduction)
+
+
+@rule("binary_cross_entropy")
+def _cross_entropy_of_two(x: Any, y: Any, weight: Any = None, reduction: int = 1) -> Node:
+    """The logarithms are at least -100, as PyTorch has it."""
+    x, y = alike(x, y)
+    logs = [maximum(n, constants(n, -100)) for n in (ops.log(x), ops.log1p(negative(x)))]
+    value = negative(add(multiply(y, logs[0]), multiply(subtract(constants(y, 1), y), logs[1])))
+    return reduced(value if weight is None else multiply(*alike(value, weight)), reduction)
+
+
+@rule("binary_cross_entropy_with_logits")
+def _cross_entropy_of_logits(
+    x: Any, y: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 1
+) -> Node:
+    x, y = alike(x, y)
+    rest = multiply(subtract(constants(y, 1), y), x)
+    soft = ops.softplus(negative(x))
+    if pos_weight is not None:
+        y, factor = alike(y, pos_weight)
+        soft = multiply(add(constants(y, 1), multiply(subtract(factor, constants(y, 1)), y)), soft)
+    value = add(rest, soft)
+    return reduced(value if weight is None else multiply(*alike(value, weight)), reduction)
+
+
+@rule("nll_loss_forward", "nll_loss2d_forward", plain=True)
+def _negative_log_likelihood(x: Node, labels: Any, weight: Any, reduction: int, ignore: int) -> list[Any]:
+    """Of log-probabilities, classes along the second axis, or the first if there is one sample."""
+    axis = 1 if x.ndim > 1 else 0
+    used = labels != ignore
+    safe = np.where(used, labels, 0)
+    places = np.arange(int(np.prod(x.shape))).reshape(x.shape)
+    index = np.squeeze(np.take_along_axis(places, np.expand_dims(safe, axis), axis), axis)
+    taken = negative(gather(x, index=np.where(used, index, -1)))
+    weights = None
+    if weight is not None:
+        weights = gather(number(weight), index=np.where(used, safe, -1))
+        taken = multiply(taken, weights)
+    if reduction == 0:
+        return [taken, None]
+    loss = total(taken) if taken.ndim else taken
+    if reduction == 2:
+        return [loss, None]
+    count = constant(float(used.sum())) if weights is None else total(weights) if weights.ndim else weights
+    return [divide(loss, count), None]
+
+
+@rule("glu")
+def _gated(x: Node, dim: int = -1) -> Node:
+    places = np.arange(int(np.prod(x.shape))).reshape(x.shape)
+    first, second = np.split(places, 2, axis=dim)
+    return multiply(gather(x, index=first), ops.sigmoid(gather(x, index=second)))
