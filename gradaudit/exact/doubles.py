@@ -82,7 +82,9 @@ class Doubles(Arithmetic[Approximate]):
             low, high = a.x - a.radius * UP, a.x + a.radius * UP
             y = f.plain(a.x)
             moved = np.where(a.radius > 0, f.slope(low, high) * a.radius, 0.0)
-            radius = np.minimum(moved, 2 * f.reach) + (PLAIN_K + f.growth(a.x)) * U * np.abs(y) + TINY
+            radius = (
+                np.minimum(moved, 2 * f.reach) + (PLAIN_K + f.growth(a.x)) * U * np.maximum(np.abs(y), f.floor) + TINY
+            )
             return _of(y, np.where(f.defined(low, high), radius, np.inf))
 
     def matmul(self, a: Approximate, b: Approximate) -> Approximate:

@@ -11,7 +11,7 @@ from gradaudit.graph import Node
 from gradaudit.numpy.array import Recorded, marked, node_of, number
 from gradaudit.numpy.lines import line, refused
 from gradaudit.numpy.products import matmul
-from gradaudit.operations import choices, entrywise
+from gradaudit.operations import choices, entrywise, special
 from gradaudit.operations import softmax as soft
 from gradaudit.operations.arrangements import mixed, places, stack, through
 from gradaudit.operations.shapes import as_shape, constant
@@ -55,10 +55,6 @@ def _power(x: Any, n: Any) -> Recorded:
     if exponent == -0.5:
         return Recorded(marked(entrywise.rsqrt(base)))
     return Recorded(marked(entrywise.exp(entrywise.times(entrywise.log(base), exponent))))
-
-
-def _reciprocal(x: Node) -> Node:
-    return entrywise.divide(constant(np.ones(x.shape)), x)
 
 
 def _hypotenuse(x: Node, y: Node) -> Node:
@@ -124,7 +120,7 @@ UFUNCS: dict[Any, Callable[..., Recorded]] = {
     np.power: _power,
     np.float_power: _power,
     np.square: entry_by_entry(entrywise.square),
-    np.reciprocal: entry_by_entry(_reciprocal),
+    np.reciprocal: entry_by_entry(entrywise.reciprocal),
     np.matmul: matmul,
     np.exp: entry_by_entry(entrywise.exp),
     np.expm1: entry_by_entry(entrywise.expm1),
@@ -136,8 +132,24 @@ UFUNCS: dict[Any, Callable[..., Recorded]] = {
     np.sin: entry_by_entry(entrywise.sin),
     np.cos: entry_by_entry(entrywise.cos),
     np.arctan: entry_by_entry(entrywise.arctan),
+    np.tan: entry_by_entry(entrywise.tan),
+    np.arcsin: entry_by_entry(entrywise.arcsin),
+    np.arccos: entry_by_entry(entrywise.arccos),
+    np.sinh: entry_by_entry(entrywise.sinh),
+    np.cosh: entry_by_entry(entrywise.cosh),
+    np.arcsinh: entry_by_entry(entrywise.arcsinh),
+    np.arccosh: entry_by_entry(entrywise.arccosh),
+    np.arctanh: entry_by_entry(entrywise.arctanh),
+    np.exp2: entry_by_entry(entrywise.exp2),
+    np.log2: entry_by_entry(entrywise.log2),
+    np.log10: entry_by_entry(entrywise.log10),
+    np.cbrt: entry_by_entry(entrywise.cbrt),
     "expit": entry_by_entry(entrywise.sigmoid),
     "erf": entry_by_entry(entrywise.erf),
+    "erfc": entry_by_entry(special.erfc),
+    "erfinv": entry_by_entry(special.erfinv),
+    "gammaln": entry_by_entry(special.lgamma),
+    "psi": entry_by_entry(special.digamma),
     np.maximum: entry_by_entry(choices.maximum),
     np.minimum: entry_by_entry(choices.minimum),
     np.absolute: entry_by_entry(choices.absolute),

@@ -13,27 +13,27 @@ from gradaudit.graph import Node
 from gradaudit.operations.arithmetic import add, divide, multiply, negative, subtract, times
 from gradaudit.operations.operation import Operand, Operation, define, same
 from gradaudit.operations.powers import integer_power, square
-from gradaudit.operations.shapes import constant
+from gradaudit.operations.shapes import as_shape, constant
 from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.rounding.bound import Bound, rounded
 
 __all__ = ["add", "divide", "integer_power", "multiply", "negative", "square", "subtract", "times"]
 
 
-def _function_rounding(f: Function) -> Callable[..., Bound]:
+def function_rounding(f: Function) -> Callable[..., Bound]:
     def rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
         with np.errstate(all="ignore"):
             v = np.abs(value.hi)
             low, high = x.v - x.E, x.v + x.E
             moved = np.where(x.E > 0, np.minimum(f.slope(low, high) * x.E, 2 * f.reach), 0.0)
-            E = moved + (f.K + f.growth(high)) * fp.u * (v + moved) + fp.eta
+            E = moved + (f.K + f.growth(high)) * fp.u * np.maximum(v + moved, f.floor) + fp.eta
             E = np.where(f.defined(low, high), E, np.inf)
             return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
 
     return rounding
 
 
-def _elementary(f: Function, derivative: Callable[[Node, Node], Node], algorithms: str = "") -> Operation:
+def elementary(f: Function, derivative: Callable[[Node, Node], Node], algorithms: str = "") -> Operation:
     """The operation of a function; `derivative` gives f' from the node of x and that of f(x)."""
     return define(
         Operation(
@@ -41,7 +41,7 @@ def _elementary(f: Function, derivative: Callable[[Node, Node], Node], algorithm
             shape=same,
             value=lambda A, x: A.function(f, x),
             derivative=lambda node, g: [multiply(g, derivative(node.inputs[0], node))],
-            rounding=_function_rounding(f),
+            rounding=function_rounding(f),
             algorithms=algorithms or f"a library function with a relative error of {f.K:g} u",
         )
     )
@@ -51,15 +51,15 @@ def _ones(x: Node) -> Node:
     return constant(np.ones(x.shape))
 
 
-exp: Operation = _elementary(functions.EXP, lambda x, y: y)  # noqa: ARG005
-expm1: Operation = _elementary(functions.EXPM1, lambda x, y: add(y, _ones(x)))
+exp: Operation = elementary(functions.EXP, lambda x, y: y)  # noqa: ARG005
+expm1: Operation = elementary(functions.EXPM1, lambda x, y: add(y, _ones(x)))
 log: Operation = define(
     Operation(
         "log",
         shape=same,
         value=lambda A, x: A.function(functions.LOG, x),
         derivative=lambda node, g: [divide(g, node.inputs[0])],
-        rounding=_function_rounding(functions.LOG),
+        rounding=function_rounding(functions.LOG),
         algorithms="a library function with a relative error of 4 u",
     )
 )
@@ -69,7 +69,7 @@ log1p: Operation = define(
         shape=same,
         value=lambda A, x: A.function(functions.LOG1P, x),
         derivative=lambda node, g: [divide(g, add(node.inputs[0], _ones(g)))],
-        rounding=_function_rounding(functions.LOG1P),
+        rounding=function_rounding(functions.LOG1P),
     )
 )
 sqrt: Operation = define(
@@ -78,15 +78,40 @@ sqrt: Operation = define(
         shape=same,
         value=lambda A, x: A.function(functions.SQRT, x),
         derivative=lambda node, g: [divide(times(g, 0.5), node)],
-        rounding=_function_rounding(functions.SQRT),
+        rounding=function_rounding(functions.SQRT),
     )
 )
-rsqrt: Operation = _elementary(functions.RSQRT, lambda x, y: times(integer_power(y, exponent=3), -0.5))  # noqa: ARG005
-tanh: Operation = _elementary(functions.TANH, lambda x, y: subtract(_ones(x), square(y)))
-sigmoid: Operation = _elementary(functions.SIGMOID, lambda x, y: multiply(y, subtract(_ones(x), y)))
-softplus: Operation = _elementary(functions.SOFTPLUS, lambda x, y: sigmoid(x))  # noqa: ARG005
-erf: Operation = _elementary(functions.ERF, lambda x, y: bell(x))  # noqa: ARG005
-bell: Operation = _elementary(functions.BELL, lambda x, y: times(multiply(x, y), -2.0))
-sin: Operation = _elementary(functions.SIN, lambda x, y: cos(x))  # noqa: ARG005
-cos: Operation = _elementary(functions.COS, lambda x, y: negative(sin(x)))  # noqa: ARG005
-arctan: Operation = _elementary(functions.ARCTAN, lambda x, y: divide(_ones(x), add(_ones(x), square(x))))  # noqa: ARG005
+rsqrt: Operation = elementary(functions.RSQRT, lambda x, y: times(integer_power(y, exponent=3), -0.5))  # noqa: ARG005
+tanh: Operation = elementary(functions.TANH, lambda x, y: subtract(_ones(x), square(y)))
+sigmoid: Operation = elementary(functions.SIGMOID, lambda x, y: multiply(y, subtract(_ones(x), y)))
+softplus: Operation = elementary(functions.SOFTPLUS, lambda x, y: sigmoid(x))  # noqa: ARG005
+erf: Operation = elementary(functions.ERF, lambda x, y: bell(x))  # noqa: ARG005
+bell: Operation = elementary(functions.BELL, lambda x, y: times(multiply(x, y), -2.0))
+sin: Operation = elementary(functions.SIN, lambda x, y: cos(x))  # noqa: ARG005
+cos: Operation = elementary(functions.COS, lambda x, y: negative(sin(x)))  # noqa: ARG005
+arctan: Operation = elementary(functions.ARCTAN, lambda x, y: divide(_ones(x), add(_ones(x), square(x))))  # noqa: ARG005
+tan: Operation = elementary(functions.TAN, lambda x, y: add(_ones(x), square(y)))
+arcsin: Operation = elementary(functions.ARCSIN, lambda x, y: rsqrt(subtract(_ones(x), square(x))))  # noqa: ARG005
+arccos: Operation = elementary(
+    functions.ARCCOS,
+    lambda x, y: negative(rsqrt(subtract(_ones(x), square(x)))),  # noqa: ARG005
+)
+sinh: Operation = elementary(functions.SINH, lambda x, y: cosh(x))  # noqa: ARG005
+cosh: Operation = elementary(functions.COSH, lambda x, y: sinh(x))  # noqa: ARG005
+arcsinh: Operation = elementary(functions.ARCSINH, lambda x, y: rsqrt(add(square(x), _ones(x))))  # noqa: ARG005
+arccosh: Operation = elementary(functions.ARCCOSH, lambda x, y: rsqrt(subtract(square(x), _ones(x))))  # noqa: ARG005
+arctanh: Operation = elementary(functions.ARCTANH, lambda x, y: reciprocal(subtract(_ones(x), square(x))))  # noqa: ARG005
+exp2: Operation = elementary(functions.EXP2, lambda x, y: multiply(y, logarithm_of(2, x)))
+log2: Operation = elementary(functions.LOG2, lambda x, y: reciprocal(multiply(x, logarithm_of(2, x))))  # noqa: ARG005
+log10: Operation = elementary(functions.LOG10, lambda x, y: reciprocal(multiply(x, logarithm_of(10, x))))  # noqa: ARG005
+cbrt: Operation = elementary(functions.CBRT, lambda x, y: divide(y, times(x, 3.0)))
+
+
+def reciprocal(x: Node) -> Node:
+    """1 / x."""
+    return divide(_ones(x), x)
+
+
+def logarithm_of(number: float, x: Node) -> Node:
+    """log(number), which is no float, in the shape of x: a program may have it rounded."""
+    return as_shape(log(constant(number)), x.shape)

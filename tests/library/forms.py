@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.functions import FUNCTIONS
+from gradaudit.exact import special
 from gradaudit.graph import Shape
 
 Array = NDArray[Any]
@@ -93,9 +94,13 @@ def one_by_one(x: Array, axis: int) -> Any:
     return result
 
 
-def erf(x: Array) -> Any:
-    """In float64, and rounded."""
-    return FUNCTIONS["erf"].plain(x.astype(np.float64)).astype(x.dtype)
+def in_float64(f: Callable[[Array], Array]) -> Callable[[Array], Any]:
+    """A function of which NumPy has none: in float64, and rounded."""
+    return lambda x: f(x.astype(np.float64)).astype(x.dtype)
+
+
+def polygamma(x: Array, n: int) -> Any:
+    return in_float64(special.polygamma(n).plain)(x)
 
 
 def bell(x: Array) -> Any:

@@ -11,6 +11,7 @@ Griewank, Walther, "Evaluating Derivatives", 2nd ed., chapter 13 (Taylor coeffic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -97,6 +98,47 @@ class Jet:
     def tanh(self) -> Jet:
         """Sinh / cosh."""
         return self.sinh() / self.cosh()
+
+    def digamma(self) -> Jet:
+        """The derivative of the logarithm of gamma."""
+        return self.derivative_of(lambda x: x.lgamma(), 1)
+
+    def zeta(self, a: Jet) -> Jet:
+        """Hurwitz's function of a whole number s and a: (-1)^s / (s - 1)! times the s-th derivative of lgamma."""
+        s = int(float(self[0]))
+        return a.derivative_of(lambda x: x.lgamma(), s) * (arb((-1) ** s) / math.factorial(s - 1))
+
+    def erfinv(self) -> Jet:
+        """Newton's method, from the value: each step doubles the coefficients that are right."""
+        y = Jet(self[0].erfinv())
+        for _ in range(2):
+            y = y - (y.erf() - self) / ((-(y * y)).exp() * (2 / arb.pi().sqrt()))
+        return y
+
+    def derivative_of(self, f: Callable[[Any], Any], n: int) -> Jet:
+        """The n-th derivative of a function that FLINT knows as a series, at this series: Taylor's formula."""
+        local = f(arb_series([self[0], 1], prec=LENGTH + n))
+        for _ in range(n):
+            local = local.derivative()
+        moved = self - self[0]
+        result: Jet = Jet(local[0]) + moved * local[1] + moved * moved * local[2]
+        return result
+
+    def asinh(self) -> Jet:
+        """Log of x + sqrt(x^2 + 1)."""
+        return (self + (self * self + 1).sqrt()).log()
+
+    def acosh(self) -> Jet:
+        """Log of x + sqrt(x^2 - 1)."""
+        return (self + (self * self - 1).sqrt()).log()
+
+    def atanh(self) -> Jet:
+        """Half of the log of (1 + x) / (1 - x)."""
+        return ((self + 1) / (1 - self)).log() / 2
+
+    def root(self, n: int) -> Jet:
+        """The n-th root of what is positive."""
+        return (self.log() / n).exp()
 
 
 def _series(x: Any) -> arb_series:

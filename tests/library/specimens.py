@@ -44,12 +44,15 @@ class Specimen:
         (*nodes, **parameters) -> its node; the operation itself where there is none.
     positive : bool
         Whether most of its operands are to be positive.
+    domain : callable
+        What brings an array to where it is defined.
     """
 
     draw: Callable[[Generator], Drawn]
     programs: tuple[Callable[..., Any], ...]
     make: Callable[..., Node] | None = None
     positive: bool = False
+    domain: Callable[[Array], Array] = np.asarray
 
 
 @dataclass(frozen=True)
@@ -188,13 +191,37 @@ def chosen_by(comparison: Any) -> Callable[..., Node]:
     return lambda x, y: choices.where(comparison(x, y), y, x)
 
 
+def inside(x: Array) -> Array:
+    """What is outside of -1 and 1 goes inside."""
+    with np.errstate(all="ignore"):
+        return np.where(np.abs(x) > 1, 1 / x, x).astype(x.dtype)
+
+
+def outside(x: Array) -> Array:
+    """Above 1."""
+    with np.errstate(all="ignore"):
+        return np.where(np.abs(x) < 1, np.minimum(1 / np.abs(x), np.finfo(x.dtype).max), np.abs(x)).astype(x.dtype)
+
+
+#: Where elementary functions are defined that are not so everywhere, or for all positive numbers.
+DOMAINS: dict[str, Callable[[Array], Array]] = {
+    "arcsin": inside,
+    "arccos": inside,
+    "arctanh": inside,
+    "arccosh": outside,
+    "erfinv": inside,
+}
 FORMS: dict[str, tuple[Callable[..., Any], ...]] = {
     "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), FUNCTIONS["sigmoid"].plain),
     "softplus": (lambda x: np.logaddexp(x, np.zeros_like(x)), FUNCTIONS["softplus"].plain),
-    "erf": (forms.erf,),
+    "erf": (forms.in_float64(FUNCTIONS["erf"].plain),),
     "bell": (forms.bell,),
+    "erfc": (forms.in_float64(FUNCTIONS["erfc"].plain),),
+    "erfinv": (forms.in_float64(FUNCTIONS["erfinv"].plain),),
+    "lgamma": (forms.in_float64(FUNCTIONS["lgamma"].plain),),
 }
 SPECIMENS: dict[str, Specimen] = {
+    "polygamma": Specimen(lambda rng: ([shape(rng)], {"n": int(rng.integers(3))}), (forms.polygamma,), positive=True),
     "add": Specimen(binary, (np.add,)),
     "subtract": Specimen(binary, (np.subtract,)),
     "negative": Specimen(unary, (np.negative,)),
@@ -287,7 +314,7 @@ def specimen(name: str) -> Specimen:
         raise LookupError(f"the operation {name!r} has no specimen: add it to SPECIMENS in tests/library/specimens.py")
     f = FUNCTIONS[name]
     positive = not bool(f.defined(np.array(-2.0), np.array(-2.0)))
-    return Specimen(unary, FORMS.get(name, (f.plain,)), positive=positive)
+    return Specimen(unary, FORMS.get(name, (f.plain,)), positive=positive, domain=DOMAINS.get(name, np.asarray))
 
 
 def posed(name: str, rng: Generator, numbers: Callable[[Generator, Shape, bool], Array]) -> Pose:
@@ -296,7 +323,7 @@ def posed(name: str, rng: Generator, numbers: Callable[[Generator, Shape, bool],
     shapes, parameters = of.draw(rng)
     inputs = [input_(size=size) for size in shapes]
     output = (of.make or OPERATIONS[name])(*inputs, **parameters)
-    arrays = [numbers(rng, size, of.positive) for size in shapes]
+    arrays = [of.domain(numbers(rng, size, of.positive)) for size in shapes]
     programs = [lambda *xs, f=f: f(*xs, **parameters) for f in of.programs]
     return Pose(output, inputs, arrays, programs)
 
