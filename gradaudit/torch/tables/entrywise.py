@@ -10,6 +10,7 @@ import numpy as np
 
 from gradaudit.graph import Node
 from gradaudit.operations import entrywise as ops
+from gradaudit.operations import special
 from gradaudit.operations.arrangements import mixed, places
 from gradaudit.operations.choices import absolute, clip, maximum, minimum, relu, where
 from gradaudit.operations.choices import greater as above
@@ -108,33 +109,17 @@ def _elementary(name: str, function: Callable[[Node], Node]) -> None:
 for _name, _function in {
     "exp": ops.exp, "expm1": ops.expm1, "log": ops.log, "log1p": ops.log1p, "sqrt": ops.sqrt, "rsqrt": ops.rsqrt,
     "tanh": ops.tanh, "sigmoid": ops.sigmoid, "erf": ops.erf, "sin": ops.sin, "cos": ops.cos, "atan": ops.arctan,
-    "neg": negative, "relu": relu,
+    "neg": negative, "relu": relu, "tan": ops.tan, "asin": ops.arcsin, "acos": ops.arccos, "sinh": ops.sinh,
+    "cosh": ops.cosh, "asinh": ops.arcsinh, "acosh": ops.arccosh, "atanh": ops.arctanh, "exp2": ops.exp2,
+    "log2": ops.log2, "log10": ops.log10, "erfc": special.erfc, "special_erfc": special.erfc, "erfinv": special.erfinv,
+    "lgamma": special.lgamma, "digamma": special.digamma,
 }.items():  # fmt: skip
     _elementary(_name, _function)
 
 
-@rule("exp2")
-def _exp2(x: Node) -> Node:
-    return ops.exp(multiply(x, _log_of_2(x)))
-
-
-@rule("log2")
-def _log2(x: Node) -> Node:
-    return divide(ops.log(x), _log_of_2(x))
-
-
-@rule("log10")
-def _log10(x: Node) -> Node:
-    return divide(ops.log(x), ops.log(constants(x, 10)))
-
-
-def _log_of_2(x: Node) -> Node:
-    return ops.log(constants(x, 2))
-
-
-@rule("tan")
-def _tangent(x: Node) -> Node:
-    return divide(ops.sin(x), ops.cos(x))
+@rule("polygamma")
+def _polygamma(n: int, x: Node) -> Node:
+    return special.polygamma(x, n=n)
 
 
 @rule("log_sigmoid_forward", of_result=True)
@@ -260,7 +245,7 @@ def _logaddexp(x: Node, y: Node) -> Node:
 @rule("logaddexp2")
 def _logaddexp2(x: Node, y: Node) -> Node:
     x, y = alike(x, y)
-    unit = _log_of_2(x)
+    unit = ops.logarithm_of(2, x)
     return add(y, divide(ops.softplus(multiply(subtract(x, y), unit)), unit))
 
 
