@@ -158,5 +158,7 @@ def _together(reports: Sequence[Report], reads: Sequence[str]) -> Report:
         max(of, key=lambda f: (rank[f.verdict], f.ratio)) for of in zip(*(r.findings for r in reports), strict=True)
     ]
     kinks = tuple(dict.fromkeys(kink for r in reports for kink in r.kinks))
-    remarks = tuple(f"a number was read at {place}: the branch that was taken is judged" for place in dict.fromkeys(reads))
+    remarks = tuple(
+        f"a number was read at {place}: the branch that was taken is judged" for place in dict.fromkeys(reads)
+    )
     return Report(tuple(findings), kinks, remarks=remarks)

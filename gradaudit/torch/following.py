@@ -277,7 +277,10 @@ def _agree(tensor: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def followed(
-    func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], tensors: dict[str, torch.Tensor],
+    func: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    tensors: dict[str, torch.Tensor],
     sources: Sequence[str],
 ) -> tuple[Following, dict[str, Node], list[torch.Tensor], list[Node]]:
     """A function, run once and followed.

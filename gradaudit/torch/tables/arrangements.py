@@ -105,7 +105,16 @@ for _name in (
     *("repeat_interleave", "block_diag", "view_copy", "as_strided_scatter", "upsample_nearest1d", "upsample_nearest2d"),
     *("upsample_nearest3d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d"),
     *("unfold_copy", "diagonal_copy", "select_copy", "slice_copy", "expand_copy", "permute_copy", "squeeze_copy"),
-    *("unsqueeze_copy", "transpose_copy", "t_copy", "alias_copy", "_reshape_copy", "put", "max_unpool2d", "max_unpool3d"),
+    *(
+        "unsqueeze_copy",
+        "transpose_copy",
+        "t_copy",
+        "alias_copy",
+        "_reshape_copy",
+        "put",
+        "max_unpool2d",
+        "max_unpool3d",
+    ),
     *("_chunk_cat", "take_along_dim", "trace_copy", "diag", "fliplr", "flipud", "unfold_backward"),
 ):
     if _name not in RULES:

@@ -105,5 +105,3 @@ def _sign(x: Node) -> Node:
 def _step(result: Any, *_: Any, **__: Any) -> Node:
     """What is constant nearly everywhere: as it was."""
     return constant(numbers(result))
-
-

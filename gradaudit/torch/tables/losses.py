@@ -65,9 +65,7 @@ def _cross_entropy_of_two(x: Any, y: Any, weight: Any = None, reduction: int = 1
 
 
 @rule("binary_cross_entropy_with_logits")
-def _cross_entropy_of_logits(
-    x: Any, y: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 1
-) -> Node:
+def _cross_entropy_of_logits(x: Any, y: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 1) -> Node:
     x, y = alike(x, y)
     rest = multiply(subtract(constants(y, 1), y), x)
     soft = ops.softplus(negative(x))

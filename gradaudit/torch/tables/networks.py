@@ -46,9 +46,7 @@ def _layer_norm(x: Any, shape: Sequence[int], weight: Any, bias: Any, eps: float
 
 
 @rule("native_group_norm")
-def _group_norm(
-    x: Any, weight: Any, bias: Any, N: int, C: int, HW: int, groups: int, eps: float
-) -> list[Node]:
+def _group_norm(x: Any, weight: Any, bias: Any, N: int, C: int, HW: int, groups: int, eps: float) -> list[Node]:
     x = number(x)
     inner = reshape(x, to=(N, groups, C // groups * HW))
     y, mean, factor = _standardised(inner, (2,), eps)
@@ -138,9 +136,7 @@ def _average_pool(
     return _pooled_by_hand(result, batch, size, stride, _each(padding, axes), include, divisor)
 
 
-def _pooled_by_hand(
-    result: Any, x: Node, size: Any, stride: Any, padding: Any, include: bool, divisor: Any
-) -> Node:
+def _pooled_by_hand(result: Any, x: Node, size: Any, stride: Any, padding: Any, include: bool, divisor: Any) -> Node:
     """With more padding behind, as far as the last window reaches; what lies beyond the padding is not counted."""
     axes = len(size)
     out = tuple(result.shape)[-axes:]

@@ -53,7 +53,16 @@ RANDOM = {
     *("log_normal", "geometric", "multinomial", "poisson", "rand", "randn", "randint", "randperm"),
 }
 #: What is let through: it computes nothing.
-PASSIVE = {"_local_scalar_dense", "item", "sym_size", "size", "stride", "is_pinned", "sym_stride", "_has_compatible_shallow_copy_type"}
+PASSIVE = {
+    "_local_scalar_dense",
+    "item",
+    "sym_size",
+    "size",
+    "stride",
+    "is_pinned",
+    "sym_stride",
+    "_has_compatible_shallow_copy_type",
+}
 #: PyTorch's own definitions of what is composite.
 DECOMPOSED: dict[Any, Callable[..., Any]] = decomposition_table
 
