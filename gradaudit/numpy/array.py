@@ -24,8 +24,8 @@ from gradaudit.operations.shapes import Indices, as_shape, constant, reshape, sc
 #: What is followed, each with what records it: the methods of ufuncs, and functions; other modules fill them.
 TABLES: dict[str, dict[Any, Callable[..., Any]]] = {"__call__": {}, "reduce": {}, "accumulate": {}}
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-_SAME = ("sum", "mean", "var", "std", "max", "min", "prod", "cumsum", "dot", "clip", "squeeze", "ravel", "swapaxes",
-         "take", "repeat", "diagonal", "trace")  # fmt: skip
+_SAME = ("sum", "mean", "var", "std", "max", "min", "prod", "cumsum", "cumprod", "dot", "clip", "squeeze", "ravel",
+         "swapaxes", "take", "repeat", "diagonal", "trace")  # fmt: skip
 #: Methods of an array that are functions of NumPy.
 METHODS: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in _SAME}
 _FILL = "to fill an array, begin with np.zeros(shape, like=x), x being one of the inputs"

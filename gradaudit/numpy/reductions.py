@@ -10,7 +10,7 @@ import numpy as np
 from gradaudit.graph import Node
 from gradaudit.numpy.array import Recorded, marked, number
 from gradaudit.numpy.lines import line, refused
-from gradaudit.operations import entrywise, shapes, statistics
+from gradaudit.operations import entrywise, factors, orders, shapes, statistics
 from gradaudit.operations.arrangements import flat
 from gradaudit.operations.shapes import total
 
@@ -60,21 +60,52 @@ def _deviation(x: Node, axes: Any, keepdims: bool, **options: Any) -> Node:
 sum_, maximum, minimum = reduction(_sum), reduction(statistics.maximum), reduction(_minimum)
 
 
-def cumsum(x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Recorded:
-    """As np.cumsum."""
-    if dtype is not None or out is not None:
-        raise refused("np.cumsum with dtype or out")
+def _cumulative(name: str, function: Callable[[Node, int], Node]) -> Callable[..., Recorded]:
+    """A function of NumPy that goes along one axis, or along all entries."""
+
+    def called(x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Recorded:
+        if dtype is not None or out is not None:
+            raise refused(f"{name} with dtype or out")
+        node = number(x)
+        if axis is None:
+            node, axis = flat(node), 0
+        return Recorded(marked(function(node, statistics.chosen(node, (axis,))[0])))
+
+    return called
+
+
+cumsum = _cumulative("np.cumsum", lambda x, axis: shapes.cumulative_sum(x, axis=axis, line=line()))
+cumprod = _cumulative("np.cumprod", factors.cumulative_product)
+product = reduction(statistics.multiplied)
+
+
+def sort(x: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Recorded:  # noqa: ARG001
+    """As np.sort."""
+    if order is not None:
+        raise refused("np.sort with order")
+    node = number(x)
+    return Recorded(orders.sort(flat(node), 0) if axis is None else orders.sort(node, axis))
+
+
+def median(x: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Recorded:
+    """As np.median, along one axis or of all entries."""
+    if out is not None or overwrite_input or np.ndim(axis):
+        raise refused("np.median with out, overwrite_input or several axes")
     node = number(x)
     if axis is None:
-        node, axis = flat(node), 0
-    return Recorded(shapes.cumulative_sum(node, axis=statistics.chosen(node, (axis,))[0], line=line()))
+        result, shape = orders.median(flat(node), 0), (1,) * node.ndim
+    else:
+        over = statistics.chosen(node, (axis,))
+        result, shape = orders.median(node, over[0]), statistics.with_ones(node, over)
+    return Recorded(marked(shapes.reshape(result, to=shape) if keepdims and keepdims is not np._NoValue else result))
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Recorded:  # noqa: A002 (NumPy's)
-    """As np.linalg.norm: of vectors of the order 1, 2 or infinity, and Frobenius'."""
+    """As np.linalg.norm: of vectors, and Frobenius'."""
     node = number(x)
     is_matrix = (node.ndim if axis is None else np.size(axis)) == 2
-    if ord not in ((None, "fro") if is_matrix else (None, 1, 2, np.inf)) and not (axis is None and ord is None):
+    known = ord in (None, "fro") if is_matrix else ord is None or np.isreal(ord)
+    if not known and not (axis is None and ord is None):
         raise refused(f"np.linalg.norm of {'matrices' if is_matrix else 'vectors'} with ord={ord!r}")
     axes = None if axis is None else tuple(axis) if np.ndim(axis) else (axis,)
     return Recorded(marked(statistics.norm(node, axes, keepdims, 2 if ord in (None, "fro") else ord)))
@@ -109,8 +140,15 @@ REDUCED: dict[Any, Callable[..., Recorded]] = {
     np.add: lambda x, axis=0, **options: sum_(x, axis, **options),
     np.maximum: lambda x, axis=0, **options: maximum(x, axis, **options),
     np.minimum: lambda x, axis=0, **options: minimum(x, axis, **options),
+    np.multiply: lambda x, axis=0, **options: product(x, axis, **options),
 }
-ACCUMULATED: dict[Any, Callable[..., Recorded]] = {np.add: lambda x, axis=0, **options: cumsum(x, axis, **options)}
+ACCUMULATED: dict[Any, Callable[..., Recorded]] = {
+    np.add: lambda x, axis=0, **options: cumsum(x, axis, **options),
+    np.multiply: lambda x, axis=0, **options: cumprod(x, axis, **options),
+    np.maximum: lambda x, axis=0: _cumulative("np.maximum.accumulate", orders.cumulative_maximum)(x, axis),
+    np.minimum: lambda x, axis=0: _cumulative("np.minimum.accumulate", orders.cumulative_minimum)(x, axis),
+    np.logaddexp: lambda x, axis=0: _cumulative("np.logaddexp.accumulate", orders.cumulative_logsumexp)(x, axis),
+}
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: sum_,
     np.max: maximum,
@@ -122,6 +160,10 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.std: reduction(_deviation),
     np.average: average,
     np.cumsum: cumsum,
+    np.cumprod: cumprod,
+    np.prod: product,
+    np.sort: sort,
+    np.median: median,
     np.diff: diff,
     np.trace: trace,
     np.linalg.norm: norm,

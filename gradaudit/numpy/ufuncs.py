@@ -11,7 +11,7 @@ from gradaudit.graph import Node
 from gradaudit.numpy.array import Recorded, marked, node_of, number
 from gradaudit.numpy.lines import line, refused
 from gradaudit.numpy.products import matmul
-from gradaudit.operations import choices, entrywise, special
+from gradaudit.operations import choices, entrywise, planar, special, whole
 from gradaudit.operations import softmax as soft
 from gradaudit.operations.arrangements import mixed, places, stack, through
 from gradaudit.operations.shapes import as_shape, constant
@@ -46,7 +46,7 @@ _PRODUCT = entry_by_entry(entrywise.multiply)
 
 def _power(x: Any, n: Any) -> Recorded:
     if isinstance(n, Recorded) or np.ndim(n):
-        raise refused("a power whose exponent is an array", "write it as np.exp(n * np.log(x))")
+        return _POWER(x, n)
     base, exponent = number(x), float(n)
     if exponent == int(exponent) and abs(exponent) <= 64:
         return Recorded(marked(entrywise.integer_power(base, exponent=int(exponent))))
@@ -54,7 +54,14 @@ def _power(x: Any, n: Any) -> Recorded:
         return Recorded(marked(entrywise.sqrt(base)))
     if exponent == -0.5:
         return Recorded(marked(entrywise.rsqrt(base)))
-    return Recorded(marked(entrywise.exp(entrywise.times(entrywise.log(base), exponent))))
+    return _POWER(x, exponent)
+
+
+_POWER = entry_by_entry(planar.power)
+
+
+def _step(to: str) -> Callable[..., Recorded]:
+    return entry_by_entry(lambda x: whole.step(x, to=to))
 
 
 def _hypotenuse(x: Node, y: Node) -> Node:
@@ -167,6 +174,15 @@ UFUNCS: dict[Any, Callable[..., Recorded]] = {
     np.bitwise_and: _masks(choices.both),
     np.bitwise_or: _masks(choices.either),
     np.invert: _masks(choices.opposite),
+    np.arctan2: entry_by_entry(planar.arctan2),
+    "xlogy": entry_by_entry(planar.xlogy),
+    np.floor: _step("floor"),
+    np.ceil: _step("ceil"),
+    np.trunc: _step("trunc"),
+    np.rint: _step("round"),
+    np.floor_divide: entry_by_entry(lambda x, n: whole.floor(entrywise.divide(x, n))),
+    np.remainder: entry_by_entry(whole.remainder),
+    np.fmod: entry_by_entry(whole.fmod),
     np.logaddexp: entry_by_entry(_logaddexp),
 }
 FUNCTIONS: dict[Any, Callable[..., Any]] = {np.clip: clip, np.where: where}

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradaudit.graph import Node
-from gradaudit.operations.choices import absolute, largest
-from gradaudit.operations.entrywise import divide, multiply, sqrt, square, subtract
+from gradaudit.operations.choices import absolute, equal, largest, where
+from gradaudit.operations.entrywise import divide, integer_power, multiply, negative, sqrt, square, subtract
+from gradaudit.operations.factors import product
+from gradaudit.operations.planar import power
 from gradaudit.operations.shapes import as_shape, constant, reshape, total
 
 Axes = Sequence[int] | None
@@ -62,10 +64,8 @@ def variance(x: Node, axes: Axes = None, keepdims: bool = False, ddof: float = 0
 def norm(x: Node, axes: Axes = None, keepdims: bool = False, order: float = 2) -> Node:
     """The norm of vectors: the root of the sum of squares, for the order 1 the sum and for infinity the largest.
 
-    Raises
-    ------
-    ValueError
-        For other orders.
+    For the order 0 it is how many entries are not 0, for -infinity the smallest size, for any other order p the p-th
+    root of the sum of |x|^p.
     """
     if order == 2:
         return sqrt(total(multiply(x, x), chosen(x, axes), keepdims))
@@ -73,7 +73,21 @@ def norm(x: Node, axes: Axes = None, keepdims: bool = False, order: float = 2) -
         return total(absolute(x), chosen(x, axes), keepdims)
     if order == np.inf:
         return maximum(absolute(x), axes, keepdims)
-    raise ValueError(f"the norm of order {order}; expected 1, 2 or infinity")
+    if order == -np.inf:
+        return negative(maximum(negative(absolute(x)), axes, keepdims))
+    over = chosen(x, axes)
+    if order == 0:
+        zeros, ones = constant(np.zeros(x.shape)), constant(np.ones(x.shape))
+        return total(where(equal(x, zeros), zeros, ones), over, keepdims)
+    sums = total(raised(absolute(x), order), over, keepdims)
+    return power(sums, constant(np.full(sums.shape, 1 / order)))
+
+
+def raised(x: Node, exponent: float) -> Node:
+    """X to one exponent."""
+    if exponent == int(exponent) and abs(exponent) <= 64:
+        return integer_power(x, exponent=int(exponent))
+    return power(x, constant(np.full(x.shape, exponent)))
 
 
 def maximum(x: Node, axes: Axes = None, keepdims: bool = False) -> Node:
@@ -93,3 +107,12 @@ def maximum(x: Node, axes: Axes = None, keepdims: bool = False) -> Node:
     for a in sorted(over, reverse=True):
         result = largest(result, axis=a)
     return reshape(result, to=with_ones(x, over)) if keepdims else result
+
+
+def multiplied(x: Node, axes: Axes = None, keepdims: bool = False) -> Node:
+    """The product along some axes, or all."""
+    over = chosen(x, axes)
+    result = x
+    for a in sorted(over, reverse=True):
+        result = product(result, axis=a)
+    return reshape(result, to=with_ones(x, over)) if keepdims and over else result

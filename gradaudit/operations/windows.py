@@ -20,8 +20,8 @@ from gradaudit.operations.shapes import Indices, constant, gather, reshape, sum_
 Steps = int | Sequence[int]
 #: Entries added in front and behind: one number for all, one an axis, or a pair an axis.
 Padding = int | Sequence[int | Sequence[int]]
-#: Lower than every number that may win.
-LOWEST = float(np.finfo(np.float64).min)
+#: Lower than every number that may win; not the lowest of all, so that a difference from it is a float with a radius.
+LOWEST = -(2.0**1022)
 
 
 class Window(NamedTuple):

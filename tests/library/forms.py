@@ -105,3 +105,17 @@ def polygamma(x: Array, n: int) -> Any:
 
 def bell(x: Array) -> Any:
     return x.dtype.type(2 / np.sqrt(np.pi)) * np.exp(-x * x)
+
+
+def factors(x: Array, axis: int) -> Any:
+    """The product, one factor after the other."""
+    result = np.ones(x.shape[:axis] + x.shape[axis + 1 :], dtype=x.dtype)
+    for i in range(x.shape[axis]):
+        result = result * np.take(x, i, axis=axis)
+    return result
+
+
+def at_rank(x: Array, g: Array) -> Any:
+    """G at the middle one of each row, else 0."""
+    place = np.argsort(x, axis=-1, kind="stable")[..., x.shape[-1] // 2]
+    return np.where(np.arange(x.shape[-1]) == place[..., None], g, 0)

@@ -18,7 +18,7 @@ from gradaudit.exact.arithmetic import Arithmetic, Signs
 from gradaudit.exact.enclosure import Enclosure
 from gradaudit.exact.functions import EXP, LOG, Function
 from gradaudit.graph import Node
-from gradaudit.operations import powers
+from gradaudit.operations import planar, powers
 from gradaudit.operations.shapes import input_
 from tests.few_bits import Program as Way
 
@@ -239,6 +239,17 @@ def power_gradient(A: Program, x: Value, g: Value, exponent: int) -> Value:
     return A.added([np.broadcast_to(part.x, x.x.shape)] * exponent)
 
 
+def of_library(f: Callable[..., Any], K: float) -> Callable[..., Value]:
+    """A function of two numbers by a library, within K u."""
+
+    def form(A: Program, x: Value, y: Value) -> Value:
+        z = f(A.way.use(x.x), A.way.use(y.x))
+        off = (K - 1) * A.way.fp.u * A.rng.choice([-1.0, -0.5, 0.5, 1.0], size=z.shape) / (1 + A.way.fp.u)
+        return Value(A.way.round(np.where((z == 0) | (z == 1), z, z * (1 + off))))
+
+    return form
+
+
 def affine(A: Program, x: Value, y: Value, b: Value) -> Value:
     """The bias is one more term of the product."""
     product = A.matmul(x, y)
@@ -254,7 +265,12 @@ def whole(form: Callable[..., Value]) -> Callable[..., Value]:
 FORMS: dict[str, Callable[..., Value]] = {
     form.__name__: whole(form)
     for form in (softmax, log_softmax, logsumexp, log_softmax_gradient, cross_entropy, cross_entropy_gradient)
-} | {"power_gradient": power_gradient, "affine": affine}
+} | {
+    "power_gradient": power_gradient,
+    "affine": affine,
+    "power": of_library(np.power, planar.K_POWER),
+    "arctan2": of_library(np.arctan2, planar.K_ANGLE),
+}
 
 
 def run(way: Way, order: Sequence[Node], inputs: Mapping[int, Array]) -> dict[int, Array]:

@@ -15,6 +15,7 @@ from flint import arb, ctx
 
 from gradaudit.exact.functions import FUNCTIONS, Function
 from gradaudit.exact.special import polygamma
+from gradaudit.operations import planar
 from gradaudit.rounding.arithmetic import Arithmetic
 
 POINTS = 3000
@@ -93,18 +94,23 @@ def attribute(module: Any, path: str) -> Any:
     return module
 
 
-def computed(name: str, library: str, x: Any) -> Any:
-    path, *order = str(ASKED[name][("numpy", "torch", "jax").index(library)]).split()
-    before = [int(n) for n in order]
+def called(library: str, path: str, *x: Any) -> Any:
+    """A library's function of floats; whole numbers before them are options."""
     if library == "numpy":
-        return attribute(np, path)(x)
+        return attribute(np, path)(*x)
     if library == "torch":
         torch = pytest.importorskip("torch")
-        return attribute(torch, path)(*before, torch.from_numpy(x)).numpy()
+        return attribute(torch, path)(*(torch.from_numpy(a) if np.ndim(a) else a for a in x)).numpy()
     jax = pytest.importorskip("jax")
     pytest.importorskip("jax.scipy.special")
-    with jax.enable_x64(x.dtype == np.float64):
-        return np.array(jax.jit(attribute(jax, path), static_argnums=range(len(before)))(*before, x))
+    static = [k for k, a in enumerate(x) if not np.ndim(a)]
+    with jax.enable_x64(x[-1].dtype == np.float64):
+        return np.array(jax.jit(attribute(jax, path), static_argnums=static)(*x))
+
+
+def computed(name: str, library: str, x: Any) -> Any:
+    path, *before = str(ASKED[name][("numpy", "torch", "jax").index(library)]).split()
+    return called(library, path, *map(int, before), x)
 
 
 def worst(f: Function, x: Any, got: Any) -> tuple[float, float]:
@@ -133,3 +139,30 @@ def test_libraries_are_as_accurate_as_the_model_says(
     figure(f"K of {name} by {library} in {dtype}: {K:.2f} u of {f.K:g} u, at {place:g}")
     above = ABOVE.get((name, library, dtype))
     assert K <= f.K if above is None else f.K < K <= above
+
+
+#: Of each function of two numbers its K, its names, and its value on balls.
+OF_TWO: dict[str, tuple[float, dict[str, str], Callable[[arb, arb], arb]]] = {
+    "power": (planar.K_POWER, {"numpy": "power", "torch": "pow", "jax": "numpy.power"}, lambda x, y: x**y),
+    "arctan2": (planar.K_ANGLE, {"numpy": "arctan2", "torch": "atan2", "jax": "numpy.arctan2"}, arb.atan2),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
+@pytest.mark.parametrize("name", OF_TWO)
+def test_functions_of_two_numbers_are_as_accurate_as_the_model_says(
+    name: str, library: str, dtype: str, figure: Callable[[str], None]
+) -> None:
+    K, names, ball = OF_TWO[name]
+    rng, fp = np.random.default_rng(0), Arithmetic.of(np.dtype(dtype))
+    x, y = np.exp(rng.uniform(-20, 20, POINTS)).astype(dtype), (3 * rng.standard_normal(POINTS)).astype(dtype)
+    got = called(library, names[library], x, y)
+    with ctx.workprec(160):
+        triples = zip(x.tolist(), y.tolist(), got.tolist(), strict=True)
+        errors = [
+            float(abs(arb(c) / ball(arb(a), arb(b)) - 1)) / fp.u for a, b, c in triples if fp.eta < abs(c) <= fp.omega
+        ]
+    figure(f"K of {name} by {library} in {dtype}: {max(errors):.2f} u of {K:g} u")
+    assert len(errors) > POINTS / 2
+    assert max(errors) <= K
