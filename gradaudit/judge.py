@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.certify import Certificate
+from gradaudit.changes import change
 from gradaudit.errors import GradientError, UndecidedError
 
 Verdict = Literal["pass", "wrong", "undecided"]
@@ -137,16 +138,25 @@ def judge(array: str | int, got: NDArray[Any], certificate: Certificate) -> Find
         verdict = "undecided"
     at = [float(a[index]) if ratio.size else 0.0 for a in (values, exact.hi, error, E, ratio)]
     finding = Finding(array, verdict, index, at[0], at[1], at[2], at[3], at[4], resolution)
-    return replace(finding, message=_message(finding))
+    words = _in_words(values, exact.hi, E, wrong) if verdict == "wrong" else ""
+    return replace(finding, message=_message(finding, words))
 
 
-def _message(f: Finding) -> str:
+def _in_words(got: Any, exact: Any, bound: Any, wrong: Any) -> str:
+    """How many entries are wrong, and what change of the exact ones explains all of them."""
+    if got.size < 2:
+        return ""
+    name = change(got, exact, bound)
+    return f"; {int(wrong.sum())} of {got.size} entries are wrong" + (f": {name}" if name else "")
+
+
+def _message(f: Finding, words: str) -> str:
     if f.verdict == "pass":
         return ""
     where = f"{f.array}[{', '.join(map(str, f.index))}]" if f.index else str(f.array)
     numbers = f"got {f.got!r}, exact {f.exact!r}, error {f.error:.3g}, bound {f.bound:.3g}, ratio {f.ratio:.3g}"
     if f.verdict == "wrong":
-        return f"{where} is wrong: {numbers}"
+        return f"{where} is wrong: {numbers}{words}"
     return (
         f"{where} is undecided: a correct program may be off by {f.resolution:.2g} of the array's natural size in this "
         f"dtype; use float64, smaller inputs, or judge parts of the function ({numbers})"

@@ -115,10 +115,20 @@ def _copied(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
         count += 1
         if not bool(torch.isfinite(x).all()):
             raise InputError(f"{own} is not finite; expected finite numbers")
-        tensors[own] = x.detach().clone().requires_grad_(x.requires_grad)
+        tensors[own] = _copy(x)
         return tensors[own]
 
     return tree_map(copied, value)
+
+
+def _copy(x: torch.Tensor) -> torch.Tensor:
+    """A copy; of a view that owns a part of its memory, with the whole memory."""
+    count = x.untyped_storage().nbytes() // x.element_size()
+    dense = all(stride > 0 for n, stride in zip(x.shape, x.stride(), strict=True) if n > 1)
+    if x.numel() in (0, count) or not dense:
+        return x.detach().clone().requires_grad_(x.requires_grad)
+    whole = x.detach().as_strided((count,), (1,), 0).clone()
+    return whole.as_strided(x.shape, x.stride(), x.storage_offset()).requires_grad_(x.requires_grad)
 
 
 def _dtype(tensors: Mapping[str, torch.Tensor]) -> str:

@@ -100,7 +100,7 @@ def gradcheck(
         recording.report(_gradients(arguments, outputs, weights), weights, _values(outputs))
         for weights in _cotangents(outputs, jacobian, seed)
     ]
-    report = _together(reports, following.reads)
+    report = _together(reports, [*_remarks(following.reads), *_alone(outputs)])
     if raise_exception:
         report.raise_unless_ok()
     return report
@@ -123,13 +123,29 @@ def _values(outputs: Sequence[torch.Tensor]) -> dict[str, Any]:
 
 def _cotangents(outputs: Sequence[torch.Tensor], jacobian: bool, seed: int) -> list[list[Any]]:
     """What the outputs are pulled back with: once, or once for each of their entries."""
-    shapes = [tuple(t.shape) for t in outputs]
+    shapes, silent = [tuple(t.shape) for t in outputs], _without_gradient(outputs)
     if not jacobian:
-        return [[cotangent(shape, seed + n) for n, shape in enumerate(shapes)]]
+        drawn = [cotangent(shape, seed + n) for n, shape in enumerate(shapes)]
+        return [[np.zeros_like(c) if n in silent else c for n, c in enumerate(drawn)]]
     sizes = [int(np.prod(shape)) for shape in shapes]
-    units = np.eye(sum(sizes))
+    units = np.eye(sum(sizes))[np.repeat([n not in silent for n in range(len(sizes))], sizes)]
     ends = np.cumsum(sizes)[:-1]
     return [[part.reshape(s) for part, s in zip(np.split(row, ends), shapes, strict=True)] for row in units]
+
+
+def _without_gradient(outputs: Sequence[torch.Tensor]) -> list[int]:
+    """The outputs that autograd takes for constants, where it does not of all: as mark_non_differentiable says."""
+    return [n for n, t in enumerate(outputs) if not t.requires_grad and any(o.requires_grad for o in outputs)]
+
+
+def _alone(outputs: Sequence[torch.Tensor]) -> list[str]:
+    return [
+        f"output {n} has no gradient for autograd: its value alone is judged" for n in _without_gradient(outputs)
+    ]
+
+
+def _remarks(reads: Sequence[str]) -> list[str]:
+    return [f"a number was read at {place}: the branch that was taken is judged" for place in dict.fromkeys(reads)]
 
 
 def _gradients(arguments: Arguments, outputs: Sequence[torch.Tensor], weights: Sequence[Any]) -> dict[str, Any]:
@@ -146,19 +162,16 @@ def _gradients(arguments: Arguments, outputs: Sequence[torch.Tensor], weights: S
             allow_unused=True,
         )
     return {
-        name: (torch.zeros_like(t) if g is None else g).detach().cpu().numpy()
+        name: (torch.zeros_like(t) if g is None else g).detach().cpu().numpy(force=True)
         for name, t, g in zip(arguments.sources, tensors, gradients, strict=True)
     }
 
 
-def _together(reports: Sequence[Report], reads: Sequence[str]) -> Report:
+def _together(reports: Sequence[Report], remarks: Sequence[str]) -> Report:
     """One report of those of several cotangents: of each array the worst finding."""
     rank = {"wrong": 2, "undecided": 1, "pass": 0}
     findings = [
         max(of, key=lambda f: (rank[f.verdict], f.ratio)) for of in zip(*(r.findings for r in reports), strict=True)
     ]
     kinks = tuple(dict.fromkeys(kink for r in reports for kink in r.kinks))
-    remarks = tuple(
-        f"a number was read at {place}: the branch that was taken is judged" for place in dict.fromkeys(reads)
-    )
-    return Report(tuple(findings), kinks, remarks=remarks)
+    return Report(tuple(findings), kinks, remarks=tuple(remarks))

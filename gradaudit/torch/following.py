@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -17,9 +16,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 from gradaudit.errors import InputError, UnsupportedError
 from gradaudit.graph import Node
 from gradaudit.operations.shapes import constant, input_
+from gradaudit.torch.calls import Call, agree, cleared, leaves
 from gradaudit.torch.lines import line, refused
 from gradaudit.torch.memory import Memory, key, numbers
-from gradaudit.torch.tables import CONSTANTS, DECOMPOSED, EMPTY, PASSIVE, RANDOM, RULES, Rule, with_line
+from gradaudit.torch.tables import CONSTANTS, EMPTY, PASSIVE, RANDOM, RULES, Rule, known, with_line
 
 #: Methods by which numbers leave PyTorch as an array, or as an address that anybody may write to.
 LEAVING = {"numpy": ".numpy()", "__array__": "np.asarray()", "tolist": ".tolist()", "data_ptr": ".data_ptr()",
@@ -44,6 +44,8 @@ class Following(TorchDispatchMode):
         self.busy = False
         self._memories: dict[int, Memory] = {}
         self._sources: set[int] = set()
+        self._parts: list[str] = []
+        self._itemsize = 0
 
     def begin(self, tensor: torch.Tensor, live: bool) -> Node:
         """Record an input, whose memory is its own."""
@@ -52,6 +54,7 @@ class Following(TorchDispatchMode):
         self._memories[key(tensor)] = Memory(tensor, node, live)
         if live:
             self._sources.add(id(tensor))
+            self._itemsize = tensor.element_size()
         return node
 
     def is_recorded(self, tensor: Any) -> bool:
@@ -71,13 +74,16 @@ class Following(TorchDispatchMode):
             If the tensor was made by what is no operation of PyTorch.
         """
         if self.is_recorded(tensor):
-            return self._memory(tensor).node(tensor)
+            try:
+                return self._memory(tensor).node(tensor)
+            except ValueError as error:
+                raise refused(str(error)) from error
         self._refuse_unseen(tensor)
-        return constant(numbers(tensor))
+        return known(numbers(tensor))
 
     def _refuse_unseen(self, tensor: torch.Tensor) -> None:
         """Refuse what autograd says depends on an input, while no operation says so."""
-        if tensor.grad_fn is not None and self._sources & _leaves(tensor.grad_fn):
+        if tensor.grad_fn is not None and self._sources & leaves(tensor.grad_fn):
             name = type(tensor.grad_fn).__name__.removesuffix("Backward")
             raise refused(f"a result of {name} that no operation of PyTorch made")
 
@@ -87,47 +93,46 @@ class Following(TorchDispatchMode):
     # --- what PyTorch calls -----------------------------------------------------------------------------------------
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
-        kwargs = kwargs or {}
-        self.busy = True
+        outer, self.busy = self.busy, True
         try:
-            return self._followed(func, args, kwargs)
-        except NotImplementedError as error:
-            if isinstance(error, UnsupportedError):
-                raise
-            raise refused(f"{func} ({error})") from error
+            return self._followed(func, args, kwargs or {})
         finally:
-            self.busy = False
+            self.busy = outer
 
     def _followed(self, func: Any, args: Any, kwargs: Any) -> Any:
-        name = func._schema.name.removeprefix("aten::")
-        if name in PASSIVE:
-            if name == "_local_scalar_dense" and self.is_live(args[0]):
+        call = Call.of(func, args, kwargs)
+        if call.base in PASSIVE:
+            if call.base == "_local_scalar_dense" and self.is_live(args[0]):
                 self.reads.append(line())
-            return func(*args, **kwargs)
-        tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
-        live = any(self.is_live(t) for t in tensors)
-        written = _written(func, args, kwargs)
-        if not any(self.is_recorded(t) for t in tensors):
-            return self._unrecorded(func, name, args, kwargs)
-        base = _base(name, func)
-        if base in CONSTANTS or base in RANDOM:
-            return self._constant(func(*args, **kwargs), base, written)
-        of = RULES.get(base)
-        if of is None:
-            return self._decomposed(func, args, kwargs, written, live)
-        operand = self._plain if of.plain else self._operand
-        given, named = tree_map(operand, (args, {k: v for k, v in kwargs.items() if k not in _OUTPUTS}))
-        result = func(*args, **kwargs)
-        nodes = self._called(func, of, given, named, result)
-        self._record(result, nodes, written, live)
-        return result
+            return call.run()
+        for tensor in call.tensors:
+            if not self.is_recorded(tensor):
+                self._refuse_unseen(tensor)
+        if call.base in EMPTY:
+            return cleared(call.run())
+        live = any(self.is_live(t) for t in call.tensors)
+        recorded = any(self.is_recorded(t) for t in call.tensors)
+        if not recorded and not any(t.is_floating_point() for t in call.tensors):
+            return call.run()
+        if call.base in CONSTANTS or call.base in RANDOM:
+            return self._constant(call, call.run())
+        if call.base not in RULES:
+            return self._without_rule(call, live)
+        if live:
+            return self._by_rule(call, live)
+        try:
+            return self._by_rule(call, live)
+        except UnsupportedError:  # what depends on no input is a constant
+            return self._constant(call, call.result)
 
-    def _unrecorded(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
-        for t in tree_leaves((args, kwargs)):
-            if isinstance(t, torch.Tensor) and t.is_floating_point():
-                self._refuse_unseen(t)
-        result = func(*args, **kwargs)
-        return _cleared(result) if name in EMPTY else result
+    def _by_rule(self, call: Call, live: bool) -> Any:
+        of = RULES[call.base]
+        operand = self._plain if of.plain else self._operand
+        args, kwargs = tree_map(operand, (call.args, call.options))
+        result = call.run()
+        nodes = self._called(call, of, args, kwargs)
+        self._record(call, result, nodes, live)
+        return result
 
     def _operand(self, x: Any) -> Any:
         """An operand as the tables take it: a node for floats and masks, an array for whole numbers."""
@@ -137,70 +142,107 @@ class Following(TorchDispatchMode):
             raise refused("complex numbers")
         if x.layout != torch.strided:
             raise refused(f"a tensor of the layout {x.layout}")
-        if x.is_floating_point() or self.is_recorded(x):
-            return self.node(x)
-        return numbers(x)
+        return self.node(x) if x.is_floating_point() or self.is_recorded(x) else numbers(x)
 
     def _plain(self, x: Any) -> Any:
         """The same, a mask as an array, too."""
         return numbers(x) if isinstance(x, torch.Tensor) and x.dtype == torch.bool else self._operand(x)
 
-    def _called(self, func: Any, of: Rule, args: Any, kwargs: Any, result: Any) -> list[Any]:
+    def _called(self, call: Call, of: Rule, args: Any, kwargs: Any) -> list[Any]:
         try:
-            nodes = of.function(*((result, *args) if of.of_result else args), **kwargs)
+            nodes = of.function(*((call.result, *args) if of.of_result else args), **kwargs)
         except UnsupportedError as error:
-            raise refused(f"{func}: {error}") from error
-        except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
-            raise refused(f"{func} with arguments that are not known ({type(error).__name__}: {error})") from error
+            raise refused(f"{call.name}: {error}") from error
+        except (TypeError, ValueError, IndexError, KeyError, AttributeError, NotImplementedError, RuntimeError) as error:
+            raise refused(f"{call.name} with arguments that are not known ({type(error).__name__}: {error})") from error
         where = line()
         return [with_line(n, where) for n in (nodes if isinstance(nodes, (tuple, list)) else [nodes])]
 
-    def _record(self, result: Any, nodes: Sequence[Any], written: Sequence[torch.Tensor], live: bool) -> None:
+    def _record(self, call: Call, result: Any, nodes: Sequence[Any], live: bool) -> None:
         results = list(result) if isinstance(result, (tuple, list)) else [result]
         for tensor, node in zip(results, nodes, strict=True):
-            if not isinstance(tensor, torch.Tensor) or node is None:
+            if not isinstance(tensor, torch.Tensor) or node is None or not _is_followed(tensor, node):
                 continue
+            if live and tensor.is_floating_point() and tensor.element_size() < self._itemsize:
+                raise refused(f"a conversion to {str(tensor.dtype).removeprefix('torch.')}", "judge the parts alone")
             if tuple(tensor.shape) != node.shape:
-                raise refused(f"a result of shape {tuple(tensor.shape)}, taken for one of shape {node.shape}")
-            if any(tensor is w for w in written):
+                raise refused(f"{call.name}: a result of shape {tuple(tensor.shape)}, taken for one of {node.shape}")
+            if any(tensor is w for w in call.written):
                 self._write(tensor, node, live)
             elif self.is_recorded(tensor):
                 self._memory(tensor).know(tensor, node)
-            else:
+            elif key(tensor) not in call.keys:
                 self._memories[key(tensor)] = Memory(tensor, node, live)
 
     def _write(self, tensor: torch.Tensor, node: Node, live: bool) -> None:
         if not self.is_recorded(tensor):
+            if not live:  # it is read when it is used
+                return
             self._memories[key(tensor)] = Memory.of_constant(tensor)
         self._memory(tensor).write(tensor, node, live)
 
-    def _constant(self, result: Any, base: str, written: Sequence[torch.Tensor]) -> Any:
-        """What is the same whatever the inputs are: a mask of dropout, zeros of a shape."""
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, torch.Tensor) and any(tensor is w for w in written) and self.is_recorded(tensor):
+    def _constant(self, call: Call, result: Any) -> Any:
+        """What is the same whatever the inputs are: a mask of dropout, zeros of a shape, a whole number."""
+        for tensor in [*tree_leaves(result), *call.written]:
+            if not isinstance(tensor, torch.Tensor):
+                continue
+            if self.is_recorded(tensor) and any(tensor is w for w in call.written):
                 self._memory(tensor).write(tensor, constant(numbers(tensor)), False)
-        return _cleared(result) if base in EMPTY else result
-
-    def _decomposed(self, func: Any, args: Any, kwargs: Any, written: Any, live: bool) -> Any:
-        """What has no rule of its own, made of what has: by PyTorch's own definitions."""
-        rule = DECOMPOSED.get(func)
-        if rule is None or written:
-            if live or any(t.is_floating_point() for t in written):
-                raise refused(f"the operation {func.name()}, which is not known,")
-            return func(*args, **kwargs)
-        result = func(*args, **kwargs)
-        self.busy = False
-        with self:
-            again = rule(*args, **kwargs)
-        self.busy = True
-        if again is NotImplemented:
-            raise refused(f"the operation {func.name()}, which is not known,")
-        for tensor, other in zip(tree_leaves(result), tree_leaves(again), strict=True):
-            if isinstance(tensor, torch.Tensor) and self.is_recorded(other):
-                if not _agree(tensor, other):
-                    raise refused(f"the operation {func.name()}, of which PyTorch has two meanings,")
-                self._record(tensor, [self.node(other)], (), live)
+            elif tensor.is_floating_point() and not self.is_recorded(tensor) and key(tensor) not in call.keys:
+                self._memories[key(tensor)] = Memory(tensor, constant(numbers(tensor)), False)
         return result
+
+    # --- what has no rule of its own --------------------------------------------------------------------------------
+
+    def _without_rule(self, call: Call, live: bool) -> Any:
+        """Made of what has a rule, by PyTorch's own definitions."""
+        if not live:
+            return self._constant(call, call.run())
+        if call.name in self._parts:
+            raise refused(f"the operation {self._parts[0]}, which is not known,")
+        self._parts.append(call.name)
+        try:
+            again = self._again(call)
+        except UnsupportedError as error:
+            if len(self._parts) == 1 and call.name not in str(error):
+                raise refused(f"the operation {call.name}, which is not known: {str(error).partition(' at /')[0]},") from None
+            raise
+        finally:
+            self._parts.pop()
+        result = call.run()
+        for tensor, (node, other) in zip(tree_leaves(result), again, strict=True):
+            if node is not None:
+                if not agree(tensor, other):
+                    raise refused(f"the operation {call.name}, of which PyTorch has two meanings,")
+                self._record(call, tensor, [node], live)
+        return result
+
+    def _again(self, call: Call) -> list[tuple[Node | None, Any]]:
+        """The nodes of an operation, and what they stand for, which is computed by its parts."""
+        results = None
+        outer, self.busy = self.busy, False
+        try:
+            with self:
+                for rule in call.definitions():
+                    results = rule(*call.args, **call.options_of_functions)
+                    if results is not NotImplemented:
+                        break
+                    results = None
+        except (TypeError, RuntimeError, AttributeError) as error:
+            raise refused(f"the operation {call.name}, which is not known ({type(error).__name__}),") from error
+        finally:
+            self.busy = outer
+        if results is None:
+            raise refused(f"the operation {call.name}, which is not known,")
+        return [
+            (self.node(t) if isinstance(t, torch.Tensor) and t.is_floating_point() else None, t)
+            for t in tree_leaves(results)
+        ]
+
+
+def _is_followed(tensor: torch.Tensor, node: Node) -> bool:
+    """Whether a result is one of floats, or a mask of which the node says how it depends on them."""
+    return tensor.is_floating_point() or (tensor.dtype == torch.bool and node.operation.mask)
 
 
 class Leaving(TorchFunctionMode):
@@ -215,65 +257,6 @@ class Leaving(TorchFunctionMode):
         if name in LEAVING and args and not self._following.busy and self._following.is_live(args[0]):
             raise refused(f"{LEAVING[name]} of what depends on an input, which leaves PyTorch,")
         return func(*args, **(kwargs or {}))
-
-
-_OUTPUTS = ("out", "dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking")
-
-
-def _leaves(function: Any) -> set[int]:
-    """The ids of the tensors that autograd would reach from a function of its graph."""
-    leaves: set[int] = set()
-    seen: set[Any] = set()
-    stack = [function]
-    while stack:
-        f = stack.pop()
-        if f is None or f in seen:
-            continue
-        seen.add(f)
-        if hasattr(f, "variable"):
-            leaves.add(id(f.variable))
-        stack += [n for n, _ in f.next_functions]
-    return leaves
-
-
-def _base(name: str, func: Any) -> str:
-    """The name of an operation, without what says that it writes in place."""
-    if name in RULES or name in CONSTANTS or name in RANDOM:
-        return name
-    short = name.removesuffix("_")
-    if name.startswith("__i") and name.endswith("__"):
-        short = f"__{name[3:]}"
-    if short.removesuffix("_copy") in RULES and short not in RULES:
-        short = short.removesuffix("_copy")
-    return short if func._schema.name.startswith("aten::") else name
-
-
-def _written(func: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
-    """The tensors that an operation writes to."""
-    written: list[torch.Tensor] = []
-    for n, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            value = kwargs.get(argument.name) if argument.name in kwargs else args[n] if n < len(args) else None
-            written += [t for t in tree_leaves(value) if isinstance(t, torch.Tensor)]
-    return written
-
-
-def _cleared(result: Any) -> Any:
-    """Memory that nobody has written to yet, with zeros in it: what it had may be anything."""
-    for tensor in tree_leaves(result):
-        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
-            tensor.zero_()
-    return result
-
-
-def _agree(tensor: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether two results are the same but for rounding: a coarse question, only asked of two kernels of PyTorch."""
-    if tensor.shape != other.shape:
-        return False
-    a, b = numbers(tensor), numbers(other)
-    size = float(np.abs(a[np.isfinite(a)]).max(initial=0.0)) if a.size else 0.0
-    with np.errstate(all="ignore"):
-        return bool(((a == b) | (np.abs(a - b) <= 1e-3 * size) | (np.isnan(a) & np.isnan(b))).all())
 
 
 def followed(

@@ -110,10 +110,14 @@ class Memory:
         """Which entries of the node a tensor has."""
         own = self._base.places.reshape(-1)
         wanted = geometry.places
-        if own.size and own[-1] - own[0] == own.size - 1 and (np.diff(own) == 1).all():
-            return wanted - own[0]
+        if not wanted.size:
+            return wanted
         order = np.argsort(own, kind="stable")
-        return np.asarray(order[np.searchsorted(own, wanted, sorter=order)], dtype=np.int64)
+        positions = np.minimum(np.searchsorted(own, wanted, sorter=order), own.size - 1)
+        result = np.asarray(order[positions], dtype=np.int64)
+        if not (own[result] == wanted).all():
+            raise ValueError("memory beyond a tensor")
+        return result
 
 
 def key(tensor: torch.Tensor) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,12 @@ import torch
 from torch.utils._pytree import tree_map
 
 from gradaudit.graph import Node
-from gradaudit.operations.arrangements import arranged, flat, replaced, stack, through
-from gradaudit.operations.entrywise import add
-from gradaudit.operations.shapes import as_shape, concatenate, constant, gather, reshape, scatter, transpose
+from gradaudit.operations.arrangements import arranged, flat, mixed, replaced, stack, through
+from gradaudit.operations.choices import largest
+from gradaudit.operations.entrywise import add, divide, negative
+from gradaudit.operations.factors import product
+from gradaudit.operations.shapes import as_shape, concatenate, constant, gather, reshape, scatter, sum_axis, transpose
+from gradaudit.operations.windows import LOWEST
 from gradaudit.torch.tables.entrywise import constant_where
 from gradaudit.torch.tables.rules import RULES, Rule, node, number, on_tensors, rule, scaled
 
@@ -71,7 +75,7 @@ def _filled(result: Any, x: Any, value: Any) -> Node:  # noqa: ARG001
 # --- by PyTorch's own kernels -----------------------------------------------------------------------------------------
 
 
-def by_places(name: str, *args: Any, **kwargs: Any) -> Node:
+def by_places(name: str, *args: Any, **kwargs: Any) -> Any:
     """What an operation does that puts entries of its operands, or zeros, elsewhere."""
     nodes: list[Node] = []
     start = 1
@@ -87,6 +91,13 @@ def by_places(name: str, *args: Any, **kwargs: Any) -> Node:
 
     packet = getattr(torch.ops.aten, name)
     result = packet(*tree_map(placed, args), **tree_map(placed, kwargs))
+    if isinstance(result, (tuple, list)):
+        return [_taken(nodes, r) for r in result]
+    return _taken(nodes, result)
+
+
+def _taken(nodes: Sequence[Node], result: torch.Tensor) -> Node:
+    """The entries of nodes that a kernel put somewhere."""
     index = result.to(torch.int64).numpy() - 1
     if len(nodes) == 1:
         return arranged(nodes[0], index)
@@ -111,11 +122,10 @@ for _name in (
         "t_copy",
         "alias_copy",
         "_reshape_copy",
-        "put",
         "max_unpool2d",
         "max_unpool3d",
     ),
-    *("_chunk_cat", "take_along_dim", "trace_copy", "diag", "fliplr", "flipud", "unfold_backward"),
+    *("as_strided_copy", "_chunk_cat", "take_along_dim", "trace_copy", "diag", "fliplr", "flipud", "narrow_copy", "split_copy", "split_with_sizes_copy", "unbind_copy"),
 ):
     if _name not in RULES:
         _arranging(_name)
@@ -125,7 +135,7 @@ for _name in (
 def _padded(x: Node, pad: Any, value: Any = 0) -> Node:
     """Zeros around, or constants: a negative pad takes entries away."""
     if value == 0:
-        return by_places("constant_pad_nd", x, pad, 0)
+        return by_places("constant_pad_nd", x, pad, 0)  # type: ignore[no-any-return]
     index = by_places("constant_pad_nd", node(np.ones(x.shape)), pad, 0)
     outside = index.parameters["index"] < 0
     inner = by_places("constant_pad_nd", x, pad, 0)
@@ -173,6 +183,14 @@ def _put(x: Node, indices: Any, values: Any, accumulate: bool = False, *_: Any) 
 def replaced_at(x: Node, index: Any, values: Node) -> Node:
     """X with other entries at places of it."""
     return replaced(x, index, as_shape(values, index.shape))
+
+
+@rule("put", plain=True)
+def _put_flat(x: Node, index: Any, values: Any, accumulate: bool = False) -> Node:
+    index = np.where(index < 0, index + int(np.prod(x.shape)), index)
+    values = number(values)
+    values = reshape(values, to=index.shape) if values.shape != index.shape else values
+    return _sum_at(x, index, values) if accumulate else replaced_at(x, index, values)
 
 
 @rule("index_add", plain=True)
@@ -224,11 +242,47 @@ def _scattered(x: Node, axis: int, index: Any, source: Any, reduce: str | None =
     return replaced_at(x, places, values)
 
 
-@rule("scatter_reduce", "index_reduce", plain=True)
+@rule("scatter_reduce", plain=True)
 def _scatter_reduced(x: Node, axis: int, index: Any, source: Any, reduce: str, include_self: bool = True) -> Node:
-    if reduce != "sum":
-        raise ValueError(f"reduce={reduce!r}")
     places = _scatter_places(x, axis, index)
-    if not include_self:
-        x = replaced_at(x, places, constant(np.zeros(places.shape)))
-    return _sum_at(x, places, _part(number(source), places.shape))
+    return _reduced(x, places, _part(number(source), places.shape), reduce, include_self)
+
+
+@rule("index_reduce", plain=True)
+def _index_reduced(
+    x: Node, axis: int, index: Any, source: Any, reduce: str, *, include_self: bool = True
+) -> Node:
+    index = np.atleast_1d(index)
+    chosen = np.take(np.arange(int(np.prod(x.shape))).reshape(x.shape or (1,)), index, axis if x.shape else 0)
+    return _reduced(x, chosen.reshape(number(source).shape), number(source), reduce, include_self)
+
+
+def _reduced(x: Node, places: Any, source: Node, reduce: str, include_self: bool) -> Node:
+    """What goes to each place, reduced: with what is there, if that is included."""
+    reduce = {"add": "sum", "multiply": "prod"}.get(reduce, reduce)
+    source = as_shape(source, places.shape)
+    if reduce == "sum" and include_self:
+        return _sum_at(x, places, source)
+    size = int(np.prod(x.shape))
+    groups: list[list[int]] = [[n] if include_self else [] for n in range(size)]
+    for n, place in enumerate(places.reshape(-1)):
+        groups[int(place)].append(size + n)
+    for n, group in enumerate(groups):
+        if not group:
+            group.append(n)
+    longest = max(map(len, groups), default=0)
+    table = np.array([g + [-1] * (longest - len(g)) for g in groups]).reshape(size, longest)
+    both = concatenate(flat(x), flat(source), axis=0)
+    sign = -1 if reduce == "amin" else 1
+    neutral = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": LOWEST, "amin": LOWEST}[reduce]
+    entries = mixed(both if sign > 0 else negative(both), table, constant(np.full(table.shape, neutral)))
+    if reduce in ("sum", "mean"):
+        result = sum_axis(entries, axis=1)
+        if reduce == "mean":
+            result = divide(result, constant(np.array([float(len(g)) for g in groups])))
+    elif reduce == "prod":
+        result = product(entries, axis=1)
+    else:
+        result = largest(entries, axis=1)
+        result = result if sign > 0 else negative(result)
+    return reshape(result, to=x.shape)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from gradaudit.graph import Node
-from gradaudit.operations.choices import both, either, equal, greater, greater_equal, opposite, sign, where
+from gradaudit.operations.choices import absolute, both, either, equal, greater, greater_equal, opposite, sign, where
 from gradaudit.operations.arrangements import through
+from gradaudit.operations.entrywise import negative, subtract
 from gradaudit.operations.shapes import as_shape, constant
-from gradaudit.torch.memory import numbers
+from gradaudit.operations.whole import step
 from gradaudit.torch.tables.rules import alike, number, rule
 
 
@@ -101,7 +102,36 @@ def _sign(x: Node) -> Node:
     return sign(x)
 
 
-@rule("floor", "ceil", "round", "trunc", "heaviside", of_result=True)
-def _step(result: Any, *_: Any, **__: Any) -> Node:
-    """What is constant nearly everywhere: as it was."""
-    return constant(numbers(result))
+@rule("floor")
+def _floor(x: Node) -> Node:
+    return step(number(x), to="floor")
+
+
+@rule("ceil")
+def _ceil(x: Node) -> Node:
+    return step(number(x), to="ceil")
+
+
+@rule("trunc", "fix")
+def _trunc(x: Node) -> Node:
+    return step(number(x), to="trunc")
+
+
+@rule("round")
+def _round(x: Node, decimals: int = 0) -> Node:
+    if decimals:
+        raise ValueError(f"decimals={decimals}")
+    return step(number(x), to="round")
+
+
+@rule("frac")
+def _fraction(x: Node) -> Node:
+    return subtract(x, step(x, to="trunc"))
+
+
+@rule("copysign")
+def _of_sign(x: Any, y: Any) -> Node:
+    """|x| with the sign of y; that of zeros is not known."""
+    x, y = alike(x, y)
+    size = absolute(x)
+    return where(greater_equal(y, constant(np.zeros(y.shape))), size, negative(size))

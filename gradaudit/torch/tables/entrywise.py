@@ -10,19 +10,31 @@ import numpy as np
 
 from gradaudit.graph import Node
 from gradaudit.operations import entrywise as ops
-from gradaudit.operations import special
-from gradaudit.operations.arrangements import mixed, places
+from gradaudit.operations import planar, special, whole
+from gradaudit.operations.arrangements import mixed, places, stack
 from gradaudit.operations.choices import absolute, clip, maximum, minimum, relu, where
 from gradaudit.operations.choices import greater as above
 from gradaudit.operations.entrywise import add, divide, integer_power, multiply, negative, square, subtract, times
-from gradaudit.torch.tables.rules import alike, constants, node, number, rule, scaled
+from gradaudit.operations.softmax import logsumexp
+from gradaudit.torch.tables.rules import alike, constants, infinite, node, number, rule, scaled
 
 # --- arithmetic -------------------------------------------------------------------------------------------------------
 
 
 @rule("add")
 def _add(x: Any, y: Any, alpha: Any = 1) -> Node:
-    return add(*alike(x, scaled(y, alpha)))
+    x, y = alike(x, scaled(y, alpha))
+    return masked_sum(x, y)
+
+
+def masked_sum(x: Node, y: Node) -> Node:
+    """The sum; infinite where a mask is."""
+    for term, other in ((x, y), (y, x)):
+        chosen = infinite(term)
+        if chosen is not None:
+            rest = add(other, constant_where(chosen, 0.0, term))
+            return mixed(rest, np.where(chosen, -1, places(rest.shape)), term)
+    return add(x, y)
 
 
 @rule("sub")
@@ -43,9 +55,8 @@ def _multiply(x: Any, y: Any) -> Node:
 
 @rule("div", "true_divide")
 def _divide(x: Any, y: Any, rounding_mode: str | None = None) -> Node:
-    if rounding_mode is not None:
-        raise ValueError(f"rounding_mode={rounding_mode!r}")
-    return divide(*alike(x, y))
+    quotient = divide(*alike(x, y))
+    return quotient if rounding_mode is None else whole.step(quotient, to=rounding_mode)
 
 
 @rule("lerp")
@@ -87,8 +98,7 @@ def power(x: Any, y: Any) -> Node:
             root = ops.sqrt(x) if exponent > 0 else ops.rsqrt(x)
             whole = int(abs(exponent) - 0.5)
             return root if whole == 0 else integer_power(root, exponent=2 * whole + 1)
-    x, y = alike(x, y)
-    return ops.exp(multiply(y, ops.log(x)))
+    return planar.power(*alike(x, y))
 
 
 def _one_number(y: Any) -> float | None:
@@ -215,14 +225,30 @@ def _softshrink(x: Node, width: Any = 0.5) -> Node:
     return add(maximum(subtract(x, w), zero), minimum(add(x, w), zero))
 
 
-@rule("xlogy")
+@rule("xlogy", "special_xlogy")
 def _xlogy(x: Any, y: Any) -> Node:
+    return planar.xlogy(*alike(x, y))
+
+
+@rule("special_xlog1py")
+def _xlog1py(x: Any, y: Any) -> Node:
     x, y = alike(x, y)
-    zero = _certain_zeros(x)
-    if zero is None:
-        return multiply(x, ops.log(y))
-    kept = constant_where(zero, 1.0, y)
-    return multiply(x, ops.log(kept))
+    return multiply(x, ops.log1p(y))
+
+
+@rule("atan2")
+def _angle(y: Any, x: Any) -> Node:
+    return planar.arctan2(*alike(y, x))
+
+
+@rule("remainder")
+def _remainder(x: Any, n: Any) -> Node:
+    return whole.remainder(*alike(x, n))
+
+
+@rule("fmod")
+def _fmod(x: Any, n: Any) -> Node:
+    return whole.fmod(*alike(x, n))
 
 
 def constant_where(chosen: Any, value: float, other: Node) -> Node:
@@ -230,23 +256,16 @@ def constant_where(chosen: Any, value: float, other: Node) -> Node:
     return mixed(other, np.where(chosen, -1, places(other.shape)), constants(other, value))
 
 
-def _certain_zeros(x: Node) -> Any:
-    """Where a constant is 0."""
-    values = x.parameters.get("values") if x.operation.name == "constant" else None
-    return None if values is None or not (values == 0).any() else values == 0
-
-
 @rule("logaddexp")
-def _logaddexp(x: Node, y: Node) -> Node:
-    x, y = alike(x, y)
-    return add(y, ops.softplus(subtract(x, y)))
+def _logaddexp(x: Any, y: Any) -> Node:
+    return logsumexp(stack(alike(x, y), -1))
 
 
 @rule("logaddexp2")
-def _logaddexp2(x: Node, y: Node) -> Node:
+def _logaddexp2(x: Any, y: Any) -> Node:
     x, y = alike(x, y)
     unit = ops.logarithm_of(2, x)
-    return add(y, divide(ops.softplus(multiply(subtract(x, y), unit)), unit))
+    return divide(logsumexp(stack([multiply(x, unit), multiply(y, unit)], -1)), unit)
 
 
 @rule("hypot")

@@ -66,13 +66,14 @@ def _cross_entropy_of_two(x: Any, y: Any, weight: Any = None, reduction: int = 1
 
 @rule("binary_cross_entropy_with_logits")
 def _cross_entropy_of_logits(x: Any, y: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 1) -> Node:
+    """L softplus(x) - t x with t = p y and L = t + 1 - y: so that its derivative is L sigmoid(x) - t, as PyTorch has it."""
     x, y = alike(x, y)
-    rest = multiply(subtract(constants(y, 1), y), x)
-    soft = ops.softplus(negative(x))
-    if pos_weight is not None:
+    if pos_weight is None:
+        value = subtract(ops.softplus(x), multiply(y, x))
+    else:
         y, factor = alike(y, pos_weight)
-        soft = multiply(add(constants(y, 1), multiply(subtract(factor, constants(y, 1)), y)), soft)
-    value = add(rest, soft)
+        t = multiply(factor, y)
+        value = subtract(multiply(subtract(add(t, constants(t, 1)), y), ops.softplus(x)), multiply(t, x))
     return reduced(value if weight is None else multiply(*alike(value, weight)), reduction)
 
 

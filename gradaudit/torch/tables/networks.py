@@ -15,7 +15,8 @@ from gradaudit.operations.shapes import as_shape, constant, gather, reshape, sum
 from gradaudit.operations.softmax import softmax
 from gradaudit.operations.windows import Window, average_pooling, windows
 from gradaudit.torch.memory import numbers
-from gradaudit.torch.tables.rules import constants, number, rule
+from gradaudit.torch.tables.entrywise import constant_where, masked_sum
+from gradaudit.torch.tables.rules import INFINITE, alike, constants, number, rule
 
 # --- normalisation ----------------------------------------------------------------------------------------------------
 
@@ -54,7 +55,8 @@ def _group_norm(x: Any, weight: Any, bias: Any, N: int, C: int, HW: int, groups:
     return [reshape(y, to=x.shape), reshape(mean, to=(N, groups)), reshape(factor, to=(N, groups))]
 
 
-@rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", of_result=True)
+@rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training",
+      "_native_batch_norm_legit_functional", of_result=True)
 def _batch_norm(result: Any, x: Any, weight: Any, bias: Any, *rest: Any) -> list[Any]:
     x = number(x)
     flags = [r for r in rest if isinstance(r, bool)]
@@ -129,6 +131,8 @@ def _average_pool(
     x = number(x)
     axes = len(size)
     batch = _batched(x, axes)
+    if not x.shape or 0 in x.shape:
+        return reshape(x, to=tuple(result.shape))
     stride = _each(stride, axes) if stride not in ((), [], None) else list(size)
     if divisor is None and not ceil:
         y = average_pooling(batch, size, stride, _each(padding, axes), include)
@@ -179,9 +183,9 @@ def _adaptive_average(x: Any, size: Any) -> Node:
 # --- attention --------------------------------------------------------------------------------------------------------
 
 
-@rule("_scaled_dot_product_flash_attention_for_cpu", of_result=True)
+@rule("_scaled_dot_product_flash_attention_for_cpu")
 def _attention(
-    result: Any, q: Any, k: Any, v: Any, dropout: float = 0.0, causal: bool = False, *, attn_mask: Any = None,
+    q: Any, k: Any, v: Any, dropout: float = 0.0, causal: bool = False, *, attn_mask: Any = None,
     scale: Any = None,
 ) -> list[Any]:  # fmt: skip
     if dropout:
@@ -192,9 +196,8 @@ def _attention(
     factor = 1 / np.sqrt(q.shape[-1]) if scale is None else scale
     scores = times(matmul(q, transpose(k, axes=(0, 1, 3, 2))), float(factor))
     if attn_mask is not None:
-        scores = add(scores, as_shape(number(attn_mask), scores.shape))
+        scores = masked_sum(*alike(scores, attn_mask))
     if causal:
-        low = float(np.finfo(str(result[0].dtype).removeprefix("torch.")).min) / 4
-        hidden = np.triu(np.ones(scores.shape[-2:]), 1) * low
-        scores = add(scores, as_shape(constant(hidden), scores.shape))
+        hidden = np.triu(np.ones(scores.shape, dtype=bool), 1)
+        scores = constant_where(hidden, -INFINITE, scores)
     return [matmul(softmax(scores), v), None]

@@ -9,14 +9,15 @@ import numpy as np
 from gradaudit.graph import Node
 from gradaudit.operations import softmax as rows
 from gradaudit.operations import statistics
-from gradaudit.operations.choices import absolute
+from gradaudit.operations.arrangements import flat
 from gradaudit.operations.entrywise import add, divide, negative, sqrt, subtract
 from gradaudit.operations.entrywise import exp as exponential
 from gradaudit.operations.entrywise import log as logarithm
+from gradaudit.operations.factors import cumulative_product, product
+from gradaudit.operations.orders import median
 from gradaudit.operations.shapes import as_shape, cumulative_sum, gather, reshape, total, transpose
 from gradaudit.torch.memory import numbers
 from gradaudit.torch.tables.arrangements import by_places
-from gradaudit.torch.tables.entrywise import power
 from gradaudit.torch.tables.rules import number, rule
 
 
@@ -90,14 +91,23 @@ def _norm(x: Any, order: Any = 2, dim: Any = None, keepdim: bool = False, **_: A
     x = number(x)
     order = 2 if order is None else float(order)
     axes = axes_of(x, dim)
-    if order in (1, 2, np.inf):
-        return statistics.norm(x, axes, keepdim, order)
-    if order == -np.inf:
-        return negative(statistics.maximum(negative(absolute(x)), axes, keepdim))
-    if order == 0:
-        raise ValueError("a norm of order 0")
-    sums = total(power(absolute(x), order), statistics.chosen(x, axes), keepdim)
-    return power(sums, 1 / order)
+    return statistics.norm(x, axes, keepdim, order)
+
+
+@rule("prod")
+def _product(x: Any, dim: Any = None, keepdim: bool = False, **_: Any) -> Node:
+    x = number(x)
+    if dim is None or not x.ndim:
+        return product(flat(x), axis=0)
+    axis = dim % x.ndim
+    result = product(x, axis=axis)
+    return reshape(result, to=statistics.with_ones(x, (axis,))) if keepdim else result
+
+
+@rule("cumprod")
+def _running_product(x: Any, dim: int, **_: Any) -> Node:
+    x = number(x)
+    return cumulative_product(x, dim % x.ndim) if x.ndim else x
 
 
 # --- softmax ----------------------------------------------------------------------------------------------------------
@@ -203,7 +213,7 @@ def _median(result: Any, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     x = number(x)
     if isinstance(result, (tuple, list)):
         return [_at(x, -1 if dim is None else dim, numbers(result[1]), keepdim), None]
-    raise ValueError("without an axis")
+    return median(flat(x), mean=False)
 
 
 @rule("cummax", "cummin", of_result=True)

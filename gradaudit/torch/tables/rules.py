@@ -12,7 +12,7 @@ from torch._decomp import decomposition_table
 from gradaudit.graph import Node
 from gradaudit.operations.arithmetic import times
 from gradaudit.operations.choices import where
-from gradaudit.operations.shapes import as_shape, constant
+from gradaudit.operations.shapes import as_shape, constant, constant_
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,7 +45,7 @@ CONSTANTS = EMPTY | {
     *("argmax", "argmin", "nonzero", "isnan", "isinf", "isfinite", "bucketize", "searchsorted", "isneginf", "isposinf"),
     *("zero", "argsort", "signbit", "count_nonzero", "histc", "bincount", "allclose", "equal", "is_nonzero", "eye"),
     *("scalar_tensor", "unique_consecutive", "_unique2", "unique_dim", "logical_xor", "any", "all", "isin"),
-    *("nextafter", "floor_divide", "is_same_size"),
+    *("nextafter", "is_same_size"),
 }
 #: What is drawn: a constant, once it is.
 RANDOM = {
@@ -79,9 +79,26 @@ def rule(*names: str, of_result: bool = False, plain: bool = False) -> Callable[
     return defined
 
 
+#: What stands for infinity: larger than any number that is added to it or compared with it.
+INFINITE = 2.0**100
+
+
+def known(values: Any) -> Node:
+    """A constant, whose infinite entries are very large numbers: a mask of attention has them."""
+    values = np.asarray(values, dtype=np.float64)
+    return constant(np.where(np.isinf(values), np.copysign(INFINITE, values), values))
+
+
+def infinite(x: Node) -> Any:
+    """Where a constant is infinite; None if nowhere."""
+    values = x.parameters.get("values") if x.operation is constant_ else None
+    chosen = None if values is None else np.abs(values) == INFINITE
+    return chosen if chosen is not None and chosen.any() else None
+
+
 def node(x: Any) -> Node:
     """An operand as a node: a number or an array is a constant."""
-    return x if isinstance(x, Node) else constant(x)
+    return x if isinstance(x, Node) else known(x)
 
 
 def number(x: Any) -> Node:
