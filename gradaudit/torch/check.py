@@ -139,9 +139,7 @@ def _without_gradient(outputs: Sequence[torch.Tensor]) -> list[int]:
 
 
 def _alone(outputs: Sequence[torch.Tensor]) -> list[str]:
-    return [
-        f"output {n} has no gradient for autograd: its value alone is judged" for n in _without_gradient(outputs)
-    ]
+    return [f"output {n} has no gradient for autograd: its value alone is judged" for n in _without_gradient(outputs)]
 
 
 def _remarks(reads: Sequence[str]) -> list[str]:

@@ -19,10 +19,11 @@ from gradaudit.operations.shapes import constant, input_
 from gradaudit.torch.calls import Call, agree, cleared, leaves
 from gradaudit.torch.lines import line, refused
 from gradaudit.torch.memory import Memory, key, numbers
+from gradaudit.torch.reading import Read
 from gradaudit.torch.tables import CONSTANTS, EMPTY, PASSIVE, RANDOM, RULES, Rule, known, with_line
 
 #: Methods by which numbers leave PyTorch as an array, or as an address that anybody may write to.
-LEAVING = {"numpy": ".numpy()", "__array__": "np.asarray()", "tolist": ".tolist()", "data_ptr": ".data_ptr()",
+LEAVING = {"__float__": "float()", "__complex__": "complex()", "numpy": ".numpy()", "__array__": "np.asarray()", "tolist": ".tolist()", "data_ptr": ".data_ptr()",
            "__dlpack__": "DLPack", "__cuda_array_interface__": "__cuda_array_interface__"}  # fmt: skip
 
 
@@ -35,6 +36,8 @@ class Following(TorchDispatchMode):
         The nodes that the graph begins with, and their floats.
     reads : list of str
         Where numbers were read that decide, or may decide, what is computed.
+    busy : bool
+        Whether what happens is this mode's doing, not the user's.
     """
 
     def __init__(self) -> None:
@@ -153,7 +156,15 @@ class Following(TorchDispatchMode):
             nodes = of.function(*((call.result, *args) if of.of_result else args), **kwargs)
         except UnsupportedError as error:
             raise refused(f"{call.name}: {error}") from error
-        except (TypeError, ValueError, IndexError, KeyError, AttributeError, NotImplementedError, RuntimeError) as error:
+        except (
+            TypeError,
+            ValueError,
+            IndexError,
+            KeyError,
+            AttributeError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
             raise refused(f"{call.name} with arguments that are not known ({type(error).__name__}: {error})") from error
         where = line()
         return [with_line(n, where) for n in (nodes if isinstance(nodes, (tuple, list)) else [nodes])]
@@ -205,7 +216,9 @@ class Following(TorchDispatchMode):
             again = self._again(call)
         except UnsupportedError as error:
             if len(self._parts) == 1 and call.name not in str(error):
-                raise refused(f"the operation {call.name}, which is not known: {str(error).partition(' at /')[0]},") from None
+                raise refused(
+                    f"the operation {call.name}, which is not known: {str(error).partition(' at /')[0]},"
+                ) from None
             raise
         finally:
             self._parts.pop()
@@ -228,6 +241,8 @@ class Following(TorchDispatchMode):
                     if results is not NotImplemented:
                         break
                     results = None
+        except UnsupportedError:
+            raise
         except (TypeError, RuntimeError, AttributeError) as error:
             raise refused(f"the operation {call.name}, which is not known ({type(error).__name__}),") from error
         finally:
@@ -246,17 +261,23 @@ def _is_followed(tensor: torch.Tensor, node: Node) -> bool:
 
 
 class Leaving(TorchFunctionMode):
-    """Notices numbers that leave PyTorch."""
+    """Notices numbers that leave PyTorch, and those that come back."""
 
     def __init__(self, following: Following) -> None:
         super().__init__()
         self._following = following
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+        kwargs = kwargs or {}
+        if self._following.busy:
+            return func(*args, **kwargs)
+        if any(isinstance(x, Read) for x in tree_leaves((args, kwargs))):
+            raise refused("a number that was read, as an argument", "leave out .item(), or give reference=")
         name = getattr(func, "__name__", "")
-        if name in LEAVING and args and not self._following.busy and self._following.is_live(args[0]):
+        if name in LEAVING and args and self._following.is_live(args[0]):
             raise refused(f"{LEAVING[name]} of what depends on an input, which leaves PyTorch,")
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **kwargs)
+        return Read(result) if name == "item" and isinstance(result, float) and self._following.reads else result
 
 
 def followed(

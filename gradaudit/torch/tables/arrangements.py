@@ -24,6 +24,8 @@ from gradaudit.torch.tables.rules import RULES, Rule, node, number, on_tensors, 
 
 @rule("view", "_unsafe_view", "reshape", "_reshape_alias", "squeeze", "unsqueeze", "flatten", of_result=True)
 def _reshaped(result: Any, x: Any, *_: Any, **__: Any) -> Node:
+    if any(isinstance(d, torch.dtype) for d in _):
+        raise ValueError("the bits of numbers")
     to = tuple(result.shape)
     return through(node(x), lambda n: n if n.shape == to else reshape(n, to=to))
 
@@ -125,7 +127,19 @@ for _name in (
         "max_unpool2d",
         "max_unpool3d",
     ),
-    *("as_strided_copy", "_chunk_cat", "take_along_dim", "trace_copy", "diag", "fliplr", "flipud", "narrow_copy", "split_copy", "split_with_sizes_copy", "unbind_copy"),
+    *(
+        "as_strided_copy",
+        "_chunk_cat",
+        "take_along_dim",
+        "trace_copy",
+        "diag",
+        "fliplr",
+        "flipud",
+        "narrow_copy",
+        "split_copy",
+        "split_with_sizes_copy",
+        "unbind_copy",
+    ),
 ):
     if _name not in RULES:
         _arranging(_name)
@@ -249,9 +263,7 @@ def _scatter_reduced(x: Node, axis: int, index: Any, source: Any, reduce: str, i
 
 
 @rule("index_reduce", plain=True)
-def _index_reduced(
-    x: Node, axis: int, index: Any, source: Any, reduce: str, *, include_self: bool = True
-) -> Node:
+def _index_reduced(x: Node, axis: int, index: Any, source: Any, reduce: str, *, include_self: bool = True) -> Node:
     index = np.atleast_1d(index)
     chosen = np.take(np.arange(int(np.prod(x.shape))).reshape(x.shape or (1,)), index, axis if x.shape else 0)
     return _reduced(x, chosen.reshape(number(source).shape), number(source), reduce, include_self)

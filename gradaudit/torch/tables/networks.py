@@ -55,8 +55,13 @@ def _group_norm(x: Any, weight: Any, bias: Any, N: int, C: int, HW: int, groups:
     return [reshape(y, to=x.shape), reshape(mean, to=(N, groups)), reshape(factor, to=(N, groups))]
 
 
-@rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training",
-      "_native_batch_norm_legit_functional", of_result=True)
+@rule(
+    "native_batch_norm",
+    "_native_batch_norm_legit",
+    "_native_batch_norm_legit_no_training",
+    "_native_batch_norm_legit_functional",
+    of_result=True,
+)
 def _batch_norm(result: Any, x: Any, weight: Any, bias: Any, *rest: Any) -> list[Any]:
     x = number(x)
     flags = [r for r in rest if isinstance(r, bool)]
