@@ -14,13 +14,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from gradaudit.errors import InputError, UnsupportedError
-from gradaudit.graph import Node
-from gradaudit.operations.shapes import constant, input_
+from gradaudit.graph import Node, topological_order
+from gradaudit.operations.shapes import constant, constant_, input_
 from gradaudit.torch.calls import Call, agree, cleared, leaves
 from gradaudit.torch.lines import line, refused
 from gradaudit.torch.memory import Memory, key, numbers
 from gradaudit.torch.reading import Read
-from gradaudit.torch.tables import CONSTANTS, EMPTY, PASSIVE, RANDOM, RULES, Rule, known, with_line
+from gradaudit.torch.tables import CONSTANTS, DECIDING, EMPTY, PASSIVE, RANDOM, RULES, Rule, infinite, known, with_line
 
 #: Methods by which numbers leave PyTorch as an array, or as an address that anybody may write to.
 LEAVING = {"__float__": "float()", "__complex__": "complex()", "numpy": ".numpy()", "__array__": "np.asarray()", "tolist": ".tolist()", "data_ptr": ".data_ptr()",
@@ -123,6 +123,8 @@ class Following(TorchDispatchMode):
             return self._without_rule(call, live)
         if live:
             return self._by_rule(call, live)
+        if call.base in DECIDING:
+            return self._constant(call, call.run())
         try:
             return self._by_rule(call, live)
         except UnsupportedError:  # what depends on no input is a constant
@@ -313,4 +315,12 @@ def followed(
             f"the function returns {type(result).__name__!r} without a tensor of floats; expected what is computed "
             "from the inputs"
         )
-    return following, nodes, outputs, [following.node(t) for t in outputs]
+    graph = [following.node(t) for t in outputs]
+    if not all(bool(torch.isfinite(t).all()) for t in outputs) and _has_infinite(graph):
+        raise refused("an infinite result", "leave out the entries that a mask hides")
+    return following, nodes, outputs, graph
+
+
+def _has_infinite(graph: Sequence[Node]) -> bool:
+    """Whether a graph has an infinite constant: a large number stands for it, which is not what it is."""
+    return any(infinite(n) is not None for n in topological_order(graph) if n.operation is constant_)

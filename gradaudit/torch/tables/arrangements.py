@@ -13,11 +13,9 @@ from gradaudit.graph import Node
 from gradaudit.operations.arrangements import arranged, flat, mixed, replaced, stack, through
 from gradaudit.operations.choices import largest
 from gradaudit.operations.entrywise import add, divide, negative
-from gradaudit.operations.factors import product
 from gradaudit.operations.shapes import as_shape, concatenate, constant, gather, reshape, scatter, sum_axis, transpose
 from gradaudit.operations.windows import LOWEST
-from gradaudit.torch.tables.entrywise import constant_where
-from gradaudit.torch.tables.rules import RULES, Rule, node, number, on_tensors, rule, scaled
+from gradaudit.torch.tables.rules import RULES, Rule, constant_where, node, number, on_tensors, rule, scaled
 
 # --- views: only those of which there is a shorter node; the memory knows the others ----------------------------------
 
@@ -275,6 +273,8 @@ def _reduced(x: Node, places: Any, source: Node, reduce: str, include_self: bool
     source = as_shape(source, places.shape)
     if reduce == "sum" and include_self:
         return _sum_at(x, places, source)
+    if reduce == "prod":
+        raise ValueError("products at places")
     size = int(np.prod(x.shape))
     groups: list[list[int]] = [[n] if include_self else [] for n in range(size)]
     for n, place in enumerate(places.reshape(-1)):
@@ -286,14 +286,12 @@ def _reduced(x: Node, places: Any, source: Node, reduce: str, include_self: bool
     table = np.array([g + [-1] * (longest - len(g)) for g in groups]).reshape(size, longest)
     both = concatenate(flat(x), flat(source), axis=0)
     sign = -1 if reduce == "amin" else 1
-    neutral = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": LOWEST, "amin": LOWEST}[reduce]
+    neutral = {"sum": 0.0, "mean": 0.0, "amax": LOWEST, "amin": LOWEST}[reduce]
     entries = mixed(both if sign > 0 else negative(both), table, constant(np.full(table.shape, neutral)))
     if reduce in ("sum", "mean"):
         result = sum_axis(entries, axis=1)
         if reduce == "mean":
             result = divide(result, constant(np.array([float(len(g)) for g in groups])))
-    elif reduce == "prod":
-        result = product(entries, axis=1)
     else:
         result = largest(entries, axis=1)
         result = result if sign > 0 else negative(result)

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradaudit.graph import Node
 from gradaudit.operations.choices import absolute, both, either, equal, greater, greater_equal, opposite, sign, where
-from gradaudit.operations.arrangements import through
+from gradaudit.operations.arrangements import mixed, places, through
 from gradaudit.operations.entrywise import negative, subtract
 from gradaudit.operations.shapes import as_shape, constant
 from gradaudit.operations.whole import step
@@ -80,16 +80,17 @@ def _either(x: Any, y: Any) -> Node:
 @rule("where")
 def _where(condition: Any, x: Any, y: Any) -> Node:
     """A condition that is known picks entries; one that depends on numbers may be open."""
-    condition = mask(condition)
-    shape = np.broadcast_shapes(condition.shape, np.shape(x), np.shape(y)) if not _any_node(x, y) else None
     nodes = [number(x), number(y)]
-    shape = np.broadcast_shapes(condition.shape, *(n.shape for n in nodes)) if shape is None else shape
+    shape = np.broadcast_shapes(
+        condition.shape if isinstance(condition, Node) else np.shape(condition), *(n.shape for n in nodes)
+    )
+    if not isinstance(condition, Node):
+        first, other = (as_shape(n, shape) for n in nodes)
+        known = np.broadcast_to(np.asarray(condition) != 0, shape)
+        return mixed(first, np.where(known, places(shape), -1), other)
+    condition = mask(condition)
     chosen = through(condition, lambda n: as_shape(n, shape))
     return where(chosen, *(as_shape(n, shape) for n in nodes))
-
-
-def _any_node(*xs: Any) -> bool:
-    return any(isinstance(x, Node) for x in xs)
 
 
 @rule("masked_fill")

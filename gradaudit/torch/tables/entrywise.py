@@ -16,7 +16,7 @@ from gradaudit.operations.choices import absolute, clip, maximum, minimum, relu,
 from gradaudit.operations.choices import greater as above
 from gradaudit.operations.entrywise import add, divide, integer_power, multiply, negative, square, subtract, times
 from gradaudit.operations.softmax import logsumexp
-from gradaudit.torch.tables.rules import alike, constants, infinite, node, number, rule, scaled
+from gradaudit.torch.tables.rules import alike, constant_where, constants, infinite, node, number, rule, scaled
 
 # --- arithmetic -------------------------------------------------------------------------------------------------------
 
@@ -249,11 +249,6 @@ def _remainder(x: Any, n: Any) -> Node:
 @rule("fmod")
 def _fmod(x: Any, n: Any) -> Node:
     return whole.fmod(*alike(x, n))
-
-
-def constant_where(chosen: Any, value: float, other: Node) -> Node:
-    """A number where an array says so, else the entries of a node."""
-    return mixed(other, np.where(chosen, -1, places(other.shape)), constants(other, value))
 
 
 @rule("logaddexp")

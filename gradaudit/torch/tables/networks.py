@@ -15,8 +15,9 @@ from gradaudit.operations.shapes import as_shape, constant, gather, reshape, sum
 from gradaudit.operations.softmax import softmax
 from gradaudit.operations.windows import Window, average_pooling, windows
 from gradaudit.torch.memory import numbers
-from gradaudit.torch.tables.entrywise import constant_where, masked_sum
-from gradaudit.torch.tables.rules import INFINITE, alike, constants, number, rule
+from gradaudit.torch.tables.entrywise import masked_sum
+from gradaudit.torch.tables.reductions import visible_rows
+from gradaudit.torch.tables.rules import INFINITE, alike, constant_where, constants, number, rule
 
 # --- normalisation ----------------------------------------------------------------------------------------------------
 
@@ -205,4 +206,4 @@ def _attention(
     if causal:
         hidden = np.triu(np.ones(scores.shape, dtype=bool), 1)
         scores = constant_where(hidden, -INFINITE, scores)
-    return [matmul(softmax(scores), v), None]
+    return [matmul(visible_rows(scores, softmax), v), None]

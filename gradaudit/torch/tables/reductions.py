@@ -9,16 +9,25 @@ import numpy as np
 from gradaudit.graph import Node
 from gradaudit.operations import softmax as rows
 from gradaudit.operations import statistics
-from gradaudit.operations.arrangements import flat
+from gradaudit.operations.arrangements import flat, mixed
 from gradaudit.operations.entrywise import add, divide, negative, sqrt, subtract
 from gradaudit.operations.entrywise import exp as exponential
 from gradaudit.operations.entrywise import log as logarithm
 from gradaudit.operations.factors import cumulative_product, product
 from gradaudit.operations.orders import median
-from gradaudit.operations.shapes import as_shape, cumulative_sum, gather, reshape, total, transpose
+from gradaudit.operations.shapes import (
+    as_shape,
+    concatenate,
+    constant,
+    cumulative_sum,
+    gather,
+    reshape,
+    total,
+    transpose,
+)
 from gradaudit.torch.memory import numbers
 from gradaudit.torch.tables.arrangements import by_places
-from gradaudit.torch.tables.rules import number, rule
+from gradaudit.torch.tables.rules import INFINITE, infinite, number, rule
 
 
 def axes_of(x: Node, dim: Any) -> Any:
@@ -124,16 +133,38 @@ def last(x: Node, axis: int, function: Any) -> Node:
     return transpose(function(transpose(x, axes=order)), axes=back)
 
 
+def visible_rows(x: Node, function: Any, rest: float = 0.0) -> Node:
+    """A function of rows, without those entries of which a mask has made minus infinity: their result is known."""
+    hidden = infinite(x)
+    if hidden is None:
+        return function(x)  # type: ignore[no-any-return]
+    columns = x.shape[-1]
+    seen = ~hidden.reshape(-1, columns)
+    places = np.arange(seen.size).reshape(seen.shape)
+    index = np.full(seen.size, -1)
+    parts: list[Node] = []
+    start = 0
+    for count in np.unique(seen.sum(axis=1)):
+        chosen = places[seen.sum(axis=1) == count][seen[seen.sum(axis=1) == count]].reshape(-1, count)
+        if count:
+            parts.append(flat(function(gather(x, index=chosen))))
+            index[chosen.reshape(-1)] = start + np.arange(chosen.size)
+            start += chosen.size
+    whole = concatenate(*parts, axis=0) if parts else constant(np.zeros(1))
+    shaped = index.reshape(x.shape)
+    return gather(whole, index=shaped) if rest == 0 else mixed(whole, shaped, constant(np.full(x.shape, rest)))
+
+
 @rule("_softmax", "softmax", "_safe_softmax")
 def _softmax(x: Any, dim: int, *_: Any, **__: Any) -> Node:
     x = number(x)
-    return last(x, dim, rows.softmax) if x.ndim else divide(x, x)
+    return last(x, dim, lambda y: visible_rows(y, rows.softmax)) if x.ndim else divide(x, x)
 
 
 @rule("_log_softmax", "log_softmax")
 def _log_softmax(x: Any, dim: int, *_: Any, **__: Any) -> Node:
     x = number(x)
-    return last(x, dim, rows.log_softmax) if x.ndim else subtract(x, x)
+    return last(x, dim, lambda y: visible_rows(y, rows.log_softmax, -INFINITE)) if x.ndim else subtract(x, x)
 
 
 @rule("logsumexp")

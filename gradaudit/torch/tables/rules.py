@@ -11,6 +11,7 @@ from torch._decomp import decomposition_table
 
 from gradaudit.graph import Node
 from gradaudit.operations.arithmetic import times
+from gradaudit.operations.arrangements import mixed, places
 from gradaudit.operations.choices import where
 from gradaudit.operations.shapes import as_shape, constant, constant_
 
@@ -45,13 +46,15 @@ CONSTANTS = EMPTY | {
     *("argmax", "argmin", "nonzero", "isnan", "isinf", "isfinite", "bucketize", "searchsorted", "isneginf", "isposinf"),
     *("zero", "argsort", "signbit", "count_nonzero", "histc", "bincount", "allclose", "equal", "is_nonzero", "eye"),
     *("scalar_tensor", "unique_consecutive", "_unique2", "unique_dim", "logical_xor", "any", "all", "isin"),
-    *("nextafter", "is_same_size"),
+    *("is_same_size"),
 }
 #: What is drawn: a constant, once it is.
 RANDOM = {
     *("bernoulli", "rand_like", "randn_like", "randint_like", "uniform", "normal", "exponential", "cauchy", "random"),
     *("log_normal", "geometric", "multinomial", "poisson", "rand", "randn", "randint", "randperm"),
 }
+#: What decides: where it depends on no input, as it was.
+DECIDING = {"floor", "ceil", "round", "trunc", "gt", "lt", "ge", "le", "eq", "ne", "logical_not", "bitwise_not", "sign"}
 #: What is let through: it computes nothing.
 PASSIVE = {
     "_local_scalar_dense",
@@ -90,10 +93,28 @@ def known(values: Any) -> Node:
 
 
 def infinite(x: Node) -> Any:
-    """Where a constant is infinite; None if nowhere."""
-    values = x.parameters.get("values") if x.operation is constant_ else None
-    chosen = None if values is None else np.abs(values) == INFINITE
+    """Where a node is infinite, since constants of that kind were put there; None if nowhere."""
+    chosen = _infinite(x)
     return chosen if chosen is not None and chosen.any() else None
+
+
+def _infinite(x: Node) -> Any:
+    if x.operation is constant_:
+        return np.abs(x.parameters["values"]) == INFINITE
+    if not x.inputs or x.operation.name not in ("gather", "concatenate", "reshape", "broadcast", "transpose"):
+        return None
+    parts = [_infinite(n) for n in x.inputs]
+    if all(p is None for p in parts):
+        return None
+    whole = [np.zeros(n.shape, dtype=bool) if p is None else p for p, n in zip(parts, x.inputs, strict=True)]
+    if x.operation.name == "concatenate":
+        return np.concatenate(whole, x.parameters["axis"])
+    if x.operation.name == "gather":
+        return np.append(whole[0].reshape(-1), False)[x.parameters["index"]]
+    if x.operation.name == "transpose":
+        return whole[0].transpose(x.parameters["axes"])
+    to = x.parameters["to"]
+    return whole[0].reshape(to) if x.operation.name == "reshape" else np.broadcast_to(whole[0], to)
 
 
 def node(x: Any) -> Node:
@@ -137,3 +158,8 @@ def with_line(n: Any, line: str) -> Any:
 def on_tensors(x: Any) -> Any:
     """An array as a tensor."""
     return torch.from_numpy(np.array(x)) if isinstance(x, np.ndarray) else x
+
+
+def constant_where(chosen: Any, value: float, other: Node) -> Node:
+    """A number where an array says so, else the entries of a node."""
+    return mixed(other, np.where(chosen, -1, places(other.shape)), constants(other, value))
