@@ -12,8 +12,7 @@ from gradaudit.numpy.array import Recorded, marked, node_of, number
 from gradaudit.numpy.lines import line, refused
 from gradaudit.numpy.products import matmul
 from gradaudit.operations import choices, entrywise, planar, special, whole
-from gradaudit.operations import softmax as soft
-from gradaudit.operations.arrangements import mixed, places, stack, through
+from gradaudit.operations.arrangements import mixed, places, through
 from gradaudit.operations.shapes import as_shape, constant
 
 
@@ -62,14 +61,6 @@ _POWER = entry_by_entry(planar.power)
 
 def _step(to: str) -> Callable[..., Recorded]:
     return entry_by_entry(lambda x: whole.step(x, to=to))
-
-
-def _hypotenuse(x: Node, y: Node) -> Node:
-    return entrywise.sqrt(entrywise.add(entrywise.square(x), entrywise.square(y)))
-
-
-def _logaddexp(x: Node, y: Node) -> Node:
-    return soft.logsumexp(stack([x, y], axis=-1))
 
 
 def clip(x: Any, low: Any = None, high: Any = None, **options: Any) -> Recorded:
@@ -134,7 +125,7 @@ UFUNCS: dict[Any, Callable[..., Recorded]] = {
     np.log: entry_by_entry(entrywise.log),
     np.log1p: entry_by_entry(entrywise.log1p),
     np.sqrt: entry_by_entry(entrywise.sqrt),
-    np.hypot: entry_by_entry(_hypotenuse),
+    np.hypot: entry_by_entry(planar.hypotenuse),
     np.tanh: entry_by_entry(entrywise.tanh),
     np.sin: entry_by_entry(entrywise.sin),
     np.cos: entry_by_entry(entrywise.cos),
@@ -183,6 +174,6 @@ UFUNCS: dict[Any, Callable[..., Recorded]] = {
     np.floor_divide: entry_by_entry(lambda x, n: whole.floor(entrywise.divide(x, n))),
     np.remainder: entry_by_entry(whole.remainder),
     np.fmod: entry_by_entry(whole.fmod),
-    np.logaddexp: entry_by_entry(_logaddexp),
+    np.logaddexp: entry_by_entry(planar.logaddexp),
 }
 FUNCTIONS: dict[Any, Callable[..., Any]] = {np.clip: clip, np.where: where}

@@ -14,7 +14,7 @@ from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic
 from gradaudit.rounding.bound import Bound, rounded
 
 
-def _value(A: Any, x: Any, axis: int) -> Any:
+def _value(A: Any, x: Any, axis: int, divided: bool = False) -> Any:  # noqa: ARG001
     """By halves; 1 for no factor."""
     axes = (slice(None),) * axis
     if not A.shape(x)[axis]:
@@ -30,19 +30,19 @@ def _value(A: Any, x: Any, axis: int) -> Any:
     return A.restructure(lambda y: y.reshape(y.shape[:axis] + y.shape[axis + 1 :]), x)
 
 
-def _rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:
+def _rounding(fp: Arithmetic, value: Any, x: Operand, axis: int, divided: bool = False) -> Bound:
     """gamma(n + 3) for n factors in any order, or for the product of all of them divided by one.
 
     Each factor moves the product by its bound times the others. A partial product may underflow, and what it has lost
     is multiplied by the others, of which those above 1 enlarge it; where these overflow, nothing is known. Factors that
-    are exactly 1 round nothing.
+    are exactly 1 round nothing, unless the product may be that of all, `divided` by one: a derivative.
     """
     with np.errstate(all="ignore"):
         n = ((np.abs(x.v) != 1) | (x.E != 0)).sum(axis=axis)
         moved = np.where((x.E > 0).any(axis=axis), (_others(x.reach, axis) * x.E).sum(axis=axis), 0.0)
         large = np.maximum(x.reach, 1).prod(axis=axis)
         v = np.abs(value.hi)
-        E = moved + np.where(n > 1, fp.gamma(n + 3) * (v + moved) + n * fp.eta * large, 0.0)
+        E = moved + np.where((n > 1) | divided, fp.gamma(n + 3) * (v + moved) + n * fp.eta * large, 0.0)
         E = np.where(((x.v == 0) & (x.E == 0)).any(axis=axis), 0.0, E)
         return rounded(np.where(large * OF_OVERFLOW <= fp.omega, E * (1 + 1e-6), np.inf))
 
@@ -65,13 +65,13 @@ def _derivative(node: Node, g: Node) -> list[Node | None]:
     table = np.where(np.eye(n, dtype=bool), of_g[..., None, None], index[..., None, :])
     both = concatenate(flat(x), flat(g), axis=0)
     table = np.moveaxis(table, -2, axis)
-    return [product(gather(both, index=table), axis=x.ndim)]
+    return [product(gather(both, index=table), axis=x.ndim, divided=True)]
 
 
 product: Operation = define(
     Operation(
         "product",
-        shape=lambda x, axis: x[:axis] + x[axis + 1 :],
+        shape=lambda x, axis, divided=False: x[:axis] + x[axis + 1 :],  # noqa: ARG005
         value=_value,
         derivative=_derivative,
         rounding=_rounding,

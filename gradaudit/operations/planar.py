@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.functions import ARCTAN, EXP, LOG
+from gradaudit.graph import Node
 from gradaudit.operations.arithmetic import add, divide, multiply, negative, subtract
-from gradaudit.operations.choices import equal, greater, where
-from gradaudit.operations.entrywise import log
+from gradaudit.operations.arrangements import stack
+from gradaudit.operations.choices import equal, where
+from gradaudit.operations.entrywise import log, sqrt
 from gradaudit.operations.operation import Operand, Operation, define, same
 from gradaudit.operations.powers import square
 from gradaudit.operations.shapes import constant
+from gradaudit.operations.softmax import logsumexp
 from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.rounding.bound import Bound, rounded
 
@@ -172,3 +175,16 @@ arctan2: Operation = define(
         algorithms=f"a library's arctan2, within {K_ANGLE} u",
     )
 )
+
+
+# --- of squares and exponentials ------------------------------------------------------------------------------------
+
+
+def hypotenuse(x: Node, y: Node) -> Node:
+    """The root of x^2 + y^2; where the squares overflow, nothing is known."""
+    return sqrt(add(square(x), square(y)))
+
+
+def logaddexp(x: Node, y: Node) -> Node:
+    """log(exp x + exp y)."""
+    return logsumexp(stack([x, y], axis=-1))

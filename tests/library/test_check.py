@@ -101,7 +101,7 @@ REFUSED = {
     "a branch": (_branches, "a branch on a recorded value"),
     "float()": (lambda x: float(x.sum()), "float\\(\\) of a recorded value"),
     "an unknown function": (lambda x: np.fft.fft(x).sum(), "np.fft"),
-    "an unknown ufunc": (lambda x: np.arcsin(x).sum(), "np.arcsin"),
+    "an unknown ufunc": (lambda x: np.nextafter(x, 0).sum(), "np.nextafter"),
     "an unknown method": (lambda x: x.argsort().sum(), "\\.argsort of a recorded array"),
     "options": (lambda x: np.sum(x, where=[True, False, True]), "np.sum with arguments that are not known"),
     "int()": (lambda x: [1, 2, 3][x[0]] * x.sum(), "int\\(\\) of a recorded value"),
@@ -109,8 +109,7 @@ REFUSED = {
     "math": (lambda x: math.exp(x.sum()), "float\\(\\) of a recorded value"),
     "a plain array to be filled": (_filled, "begin with np.zeros\\(shape, like=x\\)"),
     "a plain array added to": (_added, "a result written into a plain array"),
-    "a power": (lambda x: (x**x).sum(), "write it as np.exp\\(n \\* np.log\\(x\\)\\)"),
-    "a norm": (lambda x: np.linalg.norm(x, 3), "np.linalg.norm of vectors with ord=3"),
+    "a norm": (lambda x: np.linalg.norm(np.outer(x, x), "nuc"), "np.linalg.norm of matrices with ord='nuc'"),
     "an index": (lambda x: x[x > 0].sum(), "an index that is a recorded value"),
     "a plain array": (lambda x: np.asarray(x).sum(), "taken for a plain one"),
 }
