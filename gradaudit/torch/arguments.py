@@ -137,7 +137,7 @@ def _dtype(tensors: Mapping[str, torch.Tensor]) -> str:
     narrow = [t for t in dtypes if t not in DTYPES]
     if narrow:
         raise InputError(
-            f"an input has the dtype {narrow[0]}; expected float64 or float32 (narrower ones will be judged step by step)"
+            f"an input has the dtype {narrow[0]}; expected float64 or float32: narrower ones wait for steps"
         )
     if len(dtypes) > 1:
         raise InputError("inputs of float32 and float64; expected all float64 or all float32")

@@ -23,11 +23,14 @@ from gradaudit.torch.reading import Read
 from gradaudit.torch.tables import CONSTANTS, DECIDING, EMPTY, PASSIVE, RANDOM, RULES, Rule, infinite, known, with_line
 
 #: Methods by which numbers leave PyTorch as an array, or as an address that anybody may write to.
-LEAVING = {"__float__": "float()", "__complex__": "complex()", "numpy": ".numpy()", "__array__": "np.asarray()", "tolist": ".tolist()", "data_ptr": ".data_ptr()",
-           "__dlpack__": "DLPack", "__cuda_array_interface__": "__cuda_array_interface__"}  # fmt: skip
+LEAVING = {
+    "__float__": "float()", "__complex__": "complex()", "numpy": ".numpy()", "__array__": "np.asarray()",
+    "tolist": ".tolist()", "data_ptr": ".data_ptr()", "__dlpack__": "DLPack",
+    "__cuda_array_interface__": "__cuda_array_interface__",
+}  # fmt: skip
 
 
-class Following(TorchDispatchMode):
+class Following(TorchDispatchMode):  # type: ignore[misc]
     """The mode in which a function is followed.
 
     Attributes
@@ -95,7 +98,7 @@ class Following(TorchDispatchMode):
 
     # --- what PyTorch calls -----------------------------------------------------------------------------------------
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         outer, self.busy = self.busy, True
         try:
             return self._followed(func, args, kwargs or {})
@@ -262,14 +265,14 @@ def _is_followed(tensor: torch.Tensor, node: Node) -> bool:
     return tensor.is_floating_point() or (tensor.dtype == torch.bool and node.operation.mask)
 
 
-class Leaving(TorchFunctionMode):
+class Leaving(TorchFunctionMode):  # type: ignore[misc]
     """Notices numbers that leave PyTorch, and those that come back."""
 
     def __init__(self, following: Following) -> None:
         super().__init__()
         self._following = following
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if self._following.busy:
             return func(*args, **kwargs)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from gradaudit.graph import Node
-from gradaudit.operations.choices import absolute, both, either, equal, greater, greater_equal, opposite, sign, where
 from gradaudit.operations.arrangements import mixed, places, through
+from gradaudit.operations.choices import absolute, both, either, equal, greater, greater_equal, opposite, sign, where
 from gradaudit.operations.entrywise import negative, subtract
 from gradaudit.operations.shapes import as_shape, constant
 from gradaudit.operations.whole import step

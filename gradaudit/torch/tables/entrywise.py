@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from gradaudit.graph import Node
+from gradaudit.operations import activations, planar, special, whole
 from gradaudit.operations import entrywise as ops
-from gradaudit.operations import planar, special, whole
 from gradaudit.operations.arrangements import mixed, places, stack
-from gradaudit.operations.choices import absolute, clip, maximum, minimum, relu, where
-from gradaudit.operations.choices import greater as above
+from gradaudit.operations.choices import absolute, clip, maximum, minimum, relu
 from gradaudit.operations.entrywise import add, divide, integer_power, multiply, negative, square, subtract, times
 from gradaudit.operations.softmax import logsumexp
 from gradaudit.torch.tables.rules import alike, constant_where, constants, infinite, node, number, rule, scaled
@@ -88,7 +87,7 @@ def _square(x: Node) -> Node:
 
 
 @rule("pow", "float_power")
-def power(x: Any, y: Any) -> Node:
+def _power(x: Any, y: Any) -> Node:
     exponent = _one_number(y)
     if exponent is not None:
         x = number(x)
@@ -116,14 +115,15 @@ def _elementary(name: str, function: Callable[[Node], Node]) -> None:
     rule(name)(lambda x: function(number(x)))
 
 
-for _name, _function in {
+_ELEMENTARY: dict[str, Callable[[Node], Node]] = {
     "exp": ops.exp, "expm1": ops.expm1, "log": ops.log, "log1p": ops.log1p, "sqrt": ops.sqrt, "rsqrt": ops.rsqrt,
     "tanh": ops.tanh, "sigmoid": ops.sigmoid, "erf": ops.erf, "sin": ops.sin, "cos": ops.cos, "atan": ops.arctan,
     "neg": negative, "relu": relu, "tan": ops.tan, "asin": ops.arcsin, "acos": ops.arccos, "sinh": ops.sinh,
     "cosh": ops.cosh, "asinh": ops.arcsinh, "acosh": ops.arccosh, "atanh": ops.arctanh, "exp2": ops.exp2,
     "log2": ops.log2, "log10": ops.log10, "erfc": special.erfc, "special_erfc": special.erfc, "erfinv": special.erfinv,
     "lgamma": special.lgamma, "digamma": special.digamma,
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _function in _ELEMENTARY.items():
     _elementary(_name, _function)
 
 
@@ -132,97 +132,42 @@ def _polygamma(n: int, x: Node) -> Node:
     return special.polygamma(x, n=n)
 
 
-@rule("log_sigmoid_forward", of_result=True)
-def _log_sigmoid(result: Any, x: Node) -> list[Any]:  # noqa: ARG001
-    return [negative(ops.softplus(negative(x))), None]
+@rule("log_sigmoid_forward")
+def _log_sigmoid(x: Node) -> list[Any]:
+    return [activations.log_sigmoid(x), None]
 
 
 # --- activations ------------------------------------------------------------------------------------------------------
 
-
-@rule("silu")
-def _silu(x: Node) -> Node:
-    return multiply(x, ops.sigmoid(x))
+_ACTIVATIONS: dict[str, Callable[..., Node]] = {
+    "silu": activations.silu, "mish": activations.mish, "leaky_relu": activations.leaky_relu,
+    "threshold": activations.threshold, "hardtanh": activations.hardtanh, "hardsigmoid": activations.hardsigmoid,
+    "hardswish": activations.hardswish, "hardshrink": activations.hardshrink, "softshrink": activations.softshrink,
+    "elu": activations.elu,
+}  # fmt: skip
+for _name, _activation in _ACTIVATIONS.items():
+    rule(_name)(_activation)
 
 
 @rule("gelu")
 def _gelu(x: Node, approximate: str = "none") -> Node:
-    if approximate == "tanh":
-        factor = ops.sqrt(divide(constants(x, 2), _pi(x)))
-        inner = multiply(factor, add(x, times(integer_power(x, exponent=3), 0.044715)))
-        return multiply(times(x, 0.5), add(constants(x, 1), ops.tanh(inner)))
-    return multiply(times(x, 0.5), add(constants(x, 1), ops.erf(multiply(x, ops.rsqrt(constants(x, 2))))))
-
-
-def _pi(x: Node) -> Node:
-    return times(ops.arctan(constants(x, 1)), 4)
-
-
-@rule("mish")
-def _mish(x: Node) -> Node:
-    return multiply(x, ops.tanh(ops.softplus(x)))
+    return activations.gelu(x, approximate == "tanh")
 
 
 @rule("softplus")
 def _softplus(x: Node, beta: Any = 1, threshold: Any = 20) -> Node:
     """The linear branch above the threshold is part of PyTorch's definition."""
-    soft = scaled(ops.softplus(scaled(x, beta)), 1 / beta)
-    return where(above(scaled(x, beta), constants(x, threshold)), x, soft)
-
-
-@rule("elu")
-def _elu(x: Node, alpha: Any = 1, scale: Any = 1, input_scale: Any = 1) -> Node:
-    low = minimum(x, constants(x, 0))
-    bent = scaled(ops.expm1(scaled(low, input_scale)), alpha * scale)
-    return where(above(x, constants(x, 0)), scaled(x, scale), bent)
-
-
-@rule("leaky_relu")
-def _leaky_relu(x: Node, slope: Any = 0.01) -> Node:
-    return where(above(x, constants(x, 0)), x, scaled(x, slope))
+    return activations.softplus_of(x, float(beta), float(threshold))
 
 
 @rule("_prelu_kernel")
 def _prelu(x: Node, weight: Node) -> Node:
-    x, weight = alike(x, weight)
-    return where(above(x, constants(x, 0)), x, multiply(weight, x))
-
-
-@rule("threshold")
-def _threshold(x: Node, threshold: Any, value: Any) -> Node:
-    return where(above(x, constants(x, threshold)), x, constants(x, value))
-
-
-@rule("hardtanh")
-def _hardtanh(x: Node, low: Any = -1, high: Any = 1) -> Node:
-    return clip(x, constants(x, low), constants(x, high))
+    return activations.prelu(*alike(x, weight))
 
 
 @rule("relu6")
 def _relu6(x: Node) -> Node:
-    return _hardtanh(x, 0, 6)
-
-
-@rule("hardsigmoid")
-def _hardsigmoid(x: Node) -> Node:
-    return divide(_hardtanh(add(x, constants(x, 3)), 0, 6), constants(x, 6))
-
-
-@rule("hardswish")
-def _hardswish(x: Node) -> Node:
-    return divide(multiply(x, _hardtanh(add(x, constants(x, 3)), 0, 6)), constants(x, 6))
-
-
-@rule("hardshrink")
-def _hardshrink(x: Node, width: Any = 0.5) -> Node:
-    zero = constants(x, 0)
-    return where(above(x, constants(x, width)), x, where(above(constants(x, -width), x), x, zero))
-
-
-@rule("softshrink")
-def _softshrink(x: Node, width: Any = 0.5) -> Node:
-    w, zero = constants(x, width), constants(x, 0)
-    return add(maximum(subtract(x, w), zero), minimum(add(x, w), zero))
+    return activations.hardtanh(x, 0.0, 6.0)
 
 
 @rule("xlogy", "special_xlogy")

@@ -8,51 +8,49 @@ import numpy as np
 
 from gradaudit.graph import Node
 from gradaudit.operations import entrywise as ops
-from gradaudit.operations.choices import absolute, greater, maximum, where
-from gradaudit.operations.entrywise import add, divide, multiply, negative, square, subtract, times
+from gradaudit.operations import losses
+from gradaudit.operations.choices import maximum
+from gradaudit.operations.entrywise import add, divide, multiply, negative, subtract
 from gradaudit.operations.shapes import constant, gather, total
-from gradaudit.operations.statistics import mean
 from gradaudit.torch.tables.rules import alike, constants, number, rule
+
+#: What PyTorch's numbers stand for.
+REDUCTIONS = ("none", "mean", "sum")
 
 
 def reduced(x: Node, reduction: int) -> Node:
     """As it is (0), its mean (1) or its sum (2)."""
-    if reduction == 0 or (not x.ndim):
-        return x
-    return mean(x) if reduction == 1 else total(x)
+    return losses.reduced(x, REDUCTIONS[reduction]) if x.ndim else x
 
 
 @rule("mse_loss")
 def _squared(x: Any, y: Any, reduction: int = 1) -> Node:
-    return reduced(square(subtract(*alike(x, y))), reduction)
+    x, y = alike(x, y)
+    return reduced(losses.mse(x, y, reduction="none"), reduction)
 
 
 @rule("l1_loss")
 def _absolute(x: Any, y: Any, reduction: int = 1) -> Node:
-    return reduced(absolute(subtract(*alike(x, y))), reduction)
+    x, y = alike(x, y)
+    return reduced(losses.l1(x, y, reduction="none"), reduction)
 
 
 @rule("smooth_l1_loss")
 def _smooth(x: Any, y: Any, reduction: int = 1, beta: float = 1.0) -> Node:
-    d = absolute(subtract(*alike(x, y)))
-    if beta == 0:
-        return reduced(d, reduction)
-    near = divide(times(square(d), 0.5), constants(d, beta))
-    far = subtract(d, constants(d, 0.5 * beta))
-    return reduced(where(greater(constants(d, beta), d), near, far), reduction)
+    x, y = alike(x, y)
+    return reduced(losses.smooth_l1(x, y, beta=beta, reduction="none"), reduction)
 
 
 @rule("huber_loss")
 def _huber(x: Any, y: Any, reduction: int = 1, delta: float = 1.0) -> Node:
-    d = absolute(subtract(*alike(x, y)))
-    near, far = times(square(d), 0.5), times(subtract(d, constants(d, 0.5 * delta)), delta)
-    return reduced(where(greater(d, constants(d, delta)), far, near), reduction)
+    x, y = alike(x, y)
+    return reduced(losses.huber(x, y, delta=delta, reduction="none"), reduction)
 
 
 @rule("soft_margin_loss")
 def _soft_margin(x: Any, y: Any, reduction: int = 1) -> Node:
     x, y = alike(x, y)
-    return reduced(ops.softplus(negative(multiply(x, y))), reduction)
+    return reduced(losses.soft_margin(x, y, reduction="none"), reduction)
 
 
 @rule("binary_cross_entropy")
@@ -66,7 +64,7 @@ def _cross_entropy_of_two(x: Any, y: Any, weight: Any = None, reduction: int = 1
 
 @rule("binary_cross_entropy_with_logits")
 def _cross_entropy_of_logits(x: Any, y: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 1) -> Node:
-    """L softplus(x) - t x with t = p y and L = t + 1 - y: so that its derivative is L sigmoid(x) - t, as PyTorch has it."""
+    """L softplus(x) - t x, with t = p y and L = t + 1 - y: its derivative is L sigmoid(x) - t, as PyTorch has it."""
     x, y = alike(x, y)
     if pos_weight is None:
         value = subtract(ops.softplus(x), multiply(y, x))

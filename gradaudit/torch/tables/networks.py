@@ -13,7 +13,7 @@ from gradaudit.operations.entrywise import add, divide, multiply, rsqrt, subtrac
 from gradaudit.operations.products import matmul
 from gradaudit.operations.shapes import as_shape, constant, gather, reshape, sum_axis, transpose
 from gradaudit.operations.softmax import softmax
-from gradaudit.operations.windows import Window, average_pooling, windows
+from gradaudit.operations.windows import Window, average_pooling, maximum_pooling, windows
 from gradaudit.torch.memory import numbers
 from gradaudit.torch.tables.entrywise import masked_sum
 from gradaudit.torch.tables.reductions import visible_rows
@@ -72,7 +72,7 @@ def _batch_norm(result: Any, x: Any, weight: Any, bias: Any, *rest: Any) -> list
     column = tuple(x.shape[1] if a == 1 else 1 for a in range(x.ndim))
     if flags and flags[0]:
         y, mean, factor = _standardised(x, axes, eps)
-        extra = [reshape(mean, to=(x.shape[1],)), reshape(factor, to=(x.shape[1],))]
+        extra: list[Any] = [reshape(mean, to=(x.shape[1],)), reshape(factor, to=(x.shape[1],))]
     else:
         mean, spread = (reshape(number(t), to=column) for t in tracked)
         factor = rsqrt(add(spread, constants(spread, eps)))
@@ -115,17 +115,26 @@ def _batched(x: Node, axes: int) -> Node:
     return x if x.ndim == axes + 2 else reshape(x, to=(1,) * (axes + 2 - x.ndim) + x.shape)
 
 
-@rule("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices", "adaptive_max_pool2d",
-      "adaptive_max_pool3d", "adaptive_max_pool1d", "fractional_max_pool2d", "fractional_max_pool3d", of_result=True)  # fmt: skip
-def _max_pool(result: Any, x: Any, size: Any, *rest: Any) -> list[Any]:
-    """The entries that the run took; which those are is a kink that its values decide."""
+@rule("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices", of_result=True)
+def _max_pool(
+    result: Any, x: Any, size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil: bool = False
+) -> list[Any]:
     x = number(x)
-    index = numbers(result[1])
-    axes = 3 if "3" in str(result[0].ndim - 2) else len(index.shape) - 2
-    axes = len(size) if isinstance(size, (list, tuple)) and len(size) > 1 else axes
+    axes = len(size)
+    if ceil or not int(np.prod(x.shape)):
+        return _picked_pool(result, x, size)
+    steps = _each(stride, axes) if stride not in ((), [], None) else list(size)
+    y = maximum_pooling(_batched(x, axes), size, steps, _each(padding, axes), _each(dilation, axes))
+    return [reshape(y, to=tuple(result[0].shape)), None]
+
+
+@rule("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "fractional_max_pool2d",
+      "fractional_max_pool3d", of_result=True)  # fmt: skip
+def _picked_pool(result: Any, x: Any, size: Any, *_: Any) -> list[Any]:
+    """The entries that the run took."""
+    x, index, axes = number(x), numbers(result[1]), len(size)
     inner = int(np.prod(x.shape[x.ndim - axes :]))
     outer = np.arange(int(np.prod(x.shape[: x.ndim - axes]))).reshape(*x.shape[: x.ndim - axes], *[1] * axes)
-    del rest
     return [gather(x, index=outer * inner + index), None]
 
 
@@ -183,7 +192,8 @@ def _adaptive_average(x: Any, size: Any) -> Node:
         order = list(range(x.ndim - 1))
         order.insert(axis, x.ndim - 1)
         x = transpose(back, axes=tuple(order))
-    return x
+    result: Node = x
+    return result
 
 
 # --- attention --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from gradaudit.operations.entrywise import add, divide, negative, sqrt, subtract
 from gradaudit.operations.entrywise import exp as exponential
 from gradaudit.operations.entrywise import log as logarithm
 from gradaudit.operations.factors import cumulative_product, product
-from gradaudit.operations.orders import median
+from gradaudit.operations.orders import median, sort, top
 from gradaudit.operations.shapes import (
     as_shape,
     concatenate,
@@ -171,7 +171,7 @@ def _log_softmax(x: Any, dim: int, *_: Any, **__: Any) -> Node:
 def _logsumexp(x: Any, dim: Any, keepdim: bool = False) -> Node:
     x = number(x)
     if not x.ndim:
-        return x
+        return add(x, constant(0.0))
     axes = statistics.chosen(x, axes_of(x, dim))
     other = [a for a in range(x.ndim) if a not in axes]
     shape = tuple(x.shape[a] for a in other)
@@ -221,17 +221,26 @@ def _at(x: Node, axis: int, index: Any, keepdim: bool) -> Node:
     return gather(x, index=taken if keepdim else np.squeeze(taken, axis))
 
 
+#: Where more entries are sorted than that, they are taken in the order that the run had, ties as they fell.
+MANY = 128
+
+
 @rule("sort", of_result=True)
-def _sorted(result: Any, x: Any, *args: Any, dim: int | None = None, **_: Any) -> list[Any]:
-    """In the order that the run had."""
+def _sorted(result: Any, x: Any, *args: Any, dim: int | None = None, descending: bool = False, **_: Any) -> list[Any]:
+    x = number(x)
     named = [a for a in args if a is not None and not isinstance(a, bool)]
     axis = dim if dim is not None else named[0] if named else -1
-    return [_at(number(x), axis, numbers(result[1]), keepdim=True), None]
+    if not x.ndim or x.shape[axis] > MANY:
+        return [_at(x, axis, numbers(result[1]), keepdim=True), None]
+    return [sort(x, axis, descending or (bool(args) and args[-1] is True)), None]
 
 
 @rule("topk", of_result=True)
-def _highest(result: Any, x: Any, k: int, dim: int = -1, *_: Any, **__: Any) -> list[Any]:  # noqa: ARG001
-    return [_at(number(x), dim, numbers(result[1]), keepdim=True), None]
+def _highest(result: Any, x: Any, k: int, dim: int = -1, highest: bool = True, ordered: bool = True) -> list[Any]:
+    x = number(x)
+    if not x.ndim or x.shape[dim] > MANY or not ordered or not highest:
+        return [_at(x, dim, numbers(result[1]), keepdim=True), None]
+    return [top(x, k, dim), None]
 
 
 @rule("kthvalue", of_result=True)
