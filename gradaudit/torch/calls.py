@@ -31,8 +31,8 @@ class Call:
         Its name in the tables: without what says that it writes in place.
     tensors, written : list of Tensor
         All that it is given, and those that it writes to.
-    result
-        What it returned, once it was run.
+    result, is_done
+        What it returned, and whether it was run.
     """
 
     func: Any
@@ -42,6 +42,7 @@ class Call:
     tensors: list[torch.Tensor]
     written: list[torch.Tensor]
     result: Any = field(default=None)
+    is_done: bool = False
 
     @classmethod
     def of(cls, func: Any, args: Any, kwargs: Any) -> Call:
@@ -51,6 +52,7 @@ class Call:
 
     def run(self) -> Any:
         """Carry it out."""
+        self.is_done = True
         self.result = self.func(*self.args, **self.kwargs)
         return self.result
 
@@ -111,8 +113,10 @@ def _base(func: Any) -> str:
 
 
 def _written(func: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
-    """The tensors that an operation writes to."""
+    """The tensors that an operation writes to, which its schema tells but for running statistics."""
     written: list[torch.Tensor] = []
+    if func._schema.name == "aten::native_batch_norm" and args[5]:
+        written += [t for t in args[3:5] if t is not None]
     for n, argument in enumerate(func._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:
             value = kwargs.get(argument.name) if argument.name in kwargs else args[n] if n < len(args) else None

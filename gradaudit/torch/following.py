@@ -6,7 +6,7 @@ So the forward pass of a custom autograd.Function is seen, and what its backward
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -30,6 +30,21 @@ LEAVING = {
 }  # fmt: skip
 
 
+class Lost(NamedTuple):
+    """A storage that an operation wrote to, beside its results: running statistics. Nobody knows what it has.
+
+    Attributes
+    ----------
+    storage
+        It, which is kept alive: its address is its name.
+    name : str
+        The operation's.
+    """
+
+    storage: Any
+    name: str
+
+
 class Following(TorchDispatchMode):  # type: ignore[misc]
     """The mode in which a function is followed.
 
@@ -51,6 +66,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         self._memories: dict[int, Memory] = {}
         self._sources: set[int] = set()
         self._parts: list[str] = []
+        self._lost: dict[int, Lost] = {}
         self._itemsize = 0
 
     def begin(self, tensor: torch.Tensor, live: bool) -> Node:
@@ -84,11 +100,15 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
                 return self._memory(tensor).node(tensor)
             except ValueError as error:
                 raise refused(str(error)) from error
+        if key(tensor) in self._lost:
+            raise refused(f"what {self._lost[key(tensor)].name} wrote beside its results")
         self._refuse_unseen(tensor)
         return known(numbers(tensor))
 
     def _refuse_unseen(self, tensor: torch.Tensor) -> None:
-        """Refuse what autograd says depends on an input, while no operation says so."""
+        """Refuse what autograd says depends on an input, while no operation says so; and what is not followed."""
+        if tensor.is_complex() and tensor.requires_grad:
+            raise refused("complex numbers")
         if tensor.grad_fn is not None and self._sources & leaves(tensor.grad_fn):
             name = type(tensor.grad_fn).__name__.removesuffix("Backward")
             raise refused(f"a result of {name} that no operation of PyTorch made")
@@ -131,7 +151,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         try:
             return self._by_rule(call, live)
         except UnsupportedError:  # what depends on no input is a constant
-            return self._constant(call, call.result)
+            return self._constant(call, call.result if call.is_done else call.run())
 
     def _by_rule(self, call: Call, live: bool) -> Any:
         of = RULES[call.base]
@@ -140,6 +160,10 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         result = call.run()
         nodes = self._called(call, of, args, kwargs)
         self._record(call, result, nodes, live)
+        returned = [id(t) for t in tree_leaves(result)]
+        for tensor in call.written:
+            if live and id(tensor) not in returned:
+                self._lost[key(tensor)] = Lost(tensor.untyped_storage(), call.name)
         return result
 
     def _operand(self, x: Any) -> Any:
@@ -150,6 +174,8 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             raise refused("complex numbers")
         if x.layout != torch.strided:
             raise refused(f"a tensor of the layout {x.layout}")
+        if key(x) in self._lost:
+            return self._lost[key(x)]
         return self.node(x) if x.is_floating_point() or self.is_recorded(x) else numbers(x)
 
     def _plain(self, x: Any) -> Any:
@@ -195,7 +221,10 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             if not live:  # it is read when it is used
                 return
             self._memories[key(tensor)] = Memory.of_constant(tensor)
-        self._memory(tensor).write(tensor, node, live)
+        try:
+            self._memory(tensor).write(tensor, node, live)
+        except ValueError as error:
+            raise refused(str(error)) from error
 
     def _constant(self, call: Call, result: Any) -> Any:
         """What is the same whatever the inputs are: a mask of dropout, zeros of a shape, a whole number."""

@@ -98,6 +98,8 @@ class Memory:
         if geometry == self._base:
             self._node, self.live = node, live
         else:
+            if self._node.operation.mask or node.operation.mask:
+                raise ValueError("a mask that is written to in parts")
             self._node = replaced(self._node, self._positions(geometry), node)
             self.live |= live
         self._known = {self._base: self._node, geometry: node}

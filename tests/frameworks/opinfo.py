@@ -28,7 +28,7 @@ SECONDS = 30
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 #: What is called wrong, and why it is: findings about PyTorch's kernels, not about the bound.
 FINDINGS = {
-    "as_strided_scatter": "the gradient by the first argument is not 0 where it was overwritten; gradcheck finds it, too",
+    "as_strided_scatter": "the gradient by the first argument goes to the entries that are overwritten, not to the others",
     "nn.functional.max_unpool1d": "entries that name one place twice get the gradient both, though one of them is lost",
     "nn.functional.max_unpool2d": "the same",
     "nn.functional.max_unpool3d": "the same",

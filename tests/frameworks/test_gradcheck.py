@@ -166,6 +166,32 @@ def test_a_module_that_forgets_a_term_is_convicted_where_it_is_hidden_from_autog
         gradcheck(lambda x: x * x.sum().detach(), drawn((4,)))
 
 
+def test_running_statistics_that_depend_on_inputs_are_no_constants() -> None:
+    norm = nn.BatchNorm1d(3).double()
+
+    def used_later(x: Any) -> Any:
+        y = norm(x)
+        return y * norm.running_mean
+
+    assert gradcheck(lambda x: norm(norm(x)), drawn((4, 3)))
+    with pytest.raises(gradaudit.UnsupportedError, match="aten::mul.Tensor with arguments that are not known"):
+        gradcheck(used_later, drawn((4, 3)))
+
+
+def test_a_derivative_inside_the_function_is_followed() -> None:
+    def penalty(x: Any) -> Any:
+        (g,) = torch.autograd.grad((x**3).tanh().sum(), x, create_graph=True)
+        return (g * g).sum()
+
+    assert gradcheck(penalty, drawn((4,)))
+
+
+def test_a_tensor_from_outside_is_a_constant_whether_it_requires_a_gradient_or_not() -> None:
+    x, w = drawn((3, 4), (4, 2))
+    assert gradcheck(lambda x: (x @ w.tanh()).relu(), x)
+    assert gradcheck(lambda x: (x @ w.T.T).relu() * torch.rand(2), x)
+
+
 # --- kinks ------------------------------------------------------------------------------------------------------------
 
 

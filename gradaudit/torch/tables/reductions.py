@@ -171,7 +171,7 @@ def _log_softmax(x: Any, dim: int, *_: Any, **__: Any) -> Node:
 def _logsumexp(x: Any, dim: Any, keepdim: bool = False) -> Node:
     x = number(x)
     if not x.ndim:
-        return add(x, constant(0.0))
+        return reshape(x, to=())
     axes = statistics.chosen(x, axes_of(x, dim))
     other = [a for a in range(x.ndim) if a not in axes]
     shape = tuple(x.shape[a] for a in other)
@@ -274,7 +274,7 @@ def _cumulative(x: Any, dim: int, **_: Any) -> Node:
 def _cumulative_log(x: Any, dim: int) -> Node:
     x = number(x)
     if not x.ndim:
-        return x
+        return reshape(x, to=())
     m = statistics.maximum(x, (dim,), keepdims=True)
     m = as_shape(m, x.shape)
     return add(m, logarithm(cumulative_sum(exponential(subtract(x, m)), axis=dim % x.ndim)))
