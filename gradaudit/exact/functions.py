@@ -122,7 +122,7 @@ def _bell(low: Array, high: Array) -> Array:
 
 
 EXP = Function("exp", np.exp, lambda x: x.exp(), lambda _, high: np.exp(high), 4)
-EXPM1 = Function("expm1", np.expm1, lambda x: x.expm1(), lambda _, high: np.exp(high), 6)
+EXPM1 = Function("expm1", np.expm1, lambda x: x.expm1(), lambda _, high: np.exp(high), 8)
 LOG = Function("log", np.log, lambda x: x.log(), lambda low, _: 1 / low, 4, defined=positive)
 LOG1P = Function(
     "log1p", np.log1p, lambda x: x.log1p(), lambda low, _: 1 / (1 + low), 4, defined=lambda a, b: positive(1 + a, b)
@@ -133,7 +133,7 @@ RSQRT = Function(
 )
 TANH = Function("tanh", np.tanh, lambda x: x.tanh(), lambda low, high: _sech2(nearest(low, high)), 8, 1.0)
 SIGMOID = Function("sigmoid", _sigmoid, _ball_sigmoid, lambda low, high: _sech2(nearest(low, high) / 2) / 4, 4, 1.0)
-SOFTPLUS = Function("softplus", _softplus, _ball_softplus, lambda _, high: _sigmoid(high), 4)
+SOFTPLUS = Function("softplus", _softplus, _ball_softplus, lambda _, high: _sigmoid(high), 5)
 ERF = Function("erf", _erf, lambda x: x.erf(), _bell, 5, 1.0)
 #: The derivative of erf, 2 / sqrt(pi) exp(-x^2): it has a name of its own, since its factor is no float. The rounding
 #: of the square is magnified by the exponential.
@@ -146,28 +146,28 @@ BELL = Function(
     1.13,
     growth=lambda x: 3 * x * x,
 )
-SIN = Function("sin", np.sin, lambda x: x.sin(), lambda low, _: np.ones_like(low), 2, 1.0)
-COS = Function("cos", np.cos, lambda x: x.cos(), lambda low, high: np.minimum(1.0, _furthest(low, high)), 2, 1.0)
+SIN = Function("sin", np.sin, lambda x: x.sin(), lambda low, _: np.ones_like(low), 3, 1.0)
+COS = Function("cos", np.cos, lambda x: x.cos(), lambda low, high: np.minimum(1.0, _furthest(low, high)), 3, 1.0)
 ARCTAN = Function(
-    "arctan", np.arctan, lambda x: x.atan(), lambda low, high: 1 / (1 + nearest(low, high) ** 2), 2, math.pi / 2
+    "arctan", np.arctan, lambda x: x.atan(), lambda low, high: 1 / (1 + nearest(low, high) ** 2), 4, math.pi / 2
 )
 TAN = Function(
     "tan",
     np.tan,
     lambda x: x.tan(),
     lambda low, high: 1 / np.minimum(np.cos(low) ** 2, np.cos(high) ** 2),
-    4,
+    5,
     defined=_between_poles,
 )
 ARCSIN = Function(
-    "arcsin", np.arcsin, lambda x: x.asin(), lambda a, b: _root(1 - _furthest(a, b) ** 2), 6, math.pi / 2, inside
+    "arcsin", np.arcsin, lambda x: x.asin(), lambda a, b: _root(1 - _furthest(a, b) ** 2), 8, math.pi / 2, inside
 )
 ARCCOS = Function(
     "arccos", np.arccos, lambda x: x.acos(), lambda a, b: _root(1 - _furthest(a, b) ** 2), 4, math.pi, inside
 )
 SINH = Function("sinh", np.sinh, lambda x: x.sinh(), lambda low, high: np.cosh(_furthest(low, high)), 4)
-COSH = Function("cosh", np.cosh, lambda x: x.cosh(), lambda low, high: np.sinh(_furthest(low, high)), 4)
-ARCSINH = Function("arcsinh", np.arcsinh, lambda x: x.asinh(), lambda a, b: _root(1 + nearest(a, b) ** 2), 4)
+COSH = Function("cosh", np.cosh, lambda x: x.cosh(), lambda low, high: np.sinh(_furthest(low, high)), 5)
+ARCSINH = Function("arcsinh", np.arcsinh, lambda x: x.asinh(), lambda a, b: _root(1 + nearest(a, b) ** 2), 6)
 ARCCOSH = Function(
     "arccosh",
     np.arccosh,

@@ -37,6 +37,10 @@ def _erfc(x: Array) -> Array:
     return np.asarray(np.vectorize(math.erfc, otypes=[np.float64])(x))
 
 
+def _density(x: Array) -> Array:
+    return np.asarray(np.exp(-x * x / 2) * (1 + 1e-12) / math.sqrt(2 * math.pi))
+
+
 def _steepest(low: Array, high: Array) -> Array:
     """The slope of the inverse of erf where it is largest: sqrt(pi) / 2 exp(y^2)."""
     y = ERFINV.plain(np.maximum(np.abs(low), np.abs(high)))
@@ -63,6 +67,26 @@ LGAMMA = Function(
     floor=1.0,
 )
 
+NORMAL_DENSITY = Function(
+    "normal_density",
+    lambda x: np.asarray(np.exp(-x * x / 2) / math.sqrt(2 * math.pi)),
+    lambda x: (-(x * x) / 2).exp() / (arb.pi() * 2).sqrt(),
+    lambda low, high: np.maximum(np.abs(low), np.abs(high)) * _density(nearest(low, high)),
+    8,
+    0.4,
+    growth=lambda x: 1.5 * x * x,
+)
+#: The distribution of the normal law, by (1 + erf) / 2 or by erfc / 2, which err by some u of 1/2 or of the result.
+NORMAL = Function(
+    "normal",
+    lambda x: _erfc(-x / math.sqrt(2)) / 2,
+    lambda x: (x * (-arb(2).rsqrt())).erfc() / 2,
+    lambda low, high: _density(nearest(low, high)),
+    12,
+    1.0,
+    floor=0.5,
+)
+
 
 @lru_cache(maxsize=32)
 def polygamma(n: int) -> Function:
@@ -84,4 +108,4 @@ def polygamma(n: int) -> Function:
     )
 
 
-FUNCTIONS.update({f.name: f for f in (ERFC, ERFINV, LGAMMA)})
+FUNCTIONS.update({f.name: f for f in (ERFC, ERFINV, LGAMMA, NORMAL, NORMAL_DENSITY)})

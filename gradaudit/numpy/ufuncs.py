@@ -145,6 +145,7 @@ UFUNCS: dict[Any, Callable[..., Recorded]] = {
     "expit": entry_by_entry(entrywise.sigmoid),
     "erf": entry_by_entry(entrywise.erf),
     "erfc": entry_by_entry(special.erfc),
+    "ndtr": entry_by_entry(special.normal),
     "erfinv": entry_by_entry(special.erfinv),
     "gammaln": entry_by_entry(special.lgamma),
     "psi": entry_by_entry(special.digamma),

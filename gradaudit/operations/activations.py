@@ -14,13 +14,11 @@ from gradaudit.operations.entrywise import (
     add,
     arctan,
     divide,
-    erf,
     expm1,
     integer_power,
     log,
     multiply,
     negative,
-    rsqrt,
     sigmoid,
     softplus,
     sqrt,
@@ -29,6 +27,7 @@ from gradaudit.operations.entrywise import (
     times,
 )
 from gradaudit.operations.shapes import as_shape, constant
+from gradaudit.operations.special import normal
 
 #: SELU's two numbers (Klambauer et al., "Self-Normalizing Neural Networks", 2017).
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -50,10 +49,9 @@ def shifted(x: Node, number: float) -> Node:
 
 
 def gelu(x: Node, tanh_form: bool = False) -> Node:
-    """Value: x Phi(x) with Phi = (1 + erf(x / sqrt 2)) / 2, or its approximation by tanh (Hendrycks, Gimpel 2016)."""
+    """Value: x Phi(x) with Phi the normal distribution, or its approximation by tanh (Hendrycks, Gimpel 2016)."""
     if not tanh_form:
-        z = multiply(x, as_shape(rsqrt(constant(2.0)), x.shape))
-        return multiply(x, times(shifted(erf(z), 1.0), 0.5))
+        return multiply(x, normal(x))
     pi = times(arctan(constant(1.0)), 4.0)
     factor = as_shape(sqrt(divide(constant(2.0), pi)), x.shape)
     z = multiply(factor, add(x, times(integer_power(x, exponent=3), 0.044715)))

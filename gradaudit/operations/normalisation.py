@@ -31,6 +31,17 @@ def standardised(x: Node, axes: Sequence[int], eps: float) -> Node:
     return multiply(left, as_shape(root, x.shape))
 
 
+def by_factor(x: Node, axes: Sequence[int], eps: float) -> Node:
+    """The same as x r - mean r with r = 1 / sqrt(variance + eps), as programs have it that keep two numbers a channel.
+
+    They lose what the mean is larger than the deviation; the bound of this form covers the other one too.
+    """
+    root = rsqrt(shifted(variance(x, axes, keepdims=True), eps))
+    return subtract(
+        multiply(x, as_shape(root, x.shape)), as_shape(multiply(mean(x, axes, keepdims=True), root), x.shape)
+    )
+
+
 def layer_norm(x: Node, axes: int, weight: Node | None = None, bias: Node | None = None, eps: float = 1e-5) -> Node:
     """Normalised over the last axes, of which `weight` and `bias` have the shape.
 
@@ -61,12 +72,12 @@ def by_channel(x: Node, weight: Node | None, bias: Node | None) -> Node:
 def group_norm(x: Node, groups: int, weight: Node | None = None, bias: Node | None = None, eps: float = 1e-5) -> Node:
     """(N, C, ...) normalised over C / groups channels and what is behind them; one weight and bias a channel."""
     parts = reshape(x, to=(x.shape[0], groups, int(np.prod(x.shape[1:])) // groups))
-    return by_channel(reshape(standardised(parts, (2,), eps), to=x.shape), weight, bias)
+    return by_channel(reshape(by_factor(parts, (2,), eps), to=x.shape), weight, bias)
 
 
 def instance_norm(x: Node, weight: Node | None = None, bias: Node | None = None, eps: float = 1e-5) -> Node:
     """(N, C, ...) normalised over what is behind the channels."""
-    return by_channel(standardised(x, range(2, x.ndim), eps), weight, bias)
+    return by_channel(by_factor(x, range(2, x.ndim), eps), weight, bias)
 
 
 def batch_norm(
@@ -90,10 +101,12 @@ def batch_norm(
         Mean and variance to be taken (evaluation); those of the batch if not given (training).
     """
     if running is None:
-        return by_channel(standardised(x, (0, *range(2, x.ndim)), eps), weight, bias)
+        return by_channel(by_factor(x, (0, *range(2, x.ndim)), eps), weight, bias)
     average, spread = (channels(n, x.shape) for n in running)
     root = rsqrt(shifted(spread, eps))
-    return by_channel(multiply(subtract(x, as_shape(average, x.shape)), as_shape(root, x.shape)), weight, bias)
+    return by_channel(
+        subtract(multiply(x, as_shape(root, x.shape)), as_shape(multiply(average, root), x.shape)), weight, bias
+    )
 
 
 def rms_norm(x: Node, axes: int, weight: Node | None = None, eps: float = 1e-6) -> Node:

@@ -13,14 +13,14 @@ import numpy as np
 from gradaudit.exact.enclosure import UNKNOWN
 from gradaudit.graph import Node
 from gradaudit.operations.arrangements import mixed, places, stack
-from gradaudit.operations.choices import Signs, largest, where
+from gradaudit.operations.choices import Signs, largest
 from gradaudit.operations.entrywise import add, negative, times
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative
-from gradaudit.operations.shapes import broadcast, constant, gather, reshape, sum_axis, transpose
+from gradaudit.operations.shapes import constant, gather, transpose
 from gradaudit.operations.softmax import logsumexp
 from gradaudit.operations.windows import LOWEST
 from gradaudit.rounding.arithmetic import Arithmetic
-from gradaudit.rounding.bound import Bound
+from gradaudit.rounding.bound import Bound, rounded
 
 
 def _ranks(below: Any, above: Any) -> Any:
@@ -70,6 +70,54 @@ is_ranked: Operation = define(
 )
 
 
+# --- what a permutation does ------------------------------------------------------------------------------------------
+
+
+def _chosen(mask: Signs, inverse: bool) -> Signs:
+    """Entry (result, operand) of the permutation, or of its inverse, along the last axis."""
+    return mask if not inverse else mask.swapaxes(-1, -2)
+
+
+def _permuted_value(A: Any, mask: Signs, g: Any, inverse: bool) -> Any:
+    """The entry that is certain, or the hull of those that may stand there."""
+    table = _chosen(mask, inverse)
+    place = (table == 1).argmax(axis=-1)
+    result = A.restructure(lambda y: np.take_along_axis(y, place, -1), g)
+    unsure = (table == UNKNOWN).any(axis=-1)
+    if not unsure.any():
+        return result
+    first = (table != 0).argmax(axis=-1)
+    hull = A.restructure(lambda y: np.take_along_axis(y, first, -1), g)
+    for i in range(table.shape[-1]):
+        entry = A.restructure(lambda y, i=i: np.broadcast_to(y[..., i : i + 1], y.shape), g)
+        hull = A.select((table[..., i] != 0).astype(np.int8), A.hull(hull, entry), hull)
+    return A.select(unsure.astype(np.int8), hull, result)
+
+
+def _permuted_rounding(fp: Arithmetic, value: Any, mask: Operand, g: Operand, inverse: bool) -> Bound:  # noqa: ARG001
+    """The bound of the entry that is certain; else whatever may stand there, and what lies between."""
+    table, unsure = _chosen(mask.value, inverse), _chosen(mask.bound, inverse)
+    if not unsure.any():
+        bound: Bound = g.bound
+        place = (table == 1).argmax(axis=-1)
+        return bound.restructured(lambda y: np.take_along_axis(y, place, -1))
+    with np.errstate(all="ignore"):
+        apart = np.abs(g.v[..., None, :] - value.hi[..., :, None]) + g.E[..., None, :]
+        return rounded(np.where((table == 1) | unsure, apart, 0.0).max(axis=-1, initial=0.0) * (1 + 1e-6))
+
+
+permuted: Operation = define(
+    Operation(
+        "permuted",
+        shape=lambda mask, g, inverse: g,  # noqa: ARG005
+        value=_permuted_value,
+        derivative=lambda node, h: [None, permuted(node.inputs[0], h, inverse=not node.parameters["inverse"])],
+        rounding=_permuted_rounding,
+        algorithms="the entries by an index of the sorted ones: exact",
+    )
+)
+
+
 def _sorted_value(A: Any, x: Any) -> Any:
     """In the order of the floats; where that is not certain, of each rank the hull of the entries that may have it."""
     order = np.argsort(A.enclosure(x).hi, axis=-1, kind="stable")
@@ -77,18 +125,7 @@ def _sorted_value(A: Any, x: Any) -> Any:
     later, earlier = (A.restructure(lambda y, s=s: y[..., s], result) for s in (slice(1, None), slice(None, -1)))
     if (A.sign(A.subtract(later, earlier)) == 1).all():
         return result
-    mask = _is_ranked_value(A, x)
-    chosen = (mask == 1).argmax(axis=-1)
-    result = A.restructure(lambda y: np.take_along_axis(y, chosen, -1), x)
-    unsure = (mask == UNKNOWN).any(axis=-1)
-    if not unsure.any():
-        return result
-    first = (mask != 0).argmax(axis=-1)
-    hull = A.restructure(lambda y: np.take_along_axis(y, first, -1), x)
-    for i in range(mask.shape[-1]):
-        entry = A.restructure(lambda y, i=i: np.broadcast_to(y[..., i : i + 1], y.shape), x)
-        hull = A.select((mask[..., i] != 0).astype(np.int8), A.hull(hull, entry), hull)
-    return A.select(unsure.astype(np.int8), hull, result)
+    return _permuted_value(A, _is_ranked_value(A, x), x, False)
 
 
 def _sorted_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
@@ -104,20 +141,12 @@ def _sorted_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
     return Bound(moved + fp.u * np.where(moved > 0, np.abs(value.hi), 0.0) * 1e-6, whole, grid)
 
 
-def _sorted_derivative(node: Node, g: Node) -> list[Node | None]:
-    """Entry i has the derivative by the result at its rank."""
-    x = node.inputs[0]
-    wide = broadcast(reshape(g, to=(*g.shape, 1)), to=(*g.shape, g.shape[-1]))
-    parts = where(is_ranked(x, line=node.line), wide, constant(np.zeros(wide.shape)))
-    return [sum_axis(parts, axis=g.ndim - 1)]
-
-
 sort_last: Operation = define(
     Operation(
         "sort",
         shape=lambda x: x,
         value=_sorted_value,
-        derivative=_sorted_derivative,
+        derivative=lambda node, g: [permuted(is_ranked(node.inputs[0], line=node.line), g, inverse=True)],
         rounding=_sorted_rounding,
         algorithms="any way of sorting: exact",
     )

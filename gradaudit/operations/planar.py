@@ -68,7 +68,8 @@ def _power_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound
         defined = (a > x.E) & ((x.v > 0) | (y.E == 0) & _is_whole(y.v))
         E = np.where(defined, E, np.inf)
         certain = (x.E == 0) & (x.v == 0) & (y.v > y.E) | (y.E == 0) & (y.v == 0)
-        return rounded(fp.unless_overflow(np.where(certain, 0.0, E) * (1 + 1e-6), v + E))
+        E = np.where(certain, 0.0, E)
+        return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
 
 
 power: Operation = define(

@@ -14,6 +14,8 @@ from gradaudit.rounding.bound import Bound
 
 erfc: Operation = elementary(special.ERFC, lambda x, y: negative(bell(x)))  # noqa: ARG005
 erfinv: Operation = elementary(special.ERFINV, lambda x, y: reciprocal(bell(y)))  # noqa: ARG005
+normal: Operation = elementary(special.NORMAL, lambda x, y: normal_density(x))  # noqa: ARG005
+normal_density: Operation = elementary(special.NORMAL_DENSITY, lambda x, y: negative(multiply(x, y)))
 lgamma: Operation = elementary(special.LGAMMA, lambda x, y: polygamma(x, n=0))  # noqa: ARG005
 
 

@@ -76,6 +76,13 @@ ACTIVATIONS = {
     "tanhshrink": Case(act.tanhshrink, functional.tanhshrink),
 }
 C = (3, 6, 4, 2)
+MEANS, SPREADS = np.array([0.25, -1, 0.5, 2, 0, 1]), np.array([0.5, 1, 2, 0.125, 3, 1])
+
+
+def like(x: Any, values: Any) -> Any:
+    return torch.tensor(values, dtype=x.dtype)
+
+
 NORMALISATIONS = {
     "layer norm": Case(
         lambda x, w, b: normalisation.layer_norm(x, 1, w, b),
@@ -96,14 +103,9 @@ NORMALISATIONS = {
         (C, (6,), (6,)),
     ),
     "batch norm in evaluation": Case(
-        lambda x, w, b, m, v: normalisation.batch_norm(
-            x, w, b, running=(m, act.shifted(entrywise.multiply(v, v), 0.5))
-        ),
-        lambda x, w, b, m, v: (
-            (x - m.view(1, -1, 1, 1)) * torch.rsqrt(v * v + 0.5 + 1e-5).view(1, -1, 1, 1) * w.view(1, -1, 1, 1)
-            + b.view(1, -1, 1, 1)
-        ),
-        (C, (6,), (6,), (6,), (6,)),
+        lambda x, w, b: normalisation.batch_norm(x, w, b, running=(constant(MEANS), constant(SPREADS))),
+        lambda x, w, b: functional.batch_norm(x, like(x, MEANS), like(x, SPREADS), w, b),
+        (C, (6,), (6,)),
     ),
     "instance norm": Case(
         normalisation.instance_norm,
@@ -122,10 +124,6 @@ TARGET, OTHER = torch.tensor(LABELS), torch.tensor(IGNORED)
 RISING = np.arange(1.0, 6)
 
 
-def rising(x: Any) -> Any:
-    return torch.tensor(RISING, dtype=x.dtype)
-
-
 def one(x: Any) -> Any:
     return torch.ones_like(x)
 
@@ -142,7 +140,7 @@ LOSSES = {
     "bce with logits": Case(losses.bce_with_logits, functional.binary_cross_entropy_with_logits, (S, S)),
     "bce with logits and weights": Case(
         lambda x, y: losses.bce_with_logits(x, y, constant(RISING), constant(RISING / 2)),
-        lambda x, y: functional.binary_cross_entropy_with_logits(x, y, rising(x), pos_weight=rising(x) / 2),
+        lambda x, y: functional.binary_cross_entropy_with_logits(x, y, like(x, RISING), pos_weight=like(x, RISING) / 2),
         (S, S),
     ),
     "kl": Case(
@@ -176,7 +174,7 @@ LOSSES = {
     ),
     "cross-entropy with weights and smoothing": Case(
         lambda x: losses.cross_entropy(x, LABELS, constant(RISING), smoothing=0.1),
-        lambda x: functional.cross_entropy(x, TARGET, rising(x), label_smoothing=0.1),
+        lambda x: functional.cross_entropy(x, TARGET, like(x, RISING), label_smoothing=0.1),
     ),
     "cross-entropy with probabilities": Case(losses.soft_cross_entropy, functional.cross_entropy, (S, S)),
     "multiclass hinge": Case(

@@ -142,12 +142,18 @@ FORMS: dict[str, tuple[Callable[..., Any], ...]] = {
     "bell": (forms.bell,),
     "erfc": (forms.in_float64(FUNCTIONS["erfc"].plain),),
     "erfinv": (forms.in_float64(FUNCTIONS["erfinv"].plain),),
+    "normal": (forms.in_float64(FUNCTIONS["normal"].plain), forms.normal),
     "lgamma": (forms.in_float64(FUNCTIONS["lgamma"].plain),),
 }
 SPECIMENS: dict[str, Specimen] = {
     "product": Specimen(along_axis(), (lambda x, axis: x.prod(axis=axis), forms.factors)),
     "sort": Specimen(rows(), (lambda x: np.sort(x, axis=-1),)),
     "is_ranked": Specimen(rows(2), (forms.at_rank,), at_rank),
+    "permuted": Specimen(
+        rows(2),
+        (lambda x, g: np.take_along_axis(g, np.argsort(x, axis=-1, kind="stable"), -1),),
+        lambda x, g: orders.permuted(orders.is_ranked(x), g, inverse=False),
+    ),
     "power": Specimen(binary, (np.power, lambda x, y: np.float_power(x, y).astype(x.dtype)), positive=True),
     "xlogy": Specimen(binary, (lambda x, y: np.where(x == 0, x, x * np.log(y)),), positive=True),
     "arctan2": Specimen(binary, (np.arctan2,)),

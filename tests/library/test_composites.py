@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from gradaudit.checking import cotangent
 from gradaudit.operations.shapes import input_
 from gradaudit.recording import Recording
-from tests.library.composites import CASES, Case
+from tests.library.composites import CASES, Case, normal
 
 torch = pytest.importorskip("torch")
 
@@ -70,6 +71,41 @@ def test_a_small_error_in_the_largest_entry_is_convicted(name: str, dtype: str) 
         place = np.unravel_index(np.abs(g).argmax(), g.shape)
         wrong[k][place] *= 1 + SEEN[dtype]
         assert recording.report(dict(enumerate(wrong)), [weights]).verdict == "wrong", k
+
+
+#: Numbers that are large, small, whole, sparse, or share an offset.
+KINDS: dict[str, Callable[[Any, Any], Any]] = {
+    "large": lambda rng, shape: rng.standard_normal(shape) * 20,
+    "huge": lambda rng, shape: rng.standard_normal(shape) * 1e4,
+    "small": lambda rng, shape: rng.standard_normal(shape) * 1e-4,
+    "whole": lambda rng, shape: rng.integers(-3, 4, shape).astype(float),
+    "common": lambda rng, shape: rng.standard_normal(shape) + 1000,
+    "sparse": lambda rng, shape: np.where(rng.random(shape) < 0.5, 0.0, rng.standard_normal(shape)),
+}
+#: Where PyTorch errs on some of them: its scatter_reduce shares the derivative with an equal entry that takes no part;
+#: its soft margin is log1p(exp(z)), which overflows; the derivative of its logcumsumexp adds the numbers themselves to
+#: logarithms of the cotangent.
+KNOWN = {
+    ("scatter_reduce amax False", "sparse"),
+    ("scatter_reduce amin False", "sparse"),
+    ("soft margin", "huge"),
+    ("soft margin", "common"),
+    ("cumulative logsumexp", "huge"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_right_gradient_is_called_wrong(kind: str, figure: Callable[[str], None]) -> None:
+    verdicts: dict[str, int] = {}
+    for name, case in CASES.items():
+        if case.draw is not normal:
+            continue
+        for dtype in DTYPES:
+            recording, weights, value, gradients = posed(replace(case, draw=KINDS[kind]), dtype, 0)
+            report = recording.report(dict(enumerate(gradients)), [weights], {"value": value})
+            verdicts[report.verdict] = verdicts.get(report.verdict, 0) + 1
+            assert report.verdict != "wrong" or {(name, kind), (name, dtype)} & (KNOWN | FAULTS), (name, report)
+    figure(f"{kind} numbers in {len(CASES)} composites of PyTorch: {verdicts}")
 
 
 def of_jax(program: Callable[..., Any], arrays: list[Any], weights: Any) -> tuple[Any, list[Any]]:
