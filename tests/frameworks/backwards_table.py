@@ -1,7 +1,7 @@
 """The right and the wrong backward passes, as gradcheck and this library see them: ``python -m`` prints a table.
 
-gradcheck is asked with its default tolerances, in float64; and in float32 with those that its documentation gives for
-less than double precision, ten times looser than its defaults, where it accepts nearly nothing else.
+gradcheck is asked with its default tolerances, in float64; in float32, where those refuse what is right, with looser
+ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gradaudit.torch import gradcheck
 from tests.frameworks.backwards_torch import RIGHT, WRONG, Backward, Case, function
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
-#: eps, atol and rtol in float32: as small as lets gradcheck accept the right ones mostly.
+#: Its options in float32: with these it accepts all that is right.
 LOOSE: dict[str, Any] = {"eps": 1e-2, "atol": 1e-2, "rtol": 1e-2}
 
 

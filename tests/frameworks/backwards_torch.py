@@ -3,6 +3,7 @@
 A `Case` is a forward pass, with right and wrong backward passes of it; each becomes a custom autograd.Function.
 """
 
+# ruff: noqa: ARG005 (a backward pass is given all there is)
 from __future__ import annotations
 
 import math
@@ -12,7 +13,6 @@ from typing import Any
 
 import torch
 
-Tensor = torch.Tensor
 #: (inputs, output, cotangent) -> the gradients by the inputs
 Backward = Callable[[Sequence[Any], Any, Any], Any]
 #: A factor that is nearly 1, by dtype.
@@ -43,7 +43,7 @@ class Case:
     wrong: dict[str, Backward]
     positive: bool = False
 
-    def inputs(self, dtype: torch.dtype, seed: int = 0) -> tuple[Tensor, ...]:
+    def inputs(self, dtype: torch.dtype, seed: int = 0) -> tuple[torch.Tensor, ...]:
         """Inputs of normal distribution, or between 1/4 and 2."""
         generator = torch.Generator().manual_seed(seed)
         draw = torch.rand if self.positive else torch.randn
@@ -54,7 +54,7 @@ class Case:
 def function(forward: Callable[..., Any], backward: Backward) -> Callable[..., Any]:
     """A custom autograd.Function of a forward and a backward pass."""
 
-    class Custom(torch.autograd.Function):
+    class Custom(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, *inputs: Any) -> Any:
             y = forward(*inputs)

@@ -24,11 +24,11 @@ from gradaudit.torch import gradcheck
 from tests.places import ROOT
 
 SAMPLES = 5
-SECONDS = 30
+SECONDS = 10
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 #: What is called wrong, and why it is: findings about PyTorch's kernels, not about the bound.
 FINDINGS = {
-    "as_strided_scatter": "the gradient by the first argument goes to the entries that are overwritten, not to the others",
+    "as_strided_scatter": "the gradient by the first argument goes to what is overwritten, not to the rest",
     "nn.functional.max_unpool1d": "entries that name one place twice get the gradient both, though one of them is lost",
     "nn.functional.max_unpool2d": "the same",
     "nn.functional.max_unpool3d": "the same",

@@ -1,5 +1,6 @@
 """`gradaudit.torch.gradcheck`: what is followed, what is refused, what is said."""
 
+# ruff: noqa: ARG005 (a backward pass is given all there is)
 from __future__ import annotations
 
 import ctypes
@@ -98,7 +99,7 @@ def test_a_function_is_followed(name: str, dtype: str) -> None:
 
 
 def test_a_forward_pass_that_writes_in_place_is_seen_inside_a_custom_function() -> None:
-    class Scaled(torch.autograd.Function):
+    class Scaled(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, x: Any, n: int) -> Any:
             y = x.clone()
@@ -174,7 +175,7 @@ def test_running_statistics_that_depend_on_inputs_are_no_constants() -> None:
         return y * norm.running_mean
 
     assert gradcheck(lambda x: norm(norm(x)), drawn((4, 3)))
-    with pytest.raises(gradaudit.UnsupportedError, match="aten::mul.Tensor with arguments that are not known"):
+    with pytest.raises(gradaudit.UnsupportedError, match=r"aten::mul\.Tensor with arguments that are not known"):
         gradcheck(used_later, drawn((4, 3)))
 
 
@@ -226,7 +227,8 @@ TIES = {
     "amax": lambda x: x.amax(0), "max": lambda x: x.max(), "clamp": lambda x: x.clamp(1.0, 2.0),
     "maximum": lambda x: torch.maximum(x, torch.ones_like(x)), "abs": lambda x: (x - 1).abs(),
     "max_pool": lambda x: nn.functional.max_pool1d(x[None], 2), "median": lambda x: x.median(),
-    "sort": lambda x: x.sort().values * torch.tensor([1.0, 2, 3, 4]), "l1": lambda x: nn.functional.l1_loss(x, x.detach()),
+    "sort": lambda x: x.sort().values * torch.tensor([1.0, 2, 3, 4]),
+    "l1": lambda x: nn.functional.l1_loss(x, x.detach()),
 }  # fmt: skip
 
 
@@ -239,7 +241,7 @@ def test_ties_and_ends_are_accepted(name: str) -> None:
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
-class ThroughNumPy(torch.autograd.Function):
+class ThroughNumPy(torch.autograd.Function):  # type: ignore[misc]
     """The sine, by NumPy."""
 
     @staticmethod
@@ -305,7 +307,7 @@ def test_what_cannot_be_followed_is_refused_with_its_line(name: str) -> None:
 @pytest.mark.parametrize("f", [ThroughNumPy, ThroughMemory])
 def test_a_reference_says_what_is_computed(f: Any) -> None:
     assert gradcheck(f.apply, drawn((3,)), reference=torch.sin)
-    with pytest.raises(gradaudit.GradientError, match="output is wrong|output.* is wrong"):
+    with pytest.raises(gradaudit.GradientError, match=r"output.* is wrong"):
         gradcheck(f.apply, drawn((3,)), reference=torch.cos)
     with pytest.raises(gradaudit.InputError, match=r"func returns the shapes \[\(3,\)\], reference \[\(\)\]"):
         gradcheck(f.apply, drawn((3,)), reference=lambda x: x.sum())

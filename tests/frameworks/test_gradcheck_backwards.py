@@ -28,7 +28,7 @@ def test_a_right_one_is_accepted(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_one_is_convicted(name: str, dtype: str) -> None:
     case, backward = WRONG[name]
-    with pytest.raises(gradaudit.GradientError, match="input [0-9].* is wrong") as caught:
+    with pytest.raises(gradaudit.GradientError, match=r"input [0-9].* is wrong") as caught:
         gradcheck(function(case.forward, backward), case.inputs(DTYPES[dtype]))
     assert not isinstance(caught.value, gradaudit.UndecidedError)
     assert "output is wrong" not in str(caught.value)
