@@ -14,7 +14,7 @@ from gradaudit.errors import InputError
 from gradaudit.judge import Report
 from gradaudit.recording import Recording
 from gradaudit.torch.arguments import Arguments, read_arguments, read_options
-from gradaudit.torch.following import followed
+from gradaudit.torch.runs import followed
 
 
 def gradcheck(

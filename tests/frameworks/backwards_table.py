@@ -13,7 +13,8 @@ import torch
 
 import gradaudit
 from gradaudit.torch import gradcheck
-from tests.frameworks.backwards_torch import RIGHT, WRONG, Backward, Case, function
+from tests.frameworks.backwards import Backward, Case, function
+from tests.frameworks.backwards_torch import RIGHT, WRONG
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 #: Its options in float32: with these it accepts all that is right.

@@ -7,7 +7,8 @@ import torch
 
 import gradaudit
 from gradaudit.torch import gradcheck
-from tests.frameworks.backwards_torch import RIGHT, WRONG, function
+from tests.frameworks.backwards import function
+from tests.frameworks.backwards_torch import RIGHT, WRONG
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 

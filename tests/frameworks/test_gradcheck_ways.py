@@ -24,7 +24,7 @@ def drawn(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
 
 
-@torch.library.custom_op("gradaudit_tests::sine", mutates_args=())
+@torch.library.custom_op("gradaudit_tests::sine", mutates_args=())  # type: ignore[untyped-decorator]
 def sine(x: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.sin(x.numpy(force=True)))
 
@@ -35,7 +35,7 @@ sine.register_autograd(
 )
 
 
-@torch.library.custom_op("gradaudit_tests::fill", mutates_args=("y",))
+@torch.library.custom_op("gradaudit_tests::fill", mutates_args=("y",))  # type: ignore[untyped-decorator]
 def fill(x: torch.Tensor, y: torch.Tensor) -> None:
     y.copy_(x.sin())
 
@@ -46,6 +46,8 @@ def _filled(x: Any) -> Any:
     return y * x
 
 
+torch.manual_seed(0)
+_LSTM, _ATTENTION = nn.LSTM(3, 4).double(), nn.MultiheadAttention(3, 1, batch_first=True).double()
 WAYS = {
     "compiled": torch.compile(wave, backend="eager"),
     "traced": torch.jit.trace(wave, drawn(3).detach()),
@@ -56,8 +58,6 @@ WAYS = {
     "attention": lambda x: _ATTENTION(x[None], x[None], x[None])[0],
     "itself": lambda x: x,
 }
-torch.manual_seed(0)
-_LSTM, _ATTENTION = nn.LSTM(3, 4).double(), nn.MultiheadAttention(3, 1, batch_first=True).double()
 
 
 @pytest.mark.parametrize("name", WAYS)
