@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from pathlib import Path
@@ -10,8 +11,11 @@ import torch
 
 from gradaudit.errors import UnsupportedError
 
-#: Code that is not the user's: this package's and PyTorch's.
-_NOT_THE_USERS = tuple(str(path) + os.sep for path in (Path(__file__).parents[1], Path(torch.__file__).parent))
+#: Code that is not the user's: this package's, PyTorch's, and that of `copy`.
+_NOT_THE_USERS = (
+    *(str(path) + os.sep for path in (Path(__file__).parents[1], Path(torch.__file__).parent)),
+    copy.__file__,
+)
 INSTEAD = "give reference=, a function in PyTorch that says what is computed, or judge parts of it"
 
 

@@ -22,6 +22,10 @@ LEAVING = {
     "__float__": "float()", "__complex__": "complex()", "numpy": ".numpy()", "__array__": "np.asarray()",
     "tolist": ".tolist()", "data_ptr": ".data_ptr()", "__dlpack__": "DLPack",
     "__cuda_array_interface__": "__cuda_array_interface__",
+    "untyped_storage": ".untyped_storage()",
+    "storage": ".storage()",
+    "__deepcopy__": "copy.deepcopy()",
+    "__reduce_ex__": "a copy",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 # ruff: noqa: ARG005 (a backward pass is given all there is)
 from __future__ import annotations
 
+import copy
 import ctypes
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,10 @@ REFUSED = {
     "np.asarray": (lambda x: x * float(np.asarray(x.detach()).sum()), r"np.asarray\(\) of what depends"),
     "a number that comes back": (lambda x: x * x.sum().item(), "a number that was read, as an argument"),
     "a float that comes back": (lambda x: x * (2 * float(x[0].detach())), r"float\(\) of what depends on an input"),
+    "a deep copy": (lambda x: x * copy.deepcopy(x.detach()), r"copy.deepcopy\(\) of what depends on an input"),
+    "a storage": (lambda x: x * torch.tensor(x.detach().untyped_storage().tolist()[0]), r"\.untyped_storage\(\) of"),
+    "counts with weights": (lambda x: x * torch.tensor([0, 1, 1]).bincount(x.detach()).sum(), "aten::bincount"),
+    "unique numbers": (lambda x: x * x.detach().unique().sum(), "aten::_unique2"),
     "an unknown operation": (lambda x: torch.linalg.eigvalsh(x[:, None] * x), "aten::_linalg_eigh"),
     "complex numbers": (lambda x: torch.fft.fft(x).real, "aten::_fft_r2c"),
     "a narrower dtype": (_half, "a conversion to float16"),

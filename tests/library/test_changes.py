@@ -39,10 +39,8 @@ def test_a_change_is_named(name: str) -> None:
     assert change(MADE[name](x) * noise, x, bound) == name
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", [name for name in MADE if "finite" not in name])
 def test_a_change_that_one_entry_contradicts_is_not(name: str) -> None:
-    if "finite" in name:
-        pytest.skip("that is said of single entries")
     x = exact((4, 4))
     got = np.array(MADE[name](x))
     got[2, 1] += 1e-3 * (1 + RELATIVE * 7) * np.sqrt(2)
