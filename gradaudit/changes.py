@@ -18,13 +18,15 @@ TELLING = 100.0
 NARROWER = {24: "float32", 11: "float16", 8: "bfloat16"}
 
 
-def change(got: Array, exact: Array, bound: Array) -> str:
+def change(got: Array, exact: Array, bound: Array, precision: int = 53) -> str:
     """The change in words; empty if there is none that explains every entry.
 
     Parameters
     ----------
     got, exact, bound : ndarray, one shape
         What was computed, the exact values, and how far a correct program may be from them.
+    precision : int
+        How many bits a significand of what was computed can have.
     """
     with np.errstate(all="ignore"):
         if not np.isfinite(got).all():
@@ -34,10 +36,10 @@ def change(got: Array, exact: Array, bound: Array) -> str:
             return ""
         if not got.any():
             return "every entry is 0"
-        return next(_names(got, exact, bound), "")
+        return next(_names(got, exact, bound, precision), "")
 
 
-def _names(got: Array, exact: Array, bound: Array) -> Iterator[str]:
+def _names(got: Array, exact: Array, bound: Array, precision: int) -> Iterator[str]:
     if _is(got, -exact, bound):
         yield "every entry has the wrong sign"
     for (words, other), (_, own) in zip(_arrangements(exact), _arrangements(bound), strict=True):
@@ -46,9 +48,9 @@ def _names(got: Array, exact: Array, bound: Array) -> Iterator[str]:
     factor = _factor(got, exact, bound)
     if factor is not None:
         yield f"every entry is {factor:.10g} times the exact one"
-    bits = _digits(got, exact)
-    if bits:
-        yield f"no entry has more digits than a {bits} has"
+    narrow = _digits(got, exact, precision)
+    if narrow:
+        yield f"no entry has more digits than a {narrow} has"
 
 
 def _is(got: Array, other: Array, bound: Array) -> bool:
@@ -84,12 +86,12 @@ def _factor(got: Array, exact: Array, bound: Array) -> float | None:
     return factor if abs(factor) > TELLING * own else None
 
 
-def _digits(got: Array, exact: Array) -> str:
+def _digits(got: Array, exact: Array, precision: int) -> str:
     """The narrowest dtype that has every entry, if entries are nearly right; empty if all digits are used."""
     if not (np.abs(got - exact) <= 2.0**-5 * np.abs(exact)).all() or int((exact != 0).sum()) < 4:
         return ""
     significands = np.frexp(got)[0]
-    for bits in sorted(NARROWER):
+    for bits in sorted(n for n in NARROWER if n < precision):
         whole: Any = significands * 2.0**bits
         if (whole == np.rint(whole)).all():
             return NARROWER[bits] if not _is_short(exact, bits) else ""

@@ -138,7 +138,7 @@ def judge(array: str | int, got: NDArray[Any], certificate: Certificate) -> Find
         verdict = "undecided"
     at = [float(a[index]) if ratio.size else 0.0 for a in (values, exact.hi, error, E, ratio)]
     finding = Finding(array, verdict, index, at[0], at[1], at[2], at[3], at[4], resolution)
-    words = _in_words(values, exact.hi, E, wrong) if verdict == "wrong" else ""
+    words = _in_words(np.asarray(got), exact.hi, E, wrong) if verdict == "wrong" else ""
     return replace(finding, message=_message(finding, words))
 
 
@@ -146,7 +146,8 @@ def _in_words(got: Any, exact: Any, bound: Any, wrong: Any) -> str:
     """How many entries are wrong, and what change of the exact ones explains all of them."""
     if got.size < 2:
         return ""
-    name = change(got, exact, bound)
+    bits = int(np.finfo(got.dtype).nmant) + 1 if got.dtype.kind == "f" else 53
+    name = change(got.astype(np.float64), exact, bound, bits)
     return f"; {int(wrong.sum())} of {got.size} entries are wrong" + (f": {name}" if name else "")
 
 

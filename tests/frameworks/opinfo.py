@@ -40,7 +40,7 @@ FINDINGS = {
             *(f"polygamma.polygamma_n_{n}" for n in range(5)),
             "special.polygamma.special_polygamma_n_0",
         ),
-        "trigamma in float64 is right to 2e-10 only",
+        "the trigamma of float64 is right to 2e-10 only",
     ),
 }
 VERDICTS = ("pass", "wrong", "undecided", "unsupported", "refused", "slow", "crash")

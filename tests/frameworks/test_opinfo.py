@@ -34,8 +34,8 @@ def test_each_operation_was_asked_in_each_dtype() -> None:
 
 
 def test_what_is_called_wrong_has_a_written_reason_and_a_reason_stands_for_something() -> None:
-    wrong = {r["operation"] for r in table() if int(r["wrong"])}
-    assert wrong == set(FINDINGS)
+    assert {r["operation"] for r in table() if int(r["wrong"])} <= set(FINDINGS)
+    assert set(FINDINGS) <= {r["operation"] for r in table() if any(int(r[v]) for v in VERDICTS if v != "pass")}
 
 
 def test_nothing_crashes_and_what_is_not_judged_says_why() -> None:

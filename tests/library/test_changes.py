@@ -71,3 +71,9 @@ def test_exact_values_of_few_digits_say_nothing_about_a_dtype() -> None:
 
 def test_one_number_may_be_any_multiple() -> None:
     assert change(np.array([3.0]), np.array([1.0]), np.array([1e-16])) == ""
+
+
+def test_digits_are_fewer_only_than_those_of_the_dtype() -> None:
+    x = exact((4, 4))
+    got = x.astype(np.float32).astype(float)
+    assert change(got, x, RELATIVE * np.abs(x), precision=24) == ""
