@@ -228,3 +228,12 @@ TIES = {
 def test_ties_and_ends_are_accepted(name: str) -> None:
     x = torch.tensor([1.0, 2.0, 2.0, 1.0], requires_grad=True)
     assert gradcheck(TIES[name], x)
+
+
+def test_whether_given_numbers_are_equal_is_no_kink() -> None:
+    """Labels of 1 and -1 choose what is computed, even where they require a gradient."""
+    x, y = drawn((5,))[0], torch.tensor([1.0, -1, 1, -1, 1], dtype=torch.float64, requires_grad=True)
+    slightly = function(lambda x: x.clone(), on(lambda x, y, g: g * (1 + 1e-6)))
+    assert not gradcheck(nn.functional.hinge_embedding_loss, (x, y)).kinks
+    with pytest.raises(gradaudit.GradientError, match=r"input 0.* is wrong"):
+        gradcheck(lambda x, y: nn.functional.hinge_embedding_loss(slightly(x), y), (x, y))

@@ -10,8 +10,9 @@ from gradaudit.graph import Node
 from gradaudit.operations.arrangements import mixed, places, through
 from gradaudit.operations.choices import absolute, both, either, equal, greater, greater_equal, opposite, sign, where
 from gradaudit.operations.entrywise import negative, subtract
-from gradaudit.operations.shapes import as_shape, constant
+from gradaudit.operations.shapes import as_shape, constant, constant_, input_
 from gradaudit.operations.whole import step
+from gradaudit.torch.memory import numbers
 from gradaudit.torch.tables.rules import alike, number, rule
 
 
@@ -37,14 +38,23 @@ def _at_most(x: Any, y: Any) -> Node:
     return greater_equal(y, x)
 
 
-@rule("eq")
-def _equal(x: Any, y: Any) -> Node:
-    return equal(*alike(x, y))
+@rule("eq", of_result=True)
+def _equal(result: Any, x: Any, y: Any) -> Node:
+    x, y = alike(x, y)
+    return mask(numbers(result)) if is_given(x) and is_given(y) else equal(x, y)
 
 
-@rule("ne")
-def _other(x: Any, y: Any) -> Node:
-    return opposite(equal(*alike(x, y)))
+@rule("ne", of_result=True)
+def _other(result: Any, x: Any, y: Any) -> Node:
+    x, y = alike(x, y)
+    return mask(numbers(result)) if is_given(x) and is_given(y) else opposite(equal(x, y))
+
+
+def is_given(x: Node) -> bool:
+    """Whether nothing was computed: whether such numbers are equal, no rounding and no limit decides."""
+    if x.operation.name in ("reshape", "transpose", "broadcast", "gather", "concatenate"):
+        return all(map(is_given, x.inputs))
+    return x.operation is input_ or x.operation is constant_
 
 
 def mask(x: Any) -> Node:
