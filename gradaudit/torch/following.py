@@ -188,8 +188,8 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             RuntimeError,
         ) as error:
             raise refused(f"{call.name} with arguments that are not known ({type(error).__name__}: {error})") from error
-        where = line()
-        return [with_line(n, where) for n in (nodes if isinstance(nodes, (tuple, list)) else [nodes])]
+        where, known_nodes = line(), dict[int, Node]()
+        return [with_line(n, where, known_nodes) for n in (nodes if isinstance(nodes, (tuple, list)) else [nodes])]
 
     def _record(self, call: Call, result: Any, nodes: Sequence[Any], live: bool) -> None:
         results = list(result) if isinstance(result, (tuple, list)) else [result]

@@ -218,16 +218,19 @@ def test_outside_of_a_kink_is_wrong(slope: float) -> None:
 TIES = {
     "amax": lambda x: x.amax(0), "max": lambda x: x.max(), "clamp": lambda x: x.clamp(1.0, 2.0),
     "maximum": lambda x: torch.maximum(x, torch.ones_like(x)), "abs": lambda x: (x - 1).abs(),
-    "max_pool": lambda x: nn.functional.max_pool1d(x[None], 2), "median": lambda x: x.median(),
+    "max_pool": lambda x: nn.functional.max_pool1d(x[None], 2, 1), "median": lambda x: x.median(),
     "sort": lambda x: x.sort().values * torch.tensor([1.0, 2, 3, 4]),
     "l1": lambda x: nn.functional.l1_loss(x, x.detach()),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TIES)
-def test_ties_and_ends_are_accepted(name: str) -> None:
+def test_ties_and_ends_are_accepted_and_named_by_their_lines(name: str) -> None:
     x = torch.tensor([1.0, 2.0, 2.0, 1.0], requires_grad=True)
-    assert gradcheck(TIES[name], x)
+    report = gradcheck(TIES[name], x)
+    assert report
+    assert report.kinks
+    assert all(kink.startswith(f"{__file__}:") for kink in report.kinks)
 
 
 def test_whether_given_numbers_are_equal_is_no_kink() -> None:

@@ -148,11 +148,14 @@ def scaled(x: Any, factor: Any) -> Node:
     return n if factor == 1 else times(n, float(factor))
 
 
-def with_line(n: Any, line: str) -> Any:
-    """A node, with where it stands; what a graph begins with stays itself."""
+def with_line(n: Any, line: str, known: dict[int, Node]) -> Any:
+    """A node, and those without a line that it is made of, with where they stand; inputs stay themselves."""
     if not isinstance(n, Node) or not n.inputs:
         return n
-    return Node(n.operation, n.inputs, n.shape, n.parameters, line)
+    if id(n) not in known:
+        inputs = tuple(x if x.line else with_line(x, line, known) for x in n.inputs)
+        known[id(n)] = Node(n.operation, inputs, n.shape, n.parameters, line)
+    return known[id(n)]
 
 
 def on_tensors(x: Any) -> Any:
