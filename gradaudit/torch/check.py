@@ -79,6 +79,9 @@ def gradcheck(
 
     Notes
     -----
+    At a kink that rounding or a tie leaves open either side is accepted, and what lies between or is no further away;
+    `report.kinks` says where.
+
     What is judged is the branch that was taken: numbers may be read (``if x.sum() > 0``), and `report.remarks` says
     where. Random numbers are constants, once drawn. ``detach`` does not make a constant of anything: what is computed
     is judged, whoever hides it from autograd.
