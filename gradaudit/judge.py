@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.certify import Certificate, Kink
+from gradaudit.changes import change
 from gradaudit.errors import GradientError, UndecidedError
 from gradaudit.readings import USEFUL
 
@@ -73,11 +74,14 @@ class Report:
         The steps of a deep network, where they were judged one by one.
     kinks : tuple of Kink
         Where a branch stands that rounding, or a tie, leaves open, and in how many entries: either side was accepted.
+    remarks : tuple of str
+        What else there is to know of the run that was judged.
     """
 
     findings: tuple[Finding, ...]
     kinks: tuple[Kink, ...] = ()
     steps: tuple[Any, ...] = field(default=())
+    remarks: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -116,7 +120,7 @@ class Report:
                 lines.append(f"{f.array} depends on kinks in {_counted(f.open)}: {_side(f)}")
             if f.blind:
                 lines.append(f"{f.array} is no larger than its bound: its terms cancel, and zeros would pass as well")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.remarks])
 
     def raise_unless_ok(self) -> None:
         """Raise what the verdict asks for.
@@ -169,16 +173,26 @@ def judge(array: str | int, got: NDArray[Any], certificate: Certificate) -> Find
     size = np.abs(exact.hi).max(initial=0)
     blind = bool(0 < size <= certificate.rounding and (np.abs(exact.hi) <= certificate.apart).all())
     finding = replace(finding, open=int(np.count_nonzero(open_)), other=other, blind=blind)
-    return replace(finding, message=_message(finding))
+    words = _in_words(np.asarray(got), exact.hi, E, wrong) if verdict == "wrong" else ""
+    return replace(finding, message=_message(finding, words))
 
 
-def _message(f: Finding) -> str:
+def _in_words(got: Any, exact: Any, bound: Any, wrong: Any) -> str:
+    """How many entries are wrong, and what change of the exact ones explains all of them."""
+    if got.size < 2:
+        return ""
+    bits = int(np.finfo(got.dtype).nmant) + 1 if got.dtype.kind == "f" else 53
+    name = change(got.astype(np.float64), exact, bound, bits)
+    return f"; {int(wrong.sum())} of {got.size} entries are wrong" + (f": {name}" if name else "")
+
+
+def _message(f: Finding, words: str) -> str:
     if f.verdict == "pass":
         return ""
     where = f"{f.array}[{', '.join(map(str, f.index))}]" if f.index else str(f.array)
     numbers = f"got {f.got!r}, exact {f.exact!r}, error {f.error:.3g}, bound {f.bound:.3g}, ratio {f.ratio:.3g}"
     if f.verdict == "wrong":
-        return f"{where} is wrong: {numbers}"
+        return f"{where} is wrong: {numbers}{words}"
     return (
         f"{where} is undecided: a correct program may be off by {f.resolution:.2g} of the array's natural size in this "
         f"dtype; use float64, smaller inputs, or judge parts of the function ({numbers})"

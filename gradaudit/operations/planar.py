@@ -12,7 +12,7 @@ from gradaudit.exact.functions import ARCTAN, EXP, LOG
 from gradaudit.graph import Node
 from gradaudit.operations.arithmetic import add, divide, multiply, negative, subtract
 from gradaudit.operations.arrangements import stack
-from gradaudit.operations.choices import greater, where
+from gradaudit.operations.choices import equal, where
 from gradaudit.operations.entrywise import log, sqrt
 from gradaudit.operations.operation import Operand, Operation, define, same
 from gradaudit.operations.powers import square
@@ -90,9 +90,9 @@ def _by_base(node: Any, g: Any) -> Any:
 
 
 def _by_exponent(node: Any, g: Any) -> Any:
-    """x^y log x, where x is positive; 0 for 0^y."""
+    """x^y log x; 0 for 0^y, and nothing is known where x is negative."""
     x, zeros = node.inputs[0], constant(np.zeros(node.shape))
-    return multiply(g, where(greater(x, zeros), multiply(node, log(x)), zeros))
+    return multiply(g, where(equal(x, zeros), zeros, multiply(node, log(x))))
 
 
 # --- x log y ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,285 @@
+"""A run that is followed: every operation of PyTorch below autograd becomes a node of a graph.
+
+So the forward pass of a custom autograd.Function is seen, and what its backward pass does is not taken on trust.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from gradaudit.errors import UnsupportedError
+from gradaudit.graph import Node
+from gradaudit.operations.shapes import constant, input_
+from gradaudit.torch.calls import Call, agree, cleared, leaves
+from gradaudit.torch.lines import line, refused
+from gradaudit.torch.memory import Memory, key, numbers
+from gradaudit.torch.tables import CONSTANTS, DECIDING, EMPTY, PASSIVE, RANDOM, RULES, Rule, known, with_line
+
+
+class Lost(NamedTuple):
+    """A storage that an operation wrote to, beside its results: running statistics. Nobody knows what it has.
+
+    Attributes
+    ----------
+    storage
+        It, which is kept alive: its address is its name.
+    name : str
+        The operation's.
+    """
+
+    storage: Any
+    name: str
+
+
+class Following(TorchDispatchMode):  # type: ignore[misc]
+    """The mode in which a function is followed.
+
+    Attributes
+    ----------
+    inputs : dict of Node to ndarray
+        The nodes that the graph begins with, and their floats.
+    reads : list of str
+        Where numbers were read that decide, or may decide, what is computed.
+    busy : bool
+        Whether what happens is this mode's doing, not the user's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputs: dict[Node, Any] = {}
+        self.reads: list[str] = []
+        self.busy = False
+        self._memories: dict[int, Memory] = {}
+        self._sources: set[int] = set()
+        self._parts: list[str] = []
+        self._lost: dict[int, Lost] = {}
+        self._itemsize = 0
+
+    def begin(self, tensor: torch.Tensor, live: bool) -> Node:
+        """Record an input, whose memory is its own."""
+        node = input_(size=tuple(tensor.shape))
+        self.inputs[node] = numbers(tensor)
+        self._memories[key(tensor)] = Memory(tensor, node, live)
+        if live:
+            self._sources.add(id(tensor))
+            self._itemsize = tensor.element_size()
+        return node
+
+    def is_recorded(self, tensor: Any) -> bool:
+        """Whether there is a node for a tensor."""
+        return isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided and key(tensor) in self._memories
+
+    def is_live(self, tensor: Any) -> bool:
+        """Whether a tensor depends on an input that is differentiated by."""
+        return self.is_recorded(tensor) and self._memories[key(tensor)].live
+
+    def node(self, tensor: torch.Tensor) -> Node:
+        """The node of a tensor, which may be a constant.
+
+        Raises
+        ------
+        UnsupportedError
+            If the tensor was made by what is no operation of PyTorch.
+        """
+        if self.is_recorded(tensor):
+            try:
+                return self._memory(tensor).node(tensor)
+            except ValueError as error:
+                raise refused(str(error)) from error
+        if key(tensor) in self._lost:
+            raise refused(f"what {self._lost[key(tensor)].name} wrote beside its results")
+        self._refuse_unseen(tensor)
+        return known(numbers(tensor))
+
+    def _refuse_unseen(self, tensor: torch.Tensor) -> None:
+        """Refuse what autograd says depends on an input, while no operation says so; and what is not followed."""
+        if tensor.is_complex() and tensor.requires_grad:
+            raise refused("complex numbers")
+        if tensor.grad_fn is not None and self._sources & leaves(tensor.grad_fn):
+            name = type(tensor.grad_fn).__name__.removesuffix("Backward")
+            raise refused(f"a result of {name} that no operation of PyTorch made")
+
+    def _memory(self, tensor: torch.Tensor) -> Memory:
+        return self._memories[key(tensor)]
+
+    # --- what PyTorch calls -----------------------------------------------------------------------------------------
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        outer, self.busy = self.busy, True
+        try:
+            return self._followed(func, args, kwargs or {})
+        finally:
+            self.busy = outer
+
+    def _followed(self, func: Any, args: Any, kwargs: Any) -> Any:
+        call = Call.of(func, args, kwargs)
+        if call.base in PASSIVE:
+            if call.base == "_local_scalar_dense" and self.is_live(args[0]):
+                self.reads.append(line())
+            return call.run()
+        for tensor in call.tensors:
+            if not self.is_recorded(tensor):
+                self._refuse_unseen(tensor)
+        if call.base in EMPTY:
+            return cleared(call.run())
+        live = any(self.is_live(t) for t in call.tensors)
+        recorded = any(self.is_recorded(t) for t in call.tensors)
+        if not recorded and not any(t.is_floating_point() for t in call.tensors):
+            return call.run()
+        if call.base in CONSTANTS or call.base in RANDOM:
+            return self._constant(call, call.run())
+        if call.base not in RULES:
+            return self._without_rule(call, live)
+        if live:
+            return self._by_rule(call, live)
+        if call.base in DECIDING:
+            return self._constant(call, call.run())
+        try:
+            return self._by_rule(call, live)
+        except UnsupportedError:  # what depends on no input is a constant
+            return self._constant(call, call.result if call.is_done else call.run())
+
+    def _by_rule(self, call: Call, live: bool) -> Any:
+        of = RULES[call.base]
+        operand = self._plain if of.plain else self._operand
+        args, kwargs = tree_map(operand, (call.args, call.options))
+        result = call.run()
+        nodes = self._called(call, of, args, kwargs)
+        self._record(call, result, nodes, live)
+        returned = [id(t) for t in tree_leaves(result)]
+        for tensor in call.written:
+            if live and id(tensor) not in returned:
+                self._lost[key(tensor)] = Lost(tensor.untyped_storage(), call.name)
+        return result
+
+    def _operand(self, x: Any) -> Any:
+        """An operand as the tables take it: a node for floats and masks, an array for whole numbers."""
+        if not isinstance(x, torch.Tensor):
+            return x
+        if x.is_complex():
+            raise refused("complex numbers")
+        if x.layout != torch.strided:
+            raise refused(f"a tensor of the layout {x.layout}")
+        if key(x) in self._lost:
+            return self._lost[key(x)]
+        return self.node(x) if x.is_floating_point() or self.is_recorded(x) else numbers(x)
+
+    def _plain(self, x: Any) -> Any:
+        """The same, a mask as an array, too."""
+        return numbers(x) if isinstance(x, torch.Tensor) and x.dtype == torch.bool else self._operand(x)
+
+    def _called(self, call: Call, of: Rule, args: Any, kwargs: Any) -> list[Any]:
+        try:
+            nodes = of.function(*((call.result, *args) if of.of_result else args), **kwargs)
+        except UnsupportedError as error:
+            raise refused(f"{call.name}: {error}") from error
+        except (
+            TypeError,
+            ValueError,
+            IndexError,
+            KeyError,
+            AttributeError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
+            raise refused(f"{call.name} with arguments that are not known ({type(error).__name__}: {error})") from error
+        where, known_nodes = line(), dict[int, Node]()
+        return [with_line(n, where, known_nodes) for n in (nodes if isinstance(nodes, (tuple, list)) else [nodes])]
+
+    def _record(self, call: Call, result: Any, nodes: Sequence[Any], live: bool) -> None:
+        results = list(result) if isinstance(result, (tuple, list)) else [result]
+        for tensor, node in zip(results, nodes, strict=True):
+            if not isinstance(tensor, torch.Tensor) or node is None or not _is_followed(tensor, node):
+                continue
+            if live and tensor.is_floating_point() and tensor.element_size() < self._itemsize:
+                raise refused(f"a conversion to {str(tensor.dtype).removeprefix('torch.')}", "judge the parts alone")
+            if tuple(tensor.shape) != node.shape:
+                raise refused(f"{call.name}: a result of shape {tuple(tensor.shape)}, taken for one of {node.shape}")
+            if any(tensor is w for w in call.written):
+                self._write(tensor, node, live)
+            elif self.is_recorded(tensor):
+                self._memory(tensor).know(tensor, node)
+            elif key(tensor) not in call.keys:
+                self._memories[key(tensor)] = Memory(tensor, node, live)
+
+    def _write(self, tensor: torch.Tensor, node: Node, live: bool) -> None:
+        if not self.is_recorded(tensor):
+            if not live:  # it is read when it is used
+                return
+            self._memories[key(tensor)] = Memory.of_constant(tensor)
+        try:
+            self._memory(tensor).write(tensor, node, live)
+        except ValueError as error:
+            raise refused(str(error)) from error
+
+    def _constant(self, call: Call, result: Any) -> Any:
+        """What is the same whatever the inputs are: a mask of dropout, zeros of a shape, a whole number."""
+        for tensor in [*tree_leaves(result), *call.written]:
+            if not isinstance(tensor, torch.Tensor):
+                continue
+            if self.is_recorded(tensor) and any(tensor is w for w in call.written):
+                self._memory(tensor).write(tensor, constant(numbers(tensor)), False)
+            elif tensor.is_floating_point() and not self.is_recorded(tensor) and key(tensor) not in call.keys:
+                self._memories[key(tensor)] = Memory(tensor, constant(numbers(tensor)), False)
+        return result
+
+    # --- what has no rule of its own --------------------------------------------------------------------------------
+
+    def _without_rule(self, call: Call, live: bool) -> Any:
+        """Made of what has a rule, by PyTorch's own definitions."""
+        if not live:
+            return self._constant(call, call.run())
+        if call.name in self._parts:
+            raise refused(f"the operation {self._parts[0]}, which is not known,")
+        self._parts.append(call.name)
+        try:
+            again = self._again(call)
+        except UnsupportedError as error:
+            if len(self._parts) == 1 and call.name not in str(error):
+                raise refused(
+                    f"the operation {call.name}, which is not known: {str(error).partition(' at /')[0]},"
+                ) from None
+            raise
+        finally:
+            self._parts.pop()
+        result = call.run()
+        for tensor, (node, other) in zip(tree_leaves(result), again, strict=True):
+            if node is not None:
+                if not agree(tensor, other):
+                    raise refused(f"the operation {call.name}, of which PyTorch has two meanings,")
+                self._record(call, tensor, [node], live)
+        return result
+
+    def _again(self, call: Call) -> list[tuple[Node | None, Any]]:
+        """The nodes of an operation, and what they stand for, which is computed by its parts."""
+        results = None
+        outer, self.busy = self.busy, False
+        try:
+            with self:
+                for rule in call.definitions():
+                    results = rule(*call.args, **call.options_of_functions)
+                    if results is not NotImplemented:
+                        break
+                    results = None
+        except UnsupportedError:
+            raise
+        except (TypeError, RuntimeError, AttributeError) as error:
+            raise refused(f"the operation {call.name}, which is not known ({type(error).__name__}),") from error
+        finally:
+            self.busy = outer
+        if results is None:
+            raise refused(f"the operation {call.name}, which is not known,")
+        return [
+            (self.node(t) if isinstance(t, torch.Tensor) and t.is_floating_point() else None, t)
+            for t in tree_leaves(results)
+        ]
+
+
+def _is_followed(tensor: torch.Tensor, node: Node) -> bool:
+    """Whether a result is one of floats, or a mask of which the node says how it depends on them."""
+    return tensor.is_floating_point() or (tensor.dtype == torch.bool and node.operation.mask)
