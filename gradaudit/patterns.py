@@ -19,7 +19,7 @@ from gradaudit.operations.largest import largest
 from gradaudit.operations.operation import Operation
 from gradaudit.operations.powers import integer_power, sum_of_squares
 from gradaudit.operations.products import affine, matmul
-from gradaudit.operations.shapes import broadcast, constant, constant_, gather, input_, reshape, sum_axis
+from gradaudit.operations.shapes import broadcast, constant, constant_, gather, input_, reshape, stopped, sum_axis
 from gradaudit.operations.softmax import log_softmax, logsumexp, softmax, unshifted
 
 
@@ -251,6 +251,7 @@ def _unshifted(z: Node) -> Node:
 def _is_largest(node: Node, x: Node) -> bool:
     """Whether a node is the largest of each row of x, in any shape that leaves it one number a row."""
     core = _core(node.inputs[0] if node.operation is broadcast else node)
+    core = _core(core.inputs[0]) if core.operation is stopped else core
     if core.operation is not largest or core.parameters["axis"] != core.inputs[0].ndim - 1:
         return False
     return core.inputs[0].shape == x.shape and _has_rows(node, x) and alike(core.inputs[0], x)

@@ -13,8 +13,7 @@ from gradaudit.jax.following import RULES, Equation
 from gradaudit.jax.operands import Known, Operand, is_float, known, mask_of, node_of, number, repeated
 from gradaudit.operations import choices, entrywise, planar, special, statistics, whole
 from gradaudit.operations.arrangements import mixed, places
-from gradaudit.operations.operation import Operation
-from gradaudit.operations.shapes import broadcast, constant, constant_, reshape, sum_axis
+from gradaudit.operations.shapes import broadcast, constant, constant_, reshape, stopped, sum_axis
 
 
 def marked(node: Node, here: Equation) -> Node:
@@ -232,17 +231,6 @@ def _precision(here: Equation, x: Operand) -> Operand:
 def _finite(here: Equation, x: Operand) -> Operand:  # noqa: ARG001 (a rule)
     """Every number of a definition is finite; where a program's are not, the bound is not either."""
     return known(np.ones(here.shape, dtype=bool))
-
-
-#: Its value is its operand's, and its derivative is 0: the user has said that it is to be a constant.
-stopped: Operation = Operation(
-    "stopped",
-    shape=lambda x: x,
-    value=lambda A, x: x,  # noqa: ARG005
-    derivative=lambda node, g: [None],  # noqa: ARG005
-    rounding=lambda fp, value, x: x.bound,  # noqa: ARG005
-    size=lambda x: x,
-)
 
 
 def _stopped(here: Equation, x: Operand) -> Operand:

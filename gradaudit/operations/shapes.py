@@ -18,15 +18,17 @@ from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.rounding.bound import FINEST, Bound, exact, summed, terms_of
 
 Indices = NDArray[np.int64]
+#: What stands for infinity in a graph: a number that loses, or wins, every comparison.
+INFINITE = 2.0**1022
 
 
 def _known(fp: Arithmetic, value: Any, **_: Any) -> Bound:
     """Floats: exact, but rounded once where the dtype has not got them, as 0.1 written into a float32 program.
 
-    What is larger than the dtype's largest number is infinite there.
+    What is larger than the dtype's largest number is infinite there; only of INFINITE that is what is meant.
     """
     v = value.hi
-    bound = exact(fp, v).where(np.abs(v) <= fp.omega)
+    bound = exact(fp, v).where((np.abs(v) <= fp.omega) | (np.abs(v) == INFINITE))
     if fp.precision >= 53 or ((v.astype(np.float32) == v).all() and fp.precision == 24):
         return bound
     rounded = (v != 0) & (bound.grid < np.frexp(v)[1] - fp.precision)
@@ -60,6 +62,18 @@ constant_: Operation = define(
 def constant(values: Any) -> Node:
     """Floats that are not differentiated by; a copy, since a definition may write into its own array later."""
     return constant_(values=np.array(values, dtype=np.float64))
+
+
+#: Its value is its operand's, and its derivative is 0: the user has said that it is to be a constant. It is not in the
+#: table of operations, since its rule is no derivative.
+stopped: Operation = Operation(
+    "stopped",
+    shape=lambda x: x,
+    value=lambda A, x: x,  # noqa: ARG005
+    derivative=lambda node, g: [None],  # noqa: ARG005
+    rounding=lambda fp, value, x: x.bound,  # noqa: ARG005
+    size=lambda x: x,
+)
 
 
 # --- gather and scatter -----------------------------------------------------------------------------------------------

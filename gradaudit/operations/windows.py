@@ -15,13 +15,13 @@ from gradaudit.operations.arrangements import mixed
 from gradaudit.operations.entrywise import divide
 from gradaudit.operations.largest import largest
 from gradaudit.operations.products import matmul
-from gradaudit.operations.shapes import Indices, constant, gather, reshape, sum_axis, transpose
+from gradaudit.operations.shapes import INFINITE, Indices, constant, gather, reshape, sum_axis, transpose
 
 Steps = int | Sequence[int]
 #: Entries added in front and behind: one number for all, one an axis, or a pair an axis.
 Padding = int | Sequence[int | Sequence[int]]
 #: Lower than every number that may win; not the lowest of all, so that a difference from it is a float with a radius.
-LOWEST = -(2.0**1022)
+LOWEST = -INFINITE
 
 
 class Window(NamedTuple):

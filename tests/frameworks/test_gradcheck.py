@@ -115,8 +115,9 @@ def test_a_module_is_differentiated_by_its_parameters_too(dtype: str) -> None:
         nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3), nn.GELU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 4),
         nn.LayerNorm(4), nn.Softplus(),
     ).to(DTYPES[dtype])  # fmt: skip
-    report = gradcheck(module, drawn((3, 2, 4, 4), dtype=DTYPES[dtype]))
+    report = gradcheck(module, drawn((3, 2, 4, 4), dtype=DTYPES[dtype]), raise_exception=False)
     assert [f.array for f in report.findings] == ["output", "input 0", *dict(module.named_parameters())]
+    assert report.verdict == "pass" or (report.verdict, dtype) == ("undecided", "float32")
 
 
 def test_a_recurrent_cell_and_a_transformer_layer_are_followed() -> None:
@@ -195,19 +196,10 @@ def test_either_side_of_a_kink_is_accepted_and_reported(slope: float) -> None:
     report = gradcheck(sided, x)
     assert report
     assert len(report.kinks) == 1
-    assert "backwards.py" in report.kinks[0]
+    assert "backwards.py" in report.kinks[0].place
 
 
-@pytest.mark.parametrize(
-    "slope",
-    [
-        -1.125,
-        pytest.param(
-            -0.125, marks=pytest.mark.xfail(strict=True, reason="the bound of `where` is the same on both sides")
-        ),
-        1.125,
-    ],
-)
+@pytest.mark.parametrize("slope", [-1.125, -0.125, 1.125])
 def test_outside_of_a_kink_is_wrong(slope: float) -> None:
     x = torch.tensor([1.0, 0.0, -1.0], requires_grad=True)
     sided = function(torch.relu, on(lambda x, y, g: g * (x > 0) + slope * g * (x == 0)))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradaudit.graph import Node
-from gradaudit.operations import statistics
+from gradaudit.operations import normalisation, statistics
 from gradaudit.operations.entrywise import add, divide, multiply, rsqrt, subtract, times
 from gradaudit.operations.products import matmul
 from gradaudit.operations.shapes import as_shape, constant, gather, reshape, sum_axis, transpose
@@ -23,12 +23,10 @@ from gradaudit.torch.tables.rules import INFINITE, alike, constant_where, consta
 
 
 def _standardised(x: Node, axes: Sequence[int], eps: float) -> tuple[Node, Node, Node]:
-    """X less its mean over its deviation; mean and 1 / deviation with their axes."""
-    mean = statistics.mean(x, axes, keepdims=True)
+    """X less its mean over its deviation, by a factor and an addend; mean and 1 / deviation with their axes."""
     spread = statistics.variance(x, axes, keepdims=True)
     factor = rsqrt(add(spread, constants(spread, eps)))
-    left = subtract(x, as_shape(mean, x.shape))
-    return multiply(left, as_shape(factor, x.shape)), mean, factor
+    return normalisation.by_factor(x, axes, eps), normalisation.average(x, axes), factor
 
 
 def _scaled_and_moved(x: Node, weight: Any, bias: Any, shape: Sequence[int]) -> Node:
