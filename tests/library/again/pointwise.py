@@ -12,7 +12,7 @@ from mpmath import exp, expm1, inf, isinf, log, log1p, mpf, pi, sqrt
 
 from gradaudit.exact.functions import FUNCTIONS
 from tests.library.again.entry import Again, Entry, Machine, objects
-from tests.library.again.linear import each
+from tests.library.again.linear import each, negative
 
 Array = Any
 
@@ -138,6 +138,14 @@ def where(m: Machine, mask: Again, x: Again, y: Again) -> Again:
     return Again(objects(entries, x.shape), max(x.late, y.late))
 
 
+def masked(m: Machine, mask: Again, x: Again) -> Again:
+    """A choice between x and 0; as a product of a mask with what may be infinite it is not known."""
+    zero = m.given(mpf(0))
+    chosen = where(m, mask, x, Again(objects([zero] * x.entries.size, x.shape)))
+    entries = [Entry(e.x, inf) if isinf(a.E) else e for e, a in each(chosen, x)]
+    return Again(objects(entries, x.shape), x.late)
+
+
 def subnormal(m: Machine, a: Entry) -> Any:
     """Eta where an operand may be subnormal, and yet be returned as it is."""
     return m.eta if a.E > 0 and abs(a.x) - a.E < m.eta else mpf(0)
@@ -152,6 +160,11 @@ def maximum(m: Machine, x: Again, y: Again) -> Again:
         return Entry(largest, E, pure=a.pure and b.pure, g=min(a.g, b.g))
 
     return Again(objects([entry(a, b) for a, b in each(x, y)], x.shape))
+
+
+def absolute(m: Machine, x: Again) -> Again:
+    """The maximum of x and -x."""
+    return maximum(m, x, negative(m, x))
 
 
 def candidates(row: list[Entry]) -> list[int]:

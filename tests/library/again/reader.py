@@ -35,6 +35,8 @@ RULES: dict[str, Callable[..., Again]] = {
     "opposite": pointwise.opposite,
     "both": pointwise.both,
     "where": pointwise.where,
+    "masked": pointwise.masked,
+    "absolute": pointwise.absolute,
     "maximum": pointwise.maximum,
     "largest": pointwise.largest,
     "is_largest": pointwise.is_largest,

@@ -101,6 +101,8 @@ def _size(fp: Arithmetic, node: Node, of: Mapping[int, Again], sizes: Mapping[in
         return _cross_entropy_gradient(fp, node, value, of, parts[2])
     if name == "where":
         return np.maximum(value, _where(of[id(node.inputs[0])].entries, parts[1], parts[2]))
+    if name == "masked":
+        return np.maximum(value, _where(of[id(node.inputs[0])].entries, parts[1], 0 * parts[1]))
     if name == "divide":
         quotients = [a / b if b else mpmath.inf for a, b in zip(parts[0].ravel(), parts[1].ravel(), strict=True)]
         return np.maximum(value, objects(quotients, node.shape))
