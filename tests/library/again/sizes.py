@@ -50,15 +50,6 @@ def power_gradient(x: Size, g: Size, exponent: int) -> Size:
     return objects([slope(a) for a in x.ravel()], x.shape) * g
 
 
-def log_softmax_gradient(x: Size, g: Size) -> Size:
-    """|g| + p sum |g|, with p the softmax of the sizes."""
-    result = []
-    for logits, gs in zip(rows_of(x), rows_of(g), strict=True):
-        e = [exp(s - max(logits)) for s in logits]
-        result += [b + a / fsum(e) * fsum(gs) for a, b in zip(e, gs, strict=True)]
-    return objects(result, x.shape)
-
-
 LINEAR: dict[str, Callable[..., Size]] = {
     "add": lambda x, y: x + y,
     "subtract": lambda x, y: x + y,
@@ -72,7 +63,11 @@ LINEAR: dict[str, Callable[..., Size]] = {
     "affine": lambda x, y, b: matmul(x, y) + b,
     "power_gradient": power_gradient,
     "log_softmax": lambda x: x,
-    "log_softmax_gradient": log_softmax_gradient,
+    "log_softmax_gradient": lambda x, g: g,  # noqa: ARG005
+    "softmax_gradient": lambda x, g: g,  # noqa: ARG005
+    "beside_largest": lambda d, x, g: d,  # noqa: ARG005
+    "unshifted": lambda y, x, logarithm: y,  # noqa: ARG005
+    "averaged": lambda m, x, axes: m,  # noqa: ARG005
     "reshape": lambda x, to: x.reshape(to),
     "transpose": lambda x, axes: x.transpose(axes),
     "broadcast": lambda x, to: np.broadcast_to(x, to),
@@ -102,7 +97,7 @@ def _size(fp: Arithmetic, node: Node, of: Mapping[int, Again], sizes: Mapping[in
     if name == "where":
         return np.maximum(value, _where(of[id(node.inputs[0])].entries, parts[1], parts[2]))
     if name == "masked":
-        return np.maximum(value, _where(of[id(node.inputs[0])].entries, parts[1], 0 * parts[1]))
+        return np.maximum(value, _where(of[id(node.inputs[0])].entries, parts[1], np.full(node.shape, mpf(0))))
     if name == "divide":
         quotients = [a / b if b else mpmath.inf for a, b in zip(parts[0].ravel(), parts[1].ravel(), strict=True)]
         return np.maximum(value, objects(quotients, node.shape))
