@@ -22,6 +22,7 @@ from gradaudit.operations.arithmetic import add, divide, multiply, subtract
 from gradaudit.operations.choices import maximum
 from gradaudit.operations.cross_entropy import cross_entropy_gradient
 from gradaudit.operations.entrywise import exp
+from gradaudit.operations.orders import sort
 from gradaudit.operations.powers import integer_power, power_gradient
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import concatenate, constant, input_, total
@@ -38,7 +39,7 @@ from tests.library.again.sizes import sizes as sizes_again
 from tests.library.numbers import numbers
 from tests.library.program_forms import run
 from tests.library.random_graphs import random_graph
-from tests.library.specimens import LEAVES, NAMES, posed
+from tests.library.specimens import LEAVES, NAMES, plain, posed
 from tests.library.test_graphs import CONVICTED
 from tests.problems import random_problem
 from tests.reference.test_rounding import ATTACKS, problem
@@ -51,6 +52,10 @@ BITS = 256
 #: other a bound is a subnormal number, and known to a few of the last bits that there are.
 LARGE, TINY = 2.0**990, 2.0**-1022
 LAST_BIT = 2.0**-1074
+#: A part of a bound that a size says nothing about any more: the values are known to less.
+NOTHING = 2.0**-60
+#: A radius that a value has only where it was not found: a whole number, say, between two.
+WIDE = 2.0**-40
 PROBLEMS_OF_OPERATION, GRAPHS = 12, 120
 #: Graphs where the two differed once: an entry that overflows, or is not known, must not make the rest of its array
 #: less of a sum; the depth and the addends of an array are those of its worst entry.
@@ -67,8 +72,10 @@ def apart(E: Any, again: Any, only_larger: bool = False) -> float:
 
 
 def is_unknown(node: Node, value: Any) -> bool:
-    """Whether a value was not found at this precision."""
-    return bool((value == UNKNOWN).any()) if node.operation.mask else not value.known.all()
+    """Whether a value was not found at this precision, or is anything in an interval."""
+    return bool(
+        (value == UNKNOWN).any() if node.operation.mask else not (value.radius <= WIDE * (1 + abs(value.hi))).all()
+    )
 
 
 class Twice:
@@ -104,9 +111,14 @@ class Twice:
         return [apart(a, e.E, self.is_large) for a, e in zip(E, entries, strict=True)]
 
     def of_sizes(self, node: Node) -> list[float]:
-        """Of the natural sizes of a node."""
+        """Of the natural sizes of a node, where its bound is finite; what is nothing beside that is as good as 0."""
         mine, again = np.broadcast_to(self.sizes[id(node)], node.shape).ravel(), self.sizes_again[id(node)].ravel()
-        return [apart(a, b, self.is_large) for a, b in zip(mine.tolist(), again, strict=True)]
+        triples = zip(mine.tolist(), again, self.again[id(node)].entries.ravel(), strict=True)
+        return [
+            apart(float(max(a, e.E * NOTHING)), max(b, mpmath.mpf(float(e.E * NOTHING))), self.is_large)
+            for a, b, e in triples
+            if not mpmath.isinf(e.E)
+        ]
 
     def check(self) -> None:
         for node, difference in self.differences():
@@ -127,6 +139,24 @@ def test_the_bound_of_an_operation_is_what_the_text_says(name: str, dtype: str) 
         pose = posed(name, np.random.default_rng([seed, *name.encode()]), numbers(dtype))
         given = {id(node): array for node, array in zip(pose.inputs, pose.arrays, strict=True)}
         Twice(fp, topological_order([pose.output]), given).check()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_bound_of_an_operation_on_what_was_rounded(name: str, dtype: str) -> None:
+    """Its operands have bounds of their own: they are products with a number close to 1."""
+    fp = Arithmetic.of(np.dtype(dtype))
+    for seed in range(PROBLEMS_OF_OPERATION // 3):
+        pose = posed(name, np.random.default_rng([seed, *name.encode()]), plain)
+        order, given, new = topological_order([pose.output]), {}, {}
+        for node, array in zip(pose.inputs, pose.arrays, strict=True):
+            x = input_(size=node.shape)
+            given[id(x)] = array.astype(dtype).astype(float)
+            new[id(node)] = multiply(x, constant(np.full(node.shape, np.float32(0.9375 + seed / 1024), dtype=float)))
+        for node in order:
+            if id(node) not in new:
+                new[id(node)] = replace(node, inputs=tuple(new[id(n)] for n in node.inputs))
+        Twice(fp, topological_order([new[id(pose.output)]]), given).check()
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -254,6 +284,19 @@ def test_a_sum_of_cotangents_that_cancels_in_the_evaluation_is_not_taken_for_zer
     twice = Twice(Arithmetic.of(np.dtype("float64")), topological_order([output]), given)
     again = [float(e.E) for e in twice.again[id(output)].entries.ravel()]
     assert (twice.bounds[id(output)].E.ravel() >= np.array(again) * (1 - CLOSE)).all()
+
+
+def test_sorting_loses_no_digit_of_a_bound() -> None:
+    """In float64 the ends x + E are rounded by as much as a bound of two roundings is large: they are not computed."""
+    x, y, z = (input_(size=(64,)) for _ in range(3))
+    sums = add(add(x, y), z)
+    rng = np.random.default_rng(7)
+    given = {id(n): rng.uniform(0.3, 0.7, 64) for n in (x, y, z)}
+    twice = Twice(Arithmetic.of(np.dtype("float64")), topological_order([sort(sums)]), given)
+    twice.check()
+    order = np.argsort(twice.values[id(sums)].hi)
+    last = twice.order[-1]
+    assert (twice.bounds[id(last)].E >= twice.bounds[id(sums)].E[order]).all()
 
 
 @pytest.mark.parametrize("largest", [1.0, 2e38])

@@ -165,12 +165,12 @@ OURS: dict[str, Function] = {
 
 
 def value(of: Function, x: Any) -> Any:
-    """F(x), at the ends of where it is defined too; 0 beyond them."""
+    """F(x), at the ends of where it is defined too; 0 beyond them, and where it is infinite."""
     try:
         y = of.f(x)
     except (ValueError, ZeroDivisionError):
         return mpf(0)
-    return y if isinstance(y, mpf) else mpf(0)
+    return y if isinstance(y, mpf) and not isinf(y) else mpf(0)
 
 
 def evaluated(m: Machine, of: Function, K: float, a: Entry) -> Entry:

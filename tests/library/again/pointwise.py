@@ -105,7 +105,7 @@ def largest(m: Machine, x: Again, axis: int) -> Again:
     return Again(result)
 
 
-def is_largest(m: Machine, x: Again, axis: int) -> Again:  # noqa: ARG001
+def is_largest(m: Machine, x: Again, axis: int) -> Again:
     """The first of the largest."""
     moved = np.moveaxis(x.entries, axis, -1)
     result = np.empty(moved.shape, dtype=object)
@@ -113,8 +113,9 @@ def is_largest(m: Machine, x: Again, axis: int) -> Again:  # noqa: ARG001
         row = list(moved[place])
         among = candidates(row)
         first = [e.x for e in row].index(max(e.x for e in row))
+        alone = len(among) == 1 or (m.strict and all(row[i].is_exact for i in among))
         for i in range(len(row)):
-            result[(*place, i)] = Choice(i == first, i not in among or len(among) == 1)
+            result[(*place, i)] = Choice(i == first, i not in among or alone)
     return Again(np.moveaxis(result, -1, axis))
 
 

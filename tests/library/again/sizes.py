@@ -7,7 +7,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
-from mpmath import exp, fsum, mpf
+from mpmath import mpf
 
 from gradaudit.graph import Node
 from gradaudit.rounding.arithmetic import Arithmetic
@@ -112,10 +112,10 @@ def _where(mask: Any, x: Size, y: Size) -> Size:
 
 
 def _cross_entropy_gradient(fp: Arithmetic, node: Node, value: Size, of: Mapping[int, Again], g: Size) -> Size:
-    logits, labels = (of[id(n)].entries for n in node.inputs[:2])
-    result = []
-    for row, y, size in zip(rows_of(logits), labels.ravel(), g.ravel(), strict=True):
-        e = [exp(s.x - max(t.x for t in row)) for s in row]
-        t = [a / fsum(e) + (c == int(y.x)) for c, a in enumerate(e)]
-        result += [max(a, mpf(fp.eta) / mpf(fp.u)) * size for a in t]
+    """P is what the value and the size of g leave of it."""
+    labels, least, result = of[id(node.inputs[1])].entries, mpf(fp.eta) / mpf(fp.u), []
+    for row, y, size in zip(rows_of(value), labels.ravel(), g.ravel(), strict=True):
+        at = [c == int(y.x) for c in range(len(row))]
+        p = [abs(v / (size or 1) - t) for v, t in zip(row, at, strict=True)]
+        result += [max(a + t, least) * size for a, t in zip(p, at, strict=True)]
     return objects(result, value.shape)
