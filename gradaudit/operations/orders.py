@@ -13,7 +13,7 @@ import numpy as np
 from gradaudit.exact.enclosure import UNKNOWN, U
 from gradaudit.graph import Node
 from gradaudit.operations.arrangements import mixed, places, stack
-from gradaudit.operations.choices import Signs, flushed
+from gradaudit.operations.choices import Signs, ends, flushed
 from gradaudit.operations.entrywise import add, negative, times
 from gradaudit.operations.largest import largest
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative
@@ -52,10 +52,9 @@ def _is_ranked_value(A: Any, x: Any) -> Signs:
 
 def _is_ranked_rounding(fp: Arithmetic, value: Signs, x: Operand) -> Any:  # noqa: ARG001
     """Where an entry may have several ranks: its interval meets another one."""
-    with np.errstate(all="ignore"):
-        low, high = x.v - x.E, x.v + x.E
-        below = high[..., None, :] < low[..., :, None]
-        above = low[..., None, :] > high[..., :, None]
+    low, high = ends(x)
+    below = high[..., None, :] < low[..., :, None]
+    above = low[..., None, :] > high[..., :, None]
     return (_ranked(*_ranks(below, above)) == UNKNOWN) | (value == UNKNOWN)
 
 
@@ -103,8 +102,9 @@ def _permuted_rounding(fp: Arithmetic, value: Any, mask: Operand, g: Operand, in
         place = (table == 1).argmax(axis=-1)
         return bound.restructured(lambda y: np.take_along_axis(y, place, -1))
     with np.errstate(all="ignore"):
-        apart = np.abs(g.v[..., None, :] - value.hi[..., :, None]) + g.E[..., None, :]
-        return rounded(np.where((table == 1) | unsure, apart, 0.0).max(axis=-1, initial=0.0) * (1 + 1e-6))
+        apart = g.v[..., None, :] - value.hi[..., :, None] + (g.value.lo[..., None, :] - value.lo[..., :, None])
+        E = np.abs(apart) + g.E[..., None, :]
+        return rounded(np.where((table == 1) | unsure, E, 0.0).max(axis=-1, initial=0.0) * OF_EVALUATION)
 
 
 permuted: Operation = define(

@@ -13,13 +13,16 @@ import pytest
 from gradaudit.cases.catalogue import cases
 from gradaudit.cases.edge_cases import EDGE_CASES
 from gradaudit.exact.doubles import Doubles
+from gradaudit.exact.enclosure import Enclosure
 from gradaudit.graph import Node, topological_order
 from gradaudit.operations import OPERATIONS
 from gradaudit.operations.arithmetic import add, divide, multiply, subtract
 from gradaudit.operations.choices import maximum
 from gradaudit.operations.cross_entropy import cross_entropy_gradient
 from gradaudit.operations.entrywise import exp
-from gradaudit.operations.orders import sort
+from gradaudit.operations.largest import is_largest
+from gradaudit.operations.operation import Operand
+from gradaudit.operations.orders import is_ranked, permuted, sort
 from gradaudit.operations.powers import integer_power, power_gradient
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import concatenate, constant, input_, total
@@ -29,6 +32,7 @@ from gradaudit.reference.acceptance import accept
 from gradaudit.reference.graph import INPUTS, graph
 from gradaudit.reference.problem import TENSORS, Problem, Shape
 from gradaudit.rounding.arithmetic import Arithmetic, Offset
+from gradaudit.rounding.bound import rounded
 from tests.few_bits import Program as Way
 from tests.few_bits import arithmetic, random_program
 from tests.library.again.reader import RULES
@@ -217,6 +221,23 @@ def test_sorting_loses_no_digit_of_a_bound() -> None:
     order = np.argsort(twice.values[id(sums)].hi)
     last = twice.order[-1]
     assert (twice.bounds[id(sums)].E[order] <= twice.bounds[id(last)].E).all()
+
+
+def test_an_order_that_the_evaluation_rounds_to_a_certain_one_is_open() -> None:
+    """2 + 1.01 ulp, within 2.02, and 2 - 3 ulp, within 2: a program may have 2 - 1 ulp for both."""
+    last = 2.0**-52
+    value = Enclosure(np.array([2 + 2 * last, 2 - 3 * last]), np.array([-0.99 * last, 0.0]), np.zeros(2))
+    x = Operand(value, rounded(np.array([2.02, 2.0]) * last))
+    fp = Arithmetic.of(np.dtype("float64"))
+    assert is_largest.rounding(fp, np.array([1, 0], dtype=np.int8), x, axis=0).all()
+    assert is_ranked.rounding(fp, np.array([[0, 1], [1, 0]], dtype=np.int8), x).all()
+
+
+def test_what_stands_in_an_open_order_is_apart_by_digits_beyond_float64() -> None:
+    g = Operand(Enclosure(np.ones(2), np.array([0.9, -0.4]) * 2.0**-53, np.zeros(2)), rounded(np.full(2, 2.0**-60)))
+    mask = Operand(np.array([[1, 0], [0, 1]], dtype=np.int8), np.ones((2, 2), dtype=bool))
+    E = permuted.rounding(Arithmetic.of(np.dtype("float64")), g.value, mask, g, inverse=False).E
+    assert (E >= 1.3 * 2.0**-53 + 2.0**-60).all()
 
 
 @pytest.mark.parametrize("largest", [1.0, 2e38])
