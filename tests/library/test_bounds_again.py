@@ -35,6 +35,7 @@ from gradaudit.rounding.arithmetic import Arithmetic, Offset
 from gradaudit.rounding.bound import rounded
 from tests.few_bits import Program as Way
 from tests.few_bits import arithmetic, random_program
+from tests.library.again.functions import OURS, polygamma_function
 from tests.library.again.reader import RULES
 from tests.library.again.twice import CLOSE, Twice, apart
 from tests.library.numbers import numbers
@@ -63,6 +64,21 @@ def test_the_bound_of_an_operation_is_what_the_text_says(name: str, dtype: str) 
         pose = posed(name, np.random.default_rng([seed, *name.encode()]), numbers(dtype))
         given = {id(node): array for node, array in zip(pose.inputs, pose.arrays, strict=True)}
         Twice(fp, topological_order([pose.output]), given).check()
+
+
+@pytest.mark.parametrize("name", [*OURS, *(f"polygamma {n}" for n in range(4))])
+def test_no_function_is_steeper_than_its_slope(name: str) -> None:
+    """Nor larger than its reach; by the quotients of differences, which the mean value theorem makes derivatives."""
+    of = OURS[name] if name in OURS else polygamma_function(int(name[-1]))
+    rng, judged = np.random.default_rng(len(name)), 0
+    with mpmath.workdps(30):
+        for _ in range(200):
+            low, high = sorted(mpmath.mpf(float(x)) for x in rng.normal(rng.normal(), 10.0 ** -rng.integers(6), 2))
+            if of.defined(low, high):
+                judged += 1
+                assert abs(of.f(high) - of.f(low)) <= of.slope(low, high) * (high - low) * (1 + 1e-15)
+                assert max(abs(of.f(low)), abs(of.f(high))) <= of.reach
+    assert judged > 20
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
