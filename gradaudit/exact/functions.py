@@ -179,14 +179,18 @@ ARCCOSH = Function(
 ARCTANH = Function(
     "arctanh", np.arctanh, lambda x: x.atanh(), lambda a, b: 1 / (1 - _furthest(a, b) ** 2), 4, defined=inside
 )
-EXP2 = Function("exp2", np.exp2, lambda x: (x * arb(2).log()).exp(), lambda _, high: np.exp2(high), 4)
-LOG2 = Function("log2", np.log2, lambda x: x.log() / arb(2).log(), lambda low, _: 1.5 / low, 4, defined=positive)
-LOG10 = Function("log10", np.log10, lambda x: x.log() / arb(10).log(), lambda low, _: 0.5 / low, 4, defined=positive)
+EXP2 = Function("exp2", np.exp2, lambda x: (x * arb(2).log()).exp(), lambda _, high: math.log(2) * np.exp2(high), 4)
+LOG2 = Function(
+    "log2", np.log2, lambda x: x.log() / arb(2).log(), lambda low, _: 1 / (math.log(2) * low), 4, defined=positive
+)
+LOG10 = Function(
+    "log10", np.log10, lambda x: x.log() / arb(10).log(), lambda low, _: 1 / (math.log(10) * low), 4, defined=positive
+)
 CBRT = Function(
     "cbrt",
     np.cbrt,
     lambda x: x.root(3) if x > 0 else -(-x).root(3),
-    lambda low, high: np.cbrt(nearest(low, high)) ** -2.0 / 2,
+    lambda low, high: np.cbrt(nearest(low, high)) ** -2.0 / 3,
     6,
     defined=lambda low, high: np.asarray((low > 0) | (high < 0)),
 )

@@ -41,6 +41,13 @@ def _unsure(fp: Arithmetic, value: Signs, x: Operand, y: Operand) -> Any:
         return ~(np.abs(x.v - y.v) > E * OF_EVALUATION + rest) & ~certain | (value == UNKNOWN)
 
 
+def ends(x: Operand) -> tuple[Any, Any]:
+    """What an operand certainly is not below, nor above; v is rounded itself, and so are these numbers."""
+    with np.errstate(all="ignore"):
+        E = x.E + np.where(x.E > 0, x.E * (OF_EVALUATION - 1) + 2 * U * x.reach, 0.0)
+        return x.v - E, x.v + E
+
+
 def _comparison(name: str, truth: dict[int, int]) -> Operation:
     return define(
         Operation(

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradaudit.exact.enclosure import UNKNOWN
 from gradaudit.graph import Node
-from gradaudit.operations.choices import Signs, both_of, flushed, mask_of, masked, maximum_value
+from gradaudit.operations.choices import Signs, both_of, ends, flushed, mask_of, masked, maximum_value
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative
 from gradaudit.operations.shapes import broadcast, reshape
 from gradaudit.rounding.arithmetic import Arithmetic
@@ -39,8 +39,8 @@ def _largest_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Boun
 
 def _candidates(x: Operand, axis: int) -> Any:
     """Which entries may be the largest."""
-    with np.errstate(all="ignore"):
-        return ~(x.v + x.E < (x.v - x.E).max(axis=axis, keepdims=True))
+    low, high = ends(x)
+    return ~(high < low.max(axis=axis, keepdims=True))
 
 
 largest: Operation = define(

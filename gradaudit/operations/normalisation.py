@@ -36,11 +36,7 @@ def standardised(x: Node, axes: Sequence[int], eps: float) -> Node:
 
 
 def _averaged_rounding(fp: Arithmetic, value: Any, m: Operand, x: Operand, axes: tuple[int, ...]) -> Bound:  # noqa: ARG001
-    """A mean that is found in one pass, by Welford's updates, is never exact.
-
-    Its k-th partial mean is rounded relative to itself, and weighs k / N of the last one, so that all of them together
-    are N u mean |x|; the differences divided by k are 3 u (2 + log N) mean |x|.
-    """
+    """A mean that is found in one pass, by Welford's updates, is never exact (ROUNDING.md, 2)."""
     N = int(np.prod([x.v.shape[a] for a in axes]))
     size = x.reach.mean(axis=axes, keepdims=True).reshape(m.v.shape)
     E = m.E + fp.gamma(2 * N + 8) * size + (2 * N + 8) * fp.eta

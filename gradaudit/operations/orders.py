@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from gradaudit.exact.enclosure import UNKNOWN
+from gradaudit.exact.enclosure import UNKNOWN, U
 from gradaudit.graph import Node
 from gradaudit.operations.arrangements import mixed, places, stack
-from gradaudit.operations.choices import Signs
+from gradaudit.operations.choices import Signs, ends, flushed
 from gradaudit.operations.entrywise import add, negative, times
 from gradaudit.operations.largest import largest
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative
 from gradaudit.operations.shapes import constant, gather, transpose
 from gradaudit.operations.softmax import logsumexp
 from gradaudit.operations.windows import LOWEST
-from gradaudit.rounding.arithmetic import Arithmetic
+from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic
 from gradaudit.rounding.bound import Bound, rounded
 
 
@@ -52,10 +52,9 @@ def _is_ranked_value(A: Any, x: Any) -> Signs:
 
 def _is_ranked_rounding(fp: Arithmetic, value: Signs, x: Operand) -> Any:  # noqa: ARG001
     """Where an entry may have several ranks: its interval meets another one."""
-    with np.errstate(all="ignore"):
-        low, high = x.v - x.E, x.v + x.E
-        below = high[..., None, :] < low[..., :, None]
-        above = low[..., None, :] > high[..., :, None]
+    low, high = ends(x)
+    below = high[..., None, :] < low[..., :, None]
+    above = low[..., None, :] > high[..., :, None]
     return (_ranked(*_ranks(below, above)) == UNKNOWN) | (value == UNKNOWN)
 
 
@@ -103,8 +102,9 @@ def _permuted_rounding(fp: Arithmetic, value: Any, mask: Operand, g: Operand, in
         place = (table == 1).argmax(axis=-1)
         return bound.restructured(lambda y: np.take_along_axis(y, place, -1))
     with np.errstate(all="ignore"):
-        apart = np.abs(g.v[..., None, :] - value.hi[..., :, None]) + g.E[..., None, :]
-        return rounded(np.where((table == 1) | unsure, apart, 0.0).max(axis=-1, initial=0.0) * (1 + 1e-6))
+        apart = g.v[..., None, :] - value.hi[..., :, None] + (g.value.lo[..., None, :] - value.lo[..., :, None])
+        E = np.abs(apart) + g.E[..., None, :]
+        return rounded(np.where((table == 1) | unsure, E, 0.0).max(axis=-1, initial=0.0) * OF_EVALUATION)
 
 
 permuted: Operation = define(
@@ -132,14 +132,29 @@ def _sorted_value(A: Any, x: Any) -> Any:
 def _sorted_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
     """The k-th of all moves no further than that of the least and that of the largest that they may be."""
     with np.errstate(all="ignore"):
-        faint = np.where((x.E > 0) & (np.abs(x.v) - x.E < fp.eta), fp.eta, 0.0)
-        E = np.where(np.isfinite(x.E), x.E + faint, np.inf)
-        high, low = np.sort(x.v + E, axis=-1) - value.hi, value.hi - np.sort(x.v - E, axis=-1)
-        moved = np.maximum(high, low)
-    moved = np.where((E == 0).all(axis=-1, keepdims=True), 0.0, np.where(moved >= 0, moved, np.inf) * (1 + 1e-6))
+        E = np.where(np.isfinite(x.E), flushed(fp, x), np.inf)
+        moved = np.maximum(_end(x, value, E, 1), _end(x, value, E, -1))
+    moved = np.where((E == 0).all(axis=-1, keepdims=True), 0.0, np.where(moved >= 0, moved, np.inf) * OF_EVALUATION)
     whole = x.bound.pure.all(axis=-1, keepdims=True) & np.ones(x.v.shape, dtype=bool)
     grid = np.broadcast_to(x.bound.grid.min(axis=-1, keepdims=True), x.v.shape)
-    return Bound(moved + fp.u * np.where(moved > 0, np.abs(value.hi), 0.0) * 1e-6, whole, grid)
+    return Bound(moved, whole, grid)
+
+
+def _end(x: Operand, value: Any, E: Any, side: int) -> Any:
+    """How far the k-th smallest of x + E (side 1) is above the k-th of x, or that of x - E (side -1) below it.
+
+    No digit of E is lost: what is subtracted are values, not the ends. Where two ends are as close as their rounding,
+    either may be the k-th, which is paid for.
+    """
+    ends = x.v + side * E
+    order = np.argsort(ends, axis=-1, kind="stable")
+    ends, hi, lo, E = (np.take_along_axis(y, order, -1) for y in (ends, x.v, x.value.lo, E))
+    same = (hi[..., 1:] == hi[..., :-1]) & (lo[..., 1:] == lo[..., :-1]) & (E[..., 1:] == E[..., :-1])
+    near = ~same & ~(ends[..., 1:] - ends[..., :-1] > 8 * U * np.abs(ends[..., 1:]) + 8 * U * np.abs(ends[..., :-1]))
+    edge = np.zeros((*near.shape[:-1], 1), dtype=bool)
+    open_ = np.concatenate((edge, near), -1) | np.concatenate((near, edge), -1)
+    slack = np.where(open_, 8 * U * np.abs(ends), 0.0)
+    return side * ((hi - value.hi) + (lo - value.lo)) + E + slack
 
 
 sort_last: Operation = define(

@@ -113,7 +113,7 @@ class Bound:
         closed: Any = False,
     ) -> None:
         self.E, self.terms, self.late, self.closed = E, terms, late, closed
-        self._pure, self._grid = pure, grid
+        self._pure, self._grid = pure if pure is not None and pure.any() else None, grid
 
     @property
     def rough(self) -> bool:

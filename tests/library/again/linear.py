@@ -145,6 +145,10 @@ def scaled(m: Machine, x: Again, c: Again, late: Any) -> Again:
 
 
 def divide(m: Machine, x: Again, y: Again) -> Again:
+    if all(b.is_exact and power_of_two(b.x) and not reciprocal_fails(m, b) for (b,) in each(y)) and any(
+        a.pure for (a,) in each(x)
+    ):
+        return multiply(m, x, Again(objects([m.given(1 / b.x) for (b,) in each(y)], y.shape), y.late))
     late = x.late * (max(1, common(y)) if known(m, y) else 1)
     if is_sum(x) and known(m, y):
         return divided(m, x, y, late)

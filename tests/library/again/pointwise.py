@@ -1,4 +1,4 @@
-"""Functions, choices and arrangements (ROUNDING.md, 5)."""
+"""Choices and arrangements (ROUNDING.md, 5)."""
 
 from __future__ import annotations
 
@@ -6,90 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import mpmath
 import numpy as np
-from mpmath import exp, expm1, inf, isinf, log, log1p, mpf, pi, sqrt
+from mpmath import inf, isinf, mpf
 
-from gradaudit.exact.functions import FUNCTIONS
 from tests.library.again.entry import Again, Entry, Machine, objects
-from tests.library.again.linear import each
-
-Array = Any
-
-
-class Function(NamedTuple):
-    """A function, the largest |f'| between two numbers, the largest |f|, and where it is defined (above what)."""
-
-    f: Callable[[Any], Any]
-    slope: Callable[[Any, Any], Any]
-    reach: Any = inf
-    above: Any = -inf
-
-
-def nearest(a: Any, b: Any) -> Any:
-    """The number nearest to 0 between two."""
-    return a if a > 0 else b if b < 0 else mpf(0)
-
-
-def furthest(a: Any, b: Any) -> Any:
-    return max(abs(a), abs(b))
-
-
-def bell(x: Any) -> Any:
-    return 2 / sqrt(pi) * exp(-x * x)
-
-
-def sigmoid(x: Any) -> Any:
-    return 1 / (1 + exp(-x)) if x >= 0 else exp(x) / (1 + exp(x))
-
-
-def softplus(x: Any) -> Any:
-    return log1p(exp(x)) if x < 0 else x + log1p(exp(-x))
-
-
-def sech2(x: Any) -> Any:
-    e = exp(-2 * abs(x))
-    return 4 * e / (1 + e) ** 2
-
-
-def steepest_cosine(a: Any, b: Any) -> Any:
-    """The largest |sin| between two, where |sin x| <= |x| and 1 are all that is known of it."""
-    return min(mpf(1), furthest(a, b))
-
-
-OURS: dict[str, Function] = {
-    "exp": Function(exp, lambda _, b: exp(b)),
-    "expm1": Function(expm1, lambda _, b: exp(b)),
-    "log": Function(log, lambda a, _: 1 / a, above=mpf(0)),
-    "log1p": Function(log1p, lambda a, _: 1 / (1 + a), above=mpf(-1)),
-    "sqrt": Function(sqrt, lambda a, _: 1 / (2 * sqrt(a)), above=mpf(0)),
-    "rsqrt": Function(lambda x: 1 / sqrt(x), lambda a, _: 1 / (2 * a * sqrt(a)), above=mpf(0)),
-    "tanh": Function(mpmath.tanh, lambda a, b: sech2(nearest(a, b)), mpf(1)),
-    "sigmoid": Function(sigmoid, lambda a, b: sech2(nearest(a, b) / 2) / 4, mpf(1)),
-    "softplus": Function(softplus, lambda _, b: sigmoid(b)),
-    "erf": Function(mpmath.erf, lambda a, b: bell(nearest(a, b)), mpf(1)),
-    "bell": Function(bell, lambda a, b: 2 * furthest(a, b) * bell(nearest(a, b)), mpf("1.13")),
-    "sin": Function(mpmath.sin, lambda _, __: mpf(1), mpf(1)),
-    "cos": Function(mpmath.cos, steepest_cosine, mpf(1)),
-    "arctan": Function(mpmath.atan, lambda a, b: 1 / (1 + nearest(a, b) ** 2), pi / 2),
-}
-
-
-def function(name: str) -> Callable[..., Again]:
-    """The rule of an elementary function."""
-    of = OURS[name]
-
-    def entry(m: Machine, a: Entry) -> Entry:
-        low, high = a.x - a.E, a.x + a.E
-        if isinf(a.E) or low <= of.above:
-            return Entry(of.f(a.x) if a.x > of.above else mpf(0), inf)
-        y = of.f(a.x)
-        growth = 3 * furthest(low, high) ** 2 if name == "bell" else 0
-        moved = min(of.slope(low, high) * a.E, 2 * of.reach) if a.E else mpf(0)
-        return m.entry(y, moved + (mpf(FUNCTIONS[name].K) + growth) * m.u * (abs(y) + moved) + m.eta)
-
-    return lambda m, x: Again(objects([entry(m, a) for (a,) in each(x)], x.shape))
-
+from tests.library.again.linear import each, negative
 
 # --- choices ---------------------------------------------------------------------------------------------------------
 
@@ -138,6 +59,14 @@ def where(m: Machine, mask: Again, x: Again, y: Again) -> Again:
     return Again(objects(entries, x.shape), max(x.late, y.late))
 
 
+def masked(m: Machine, mask: Again, x: Again) -> Again:
+    """A choice between x and 0; as a product of a mask with what may be infinite it is not known."""
+    zero = m.given(mpf(0))
+    chosen = where(m, mask, x, Again(objects([zero] * x.entries.size, x.shape)))
+    entries = [Entry(e.x, inf) if isinf(a.E) else e for e, a in each(chosen, x)]
+    return Again(objects(entries, x.shape), x.late)
+
+
 def subnormal(m: Machine, a: Entry) -> Any:
     """Eta where an operand may be subnormal, and yet be returned as it is."""
     return m.eta if a.E > 0 and abs(a.x) - a.E < m.eta else mpf(0)
@@ -152,6 +81,11 @@ def maximum(m: Machine, x: Again, y: Again) -> Again:
         return Entry(largest, E, pure=a.pure and b.pure, g=min(a.g, b.g))
 
     return Again(objects([entry(a, b) for a, b in each(x, y)], x.shape))
+
+
+def absolute(m: Machine, x: Again) -> Again:
+    """The maximum of x and -x."""
+    return maximum(m, x, negative(m, x))
 
 
 def candidates(row: list[Entry]) -> list[int]:
@@ -171,7 +105,7 @@ def largest(m: Machine, x: Again, axis: int) -> Again:
     return Again(result)
 
 
-def is_largest(m: Machine, x: Again, axis: int) -> Again:  # noqa: ARG001
+def is_largest(m: Machine, x: Again, axis: int) -> Again:
     """The first of the largest."""
     moved = np.moveaxis(x.entries, axis, -1)
     result = np.empty(moved.shape, dtype=object)
@@ -179,8 +113,9 @@ def is_largest(m: Machine, x: Again, axis: int) -> Again:  # noqa: ARG001
         row = list(moved[place])
         among = candidates(row)
         first = [e.x for e in row].index(max(e.x for e in row))
+        alone = len(among) == 1 or (m.strict and all(row[i].is_exact for i in among))
         for i in range(len(row)):
-            result[(*place, i)] = Choice(i == first, i not in among or len(among) == 1)
+            result[(*place, i)] = Choice(i == first, i not in among or alone)
     return Again(np.moveaxis(result, -1, axis))
 
 

@@ -11,11 +11,21 @@ from mpmath import mpf
 
 from gradaudit.graph import Node
 from gradaudit.rounding.arithmetic import Arithmetic
-from tests.library.again import linear, pointwise, softmax
+from tests.library.again import functions, linear, orders, planar, pointwise, softmax
 from tests.library.again.entry import DIGITS, OF_EVALUATION, Again, Machine, levelled, objects
 
 RULES: dict[str, Callable[..., Again]] = {
-    **{name: pointwise.function(name) for name in pointwise.OURS},
+    **{name: functions.function(name) for name in functions.OURS},
+    "polygamma": functions.polygamma,
+    "power": planar.power,
+    "xlogy": planar.xlogy,
+    "arctan2": planar.arctan2,
+    "step": planar.step,
+    "product": planar.product,
+    "averaged": planar.averaged,
+    "sort": orders.sort,
+    "is_ranked": orders.is_ranked,
+    "permuted": orders.permuted,
     "add": linear.add,
     "subtract": linear.subtract,
     "negative": linear.negative,
@@ -35,6 +45,8 @@ RULES: dict[str, Callable[..., Again]] = {
     "opposite": pointwise.opposite,
     "both": pointwise.both,
     "where": pointwise.where,
+    "masked": pointwise.masked,
+    "absolute": pointwise.absolute,
     "maximum": pointwise.maximum,
     "largest": pointwise.largest,
     "is_largest": pointwise.is_largest,
@@ -47,6 +59,9 @@ RULES: dict[str, Callable[..., Again]] = {
     "log_softmax": softmax.log_softmax,
     "logsumexp": softmax.logsumexp,
     "log_softmax_gradient": softmax.log_softmax_gradient,
+    "softmax_gradient": softmax.softmax_gradient,
+    "beside_largest": softmax.beside_largest,
+    "unshifted": softmax.unshifted,
     "cross_entropy": softmax.cross_entropy,
     "cross_entropy_gradient": softmax.cross_entropy_gradient,
     "onehot": softmax.onehot,

@@ -7,7 +7,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
-from mpmath import exp, fsum, mpf
+from mpmath import mpf
 
 from gradaudit.graph import Node
 from gradaudit.rounding.arithmetic import Arithmetic
@@ -50,15 +50,6 @@ def power_gradient(x: Size, g: Size, exponent: int) -> Size:
     return objects([slope(a) for a in x.ravel()], x.shape) * g
 
 
-def log_softmax_gradient(x: Size, g: Size) -> Size:
-    """|g| + p sum |g|, with p the softmax of the sizes."""
-    result = []
-    for logits, gs in zip(rows_of(x), rows_of(g), strict=True):
-        e = [exp(s - max(logits)) for s in logits]
-        result += [b + a / fsum(e) * fsum(gs) for a, b in zip(e, gs, strict=True)]
-    return objects(result, x.shape)
-
-
 LINEAR: dict[str, Callable[..., Size]] = {
     "add": lambda x, y: x + y,
     "subtract": lambda x, y: x + y,
@@ -72,7 +63,11 @@ LINEAR: dict[str, Callable[..., Size]] = {
     "affine": lambda x, y, b: matmul(x, y) + b,
     "power_gradient": power_gradient,
     "log_softmax": lambda x: x,
-    "log_softmax_gradient": log_softmax_gradient,
+    "log_softmax_gradient": lambda x, g: g,  # noqa: ARG005
+    "softmax_gradient": lambda x, g: g,  # noqa: ARG005
+    "beside_largest": lambda d, x, g: d,  # noqa: ARG005
+    "unshifted": lambda y, x, logarithm: y,  # noqa: ARG005
+    "averaged": lambda m, x, axes: m,  # noqa: ARG005
     "reshape": lambda x, to: x.reshape(to),
     "transpose": lambda x, axes: x.transpose(axes),
     "broadcast": lambda x, to: np.broadcast_to(x, to),
@@ -101,6 +96,8 @@ def _size(fp: Arithmetic, node: Node, of: Mapping[int, Again], sizes: Mapping[in
         return _cross_entropy_gradient(fp, node, value, of, parts[2])
     if name == "where":
         return np.maximum(value, _where(of[id(node.inputs[0])].entries, parts[1], parts[2]))
+    if name == "masked":
+        return np.maximum(value, _where(of[id(node.inputs[0])].entries, parts[1], np.full(node.shape, mpf(0))))
     if name == "divide":
         quotients = [a / b if b else mpmath.inf for a, b in zip(parts[0].ravel(), parts[1].ravel(), strict=True)]
         return np.maximum(value, objects(quotients, node.shape))
@@ -115,10 +112,10 @@ def _where(mask: Any, x: Size, y: Size) -> Size:
 
 
 def _cross_entropy_gradient(fp: Arithmetic, node: Node, value: Size, of: Mapping[int, Again], g: Size) -> Size:
-    logits, labels = (of[id(n)].entries for n in node.inputs[:2])
-    result = []
-    for row, y, size in zip(rows_of(logits), labels.ravel(), g.ravel(), strict=True):
-        e = [exp(s.x - max(t.x for t in row)) for s in row]
-        t = [a / fsum(e) + (c == int(y.x)) for c, a in enumerate(e)]
-        result += [max(a, mpf(fp.eta) / mpf(fp.u)) * size for a in t]
+    """P is what the value and the size of g leave of it."""
+    labels, least, result = of[id(node.inputs[1])].entries, mpf(fp.eta) / mpf(fp.u), []
+    for row, y, size in zip(rows_of(value), labels.ravel(), g.ravel(), strict=True):
+        at = [c == int(y.x) for c in range(len(row))]
+        p = [abs(v / (size or 1) - t) for v, t in zip(row, at, strict=True)]
+        result += [max(a + t, least) * size for a, t in zip(p, at, strict=True)]
     return objects(result, value.shape)

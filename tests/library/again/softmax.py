@@ -189,3 +189,77 @@ def onehot(m: Machine, x: Again, columns: int) -> Again:
     """Labels, shape (...) -> (..., columns): exactly 0 or 1."""
     entries = [m.given(mpf(y == c)) for y in labels_of(x) for c in range(columns)]
     return Again(objects(entries, (*np.shape(x.entries), columns)))
+
+
+def softmax_gradient(m: Machine, x: Again, g: Again) -> Again:
+    """Section 4.4, the derivative of the softmax itself."""
+
+    def rule(m: Machine, logits: list[Entry], gs: Any) -> list[Entry]:
+        row, C = Row(m, logits), len(logits)
+        G = dot(row.p, [e.x for e in gs])
+        exact = [row.p[c] * (gs[c].x - G) for c in range(C)]
+        if not row.sure or any(isinf(e.E) for e in gs) or m.overflows(g.late * sum(e.r for e in gs)):
+            return [Entry(v, inf) for v in exact]
+        if all(e.is_zero for e in gs):
+            return [Entry(v, mpf(0)) for v in exact]
+        return [Entry(v, E * m.of_evaluation) for v, E in zip(exact, inner_bounds(row, list(gs), exact), strict=True)]
+
+    result = rows(m, x, rule, rows_of(g.entries))
+    return Again(result.entries, g.late)
+
+
+def inner_bounds(row: Row, gs: list[Entry], v: list[Any]) -> list[Any]:
+    """Moved + steps, and R_max where the maximum may be."""
+    m, C, p, E_p = row.m, row.C, row.raised, row.E_p
+    P, R, size = [row.reach(c) for c in range(C)], [e.r for e in gs], [abs(e.x) for e in gs]
+    T = dot(P, R)
+    moved, steps = [], []
+    for c in range(C):
+        by_g = (fsum(remainder(p, c)) + E_p[c]) * gs[c].E + dot(remainder(P, c), [e.E for e in remainder(gs, c)])
+        moved.append(P[c] * (by_g + dot(E_p, size)) + E_p[c] * (size[c] + dot(p, size)))
+        steps.append(P[c] * (m.gamma(8) * R[c] + m.gamma(C + 8) * T) + (2 * C + 8) * m.eta)
+    off = [min(P[j] * expm1(row.rho[j]), row.cap[j]) for j in range(C)]
+    V = [abs(v[c]) + moved[c] + steps[c] for c in range(C)]
+    largest = fsum(off) * T + 2 * dot(off, R) + fsum(steps) + m.gamma(C + 5) * fsum(V)
+    result = []
+    for c in range(C):
+        R_max = largest + m.gamma(2) * (V[c] + largest) + (C + 2) * m.eta
+        result.append(moved[c] + steps[c] + (R_max if row.at_maximum[c] else 0))
+    return result
+
+
+def beside_largest(m: Machine, d: Again, x: Again, g: Again) -> Again:
+    """Section 4.6: d, and beside it where an entry of x may be the largest the maximum's own derivative."""
+
+    def rule(m: Machine, logits: list[Entry], ds: Any, g: Entry) -> list[Entry]:
+        row, C = Row(m, logits), len(logits)
+        size = sum((e.r for e in ds), mpf(0)) + g.r
+        if isinf(size) or m.overflows(size):
+            return [Entry(e.x, inf) for e in ds]
+        if size == 0:
+            return [Entry(e.x, mpf(0)) for e in ds]
+        faint = (C + 4) * m.eta
+        R = g.E + sum((e.E for e in ds), mpf(0)) + m.gamma(C + 4) * size + faint
+        more = [R if not row.known or row.at_maximum[c] else faint for c in range(C)]
+        return [Entry(e.x, e.E + y * m.of_evaluation) for e, y in zip(ds, more, strict=True)]
+
+    result = rows(m, x, rule, rows_of(d.entries), list(g.entries.ravel()))
+    return Again(result.entries, d.late)
+
+
+def unshifted(m: Machine, y: Again, x: Again, logarithm: bool) -> Again:
+    """Section 4.7: y, computed without a maximum that is subtracted."""
+
+    def rule(m: Machine, logits: list[Entry], ys: Any) -> list[Entry]:
+        M, Emax, C = max(e.x for e in logits), max(e.E for e in logits), len(logits)
+        far = abs(M) + Emax + log(C)
+        size = sum((e.r for e in ys), mpf(0))
+        if isinf(far) or isinf(size) or far > log(m.omega) / 2 - 1 or m.overflows(exp(far) * size):
+            return [Entry(e.x, inf) for e in ys]
+        if M - Emax < 0 and min(e.x - e.E for e in logits) < log(m.eta) + 1:
+            return [Entry(e.x, inf) for e in ys]
+        E = (C + 4) * m.eta * exp(far) + ((K + 1) * m.u * far if logarithm else 0)
+        return [Entry(e.x, e.E + E * m.of_evaluation) for e in ys]
+
+    result = rows(m, x, rule, rows_of(y.entries))
+    return Again(result.entries, y.late)
