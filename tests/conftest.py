@@ -18,8 +18,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shard", type=parse, metavar="I/N", help="only the I-th of N parts of the tests")
     parser.addoption("--random-problems", type=int, default=2000, metavar="N", help="for test_attack.py")
     parser.addoption("--few-bit-networks", type=int, default=2000, metavar="N", help="for test_attack.py")
-    parser.addoption("--operation-problems", type=int, default=200, metavar="N", help="for library/test_operations.py")
-    parser.addoption("--random-graphs", type=int, default=400, metavar="N", help="for library/test_graphs.py")
+    parser.addoption("--operation-problems", type=int, default=100, metavar="N", help="for library/test_operations.py")
+    parser.addoption("--random-graphs", type=int, default=250, metavar="N", help="for library/test_graphs.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -36,7 +36,8 @@ def test_as_sharp_as_in_numpy(name: str, dtype: str, figure: Callable[[str], Non
     arrays = inputs(name, dtype)
     floats = [arrays[0], *arrays[2:]]
     f = in_jax(name, arrays[1].astype(np.int32))
-    report = check_grads(f, tuple(floats), modes=("rev", "fwd"), raise_exception=False)
+    modes = ("rev", "fwd") if dtype == "float64" else ("rev",)  # compilation takes most of the time
+    report = check_grads(f, tuple(floats), modes=modes, raise_exception=False)
     assert report or (report.verdict, name, dtype) == ("undecided", "eight_layers", "float32")
     of = resolutions(report)
     value, gradients = of_jax(name, arrays)

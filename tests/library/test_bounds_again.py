@@ -46,7 +46,7 @@ from tests.library.test_graphs import CONVICTED
 from tests.problems import random_problem
 from tests.reference.test_rounding import ATTACKS, problem
 
-PROBLEMS_OF_OPERATION, GRAPHS = 12, 120
+PROBLEMS_OF_OPERATION, GRAPHS = 8, 80
 #: Graphs where the two differed once: an entry that overflows, or is not known, must not make the rest of its array
 #: less of a sum; the depth and the addends of an array are those of its worst entry; zeros that fill in are as rough as
 #: the array; the end of a sorted entry is not computed; a step of a value that is not known is none.

@@ -152,7 +152,7 @@ CHEAP = pytest.mark.parametrize("A", [Doubles(), Pairs(), Pairs(MORE_SLICES)], i
 @CHEAP
 @pytest.mark.parametrize("part", range(8))
 def test_cheap_arithmetics_agree_with_balls_on_random_problems(part: int, A: Arithmetic[Any]) -> None:
-    problems = [random_problem(seed) for seed in range(part * 200, (part + 1) * 200)]
+    problems = [random_problem(seed) for seed in range(part * 80, (part + 1) * 80)]
     decided = [compared(A, problem) for problem in problems if of_dtype(A, problem)]
     assert sum(decided) > len(decided) / 3
 
@@ -182,7 +182,8 @@ def test_what_is_accepted_is_what_more_bits_say_when_sizes_differ_much(part: int
 
 @CHEAP
 def test_cheap_arithmetics_agree_with_balls_on_every_edge_case(A: Arithmetic[Any]) -> None:
-    posed = [case for case in cases("quick") if case.step is None and of_dtype(A, case.problem())]
+    small = [case for case in cases("quick") if case.step is None and case.shape.N < 10]
+    posed = [case for case in small if of_dtype(A, case.problem())]
     decided = {case.id for case in posed if compared(A, case.problem())}
     assert len(decided) > len(posed) / 3
 
