@@ -18,10 +18,11 @@ from gradaudit.derivative import gradient
 from gradaudit.graph import Node, topological_order
 from gradaudit.numpy import Recorded
 from gradaudit.operations.cross_entropy import cross_entropy
+from gradaudit.operations.entrywise import add
 from gradaudit.operations.shapes import input_
 from gradaudit.patterns import recognised
 from gradaudit.reference import network
-from gradaudit.reference.problem import FLOATS, PARAMETERS, WEIGHTS, Shape
+from gradaudit.reference.problem import FLOATS, PARAMETERS, TENSORS, WEIGHTS, Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +64,24 @@ def graph(shape: Shape, decayed: tuple[str, ...] = WEIGHTS) -> Network:
     f = network.forward(posed)
     losses = network.losses(posed, f)
     results: dict[str, Any] = {
-        "loss": network.loss(posed, f, decayed), "data loss": network.loss(posed, f, ()),
-        "losses": losses, "a": f.a, "h": f.h, "s": f.s,
-    }  # fmt: skip
+        "losses": losses,
+        "data loss": network.data_loss(posed, losses),
+        "a": f.a,
+        "h": f.h,
+        "s": f.s,
+    }
+    if decayed:
+        results["penalty"] = network.penalty(posed, decayed)
     inputs["y"] = input_(size=(N,))
     outputs = _labelled(recognised([r.node for r in results.values()]), inputs["y"])
     nodes = dict(zip(results, outputs, strict=True))
-    parameters = [inputs[name] for name in PARAMETERS]
-    nodes |= zip(PARAMETERS, gradient(nodes["loss"], parameters), strict=True)
-    by = gradient(nodes["data loss"], [*parameters, nodes["s"], nodes["h"], nodes["a"]])
+    by = gradient(nodes["data loss"], [*(inputs[name] for name in PARAMETERS), nodes["s"], nodes["h"], nodes["a"]])
     nodes |= zip([*(f"data {name}" for name in PARAMETERS), "ds", "dh", "da"], by, strict=True)
+    nodes |= {name: nodes[f"data {name}"] for name in TENSORS}
+    if decayed:
+        nodes["loss"] = add(nodes["data loss"], nodes["penalty"])
+        of_penalty = gradient(nodes["penalty"], [inputs[name] for name in decayed])
+        nodes |= {name: add(nodes[name], by) for name, by in zip(decayed, of_penalty, strict=True)}
     plan = Plan.of(list(nodes.values()))
     return Network(inputs, dict(zip(nodes, plan.outputs, strict=True)), plan)
 

@@ -59,12 +59,19 @@ def losses(problem: Problem, f: Forward) -> NDArray[Any]:
     return -f.log_p[np.arange(problem.shape.N), problem.y]
 
 
-def loss(problem: Problem, f: Forward, decayed: Sequence[str] = WEIGHTS) -> Any:
-    """The mean cross-entropy plus ``reg`` times the squares of the parameters that decay, W1 and W2; one number."""
-    result = losses(problem, f).sum() / problem.shape.N
-    if not decayed:
-        return result
-    return result + problem.reg * reduce(add, ((getattr(problem, name) ** 2).sum() for name in decayed))
+def data_loss(problem: Problem, losses: NDArray[Any]) -> Any:
+    """The mean of the samples' losses, one number."""
+    return losses.sum() / problem.shape.N
+
+
+def penalty(problem: Problem, decayed: Sequence[str] = WEIGHTS) -> Any:
+    """`reg` times the squares of the parameters that decay, W1 and W2; one number."""
+    return problem.reg * reduce(add, ((getattr(problem, name) ** 2).sum() for name in decayed))
+
+
+def loss(problem: Problem, f: Forward) -> Any:
+    """The mean cross-entropy plus ``reg * (|W1|^2 + |W2|^2)``, one number."""
+    return data_loss(problem, losses(problem, f)) + penalty(problem)
 
 
 def backward(problem: Problem, f: Forward) -> Backward:
