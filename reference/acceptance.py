@@ -102,6 +102,8 @@ class Acceptance:
         Inputs and parameters.
     exact, bound : CertifiedValues, Bound
         Those of the problem.
+    network : Network
+        The graph that they are of.
     certificates : Certificates
         What they were read from.
     decayed : tuple of str
@@ -111,13 +113,14 @@ class Acceptance:
     problem: Problem
     exact: CertifiedValues
     bound: Bound
+    network: Network
     certificates: Certificates
     decayed: tuple[str, ...] = WEIGHTS
 
     @lru_cache(maxsize=8)  # noqa: B019 (few, and each is small)
     def bound_allowing(self, offset: Offset) -> Bound:
         """The bound with another allowance for an offset common to a sample's logits."""
-        return _bound(graph(self.problem.shape, self.decayed), self.certificates.allowing(offset=offset))
+        return _bound(self.network, self.certificates.allowing(offset=offset))
 
 
 def accept(
@@ -191,7 +194,7 @@ def _acceptance(problem: Problem, of: Network, certificates: Certificates, decay
     at = {name: certificates.values[id(node)] for name, node in of.nodes.items()}
     between = {name: at[name] for name in ("a", "h", "s", "losses", "ds", "dh", "da")}
     exact = CertifiedValues({name: at[name] for name in TENSORS}, **between, precision=certificates.precision)
-    return Acceptance(problem, exact, _bound(of, certificates), certificates, decayed)
+    return Acceptance(problem, exact, _bound(of, certificates), of, certificates, decayed)
 
 
 def _bound(of: Network, certificates: Certificates) -> Bound:

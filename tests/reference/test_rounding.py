@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gradaudit.reference.acceptance import accept
+from gradaudit.reference.graph import graph
 from gradaudit.reference.problem import Problem
 from gradaudit.rounding.arithmetic import NO_BIT, Arithmetic, lowest_bits
 from gradaudit.verdicts.judge import Finding, Subject, describe, judge
@@ -86,6 +87,14 @@ def test_a_kink_within_rounding_accepts_both_sides() -> None:
     accepted = accept(problem(X=[[0.1]], W1=[[0.3]], b1=[-np.float32(0.1) * np.float32(0.3)]))
     assert accepted.bound.kinks.all()
     assert (accepted.bound.da >= np.abs(accepted.exact.dh.hi)).all()
+
+
+def test_another_offset_is_allowed_when_the_graph_is_no_longer_remembered() -> None:
+    posed = ATTACKS["an offset of 4e4"]
+    accepted = accept(posed)
+    graph.cache_clear()
+    accept(posed)
+    assert accepted.bound_allowing("whole").tensors["loss"] > accepted.bound.tensors["loss"]
 
 
 def test_an_exact_sum_too_long_for_the_significand_is_rounded() -> None:
