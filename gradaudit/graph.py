@@ -72,12 +72,3 @@ def depending(order: Iterable[Node], sources: Sequence[Node]) -> set[int]:
         if any(id(n) in members for n in node.inputs):
             members.add(id(node))
     return members
-
-
-def uses(order: Iterable[Node]) -> dict[int, int]:
-    """How often each node of an order is used by another, by its id."""
-    counts: dict[int, int] = {}
-    for node in order:
-        for n in node.inputs:
-            counts[id(n)] = counts.get(id(n), 0) + 1
-    return counts

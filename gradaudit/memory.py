@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import is_
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -17,16 +18,12 @@ def remembered(function: F) -> F:
 
     def remembering(*arguments: Any) -> Any:
         nonlocal last
-        kept = last
-        if kept and len(kept[0]) == len(arguments) and all(map(_same, kept[0], arguments)):
-            return kept[1]
+        previous = last
+        if previous and len(previous[0]) == len(arguments) and all(map(is_, previous[0], arguments)):
+            return previous[1]
         result = function(*arguments)
         last = (arguments, result)
         return result
 
     remembering.__doc__, remembering.__name__ = function.__doc__, function.__name__
     return remembering  # type: ignore[return-value]
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one is other

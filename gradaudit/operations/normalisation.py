@@ -28,13 +28,6 @@ def scaled(x: Node, weight: Node | None, bias: Node | None) -> Node:
     return x if bias is None else add(x, as_shape(bias, x.shape))
 
 
-def standardised(x: Node, axes: Sequence[int], eps: float) -> Node:
-    """(x - mean) / sqrt(variance + eps), along some axes."""
-    left = subtract(x, as_shape(average(x, axes), x.shape))
-    root = rsqrt(shifted(variance(x, axes, keepdims=True), eps))
-    return multiply(left, as_shape(root, x.shape))
-
-
 def _averaged_rounding(fp: Arithmetic, value: Any, m: Operand, x: Operand, axes: tuple[int, ...]) -> Bound:  # noqa: ARG001
     """A mean that is found in one pass, by Welford's updates, is never exact (ROUNDING.md, 2)."""
     N = int(np.prod([x.v.shape[a] for a in axes]))
@@ -61,13 +54,14 @@ def average(x: Node, axes: Sequence[int]) -> Node:
     return averaged(mean(x, axes, keepdims=True), x, axes=tuple(axes))
 
 
-def by_factor(x: Node, axes: Sequence[int], eps: float) -> Node:
-    """The same as x r - mean r with r = 1 / sqrt(variance + eps), as programs have it that keep two numbers a channel.
+def standardised(x: Node, axes: Sequence[int], eps: float) -> tuple[Node, Node, Node]:
+    """(x - mean) r with r = 1 / sqrt(variance + eps), along some axes; the mean, and r, with their axes.
 
-    They lose what the mean is larger than the deviation; the bound of this form covers the other one too.
+    As x r - mean r, as programs have it that keep two numbers a channel. They lose what the mean is larger than the
+    deviation; the bound of this form covers the other one too.
     """
-    root = rsqrt(shifted(variance(x, axes, keepdims=True), eps))
-    return subtract(multiply(x, as_shape(root, x.shape)), as_shape(multiply(average(x, axes), root), x.shape))
+    m, r = average(x, axes), rsqrt(shifted(variance(x, axes, keepdims=True), eps))
+    return subtract(multiply(x, as_shape(r, x.shape)), as_shape(multiply(m, r), x.shape)), m, r
 
 
 def layer_norm(x: Node, axes: int, weight: Node | None = None, bias: Node | None = None, eps: float = 1e-5) -> Node:
@@ -84,7 +78,7 @@ def layer_norm(x: Node, axes: int, weight: Node | None = None, bias: Node | None
     eps : float
         Is added to the variance.
     """
-    return scaled(by_factor(x, range(x.ndim - axes, x.ndim), eps), weight, bias)
+    return scaled(standardised(x, range(x.ndim - axes, x.ndim), eps)[0], weight, bias)
 
 
 def channels(node: Node, shape: Shape) -> Node:
@@ -100,12 +94,12 @@ def by_channel(x: Node, weight: Node | None, bias: Node | None) -> Node:
 def group_norm(x: Node, groups: int, weight: Node | None = None, bias: Node | None = None, eps: float = 1e-5) -> Node:
     """(N, C, ...) normalised over C / groups channels and what is behind them; one weight and bias a channel."""
     parts = reshape(x, to=(x.shape[0], groups, int(np.prod(x.shape[1:])) // groups))
-    return by_channel(reshape(by_factor(parts, (2,), eps), to=x.shape), weight, bias)
+    return by_channel(reshape(standardised(parts, (2,), eps)[0], to=x.shape), weight, bias)
 
 
 def instance_norm(x: Node, weight: Node | None = None, bias: Node | None = None, eps: float = 1e-5) -> Node:
     """(N, C, ...) normalised over what is behind the channels."""
-    return by_channel(by_factor(x, range(2, x.ndim), eps), weight, bias)
+    return by_channel(standardised(x, range(2, x.ndim), eps)[0], weight, bias)
 
 
 def batch_norm(
@@ -129,7 +123,7 @@ def batch_norm(
         Mean and variance to be taken (evaluation); those of the batch if not given (training).
     """
     if running is None:
-        return by_channel(by_factor(x, (0, *range(2, x.ndim)), eps), weight, bias)
+        return by_channel(standardised(x, (0, *range(2, x.ndim)), eps)[0], weight, bias)
     average, spread = (channels(n, x.shape) for n in running)
     root = rsqrt(shifted(spread, eps))
     return by_channel(

@@ -22,26 +22,16 @@ from gradaudit.torch.tables.rules import INFINITE, alike, constant_where, consta
 # --- normalisation ----------------------------------------------------------------------------------------------------
 
 
-def _standardised(x: Node, axes: Sequence[int], eps: float) -> tuple[Node, Node, Node]:
-    """X less its mean over its deviation, by a factor and an addend; mean and 1 / deviation with their axes."""
-    spread = statistics.variance(x, axes, keepdims=True)
-    factor = rsqrt(add(spread, constants(spread, eps)))
-    return normalisation.by_factor(x, axes, eps), normalisation.average(x, axes), factor
-
-
 def _scaled_and_moved(x: Node, weight: Any, bias: Any, shape: Sequence[int]) -> Node:
-    if weight is not None:
-        x = multiply(x, as_shape(reshape(number(weight), to=tuple(shape)), x.shape))
-    if bias is not None:
-        x = add(x, as_shape(reshape(number(bias), to=tuple(shape)), x.shape))
-    return x
+    parts = (None if part is None else reshape(number(part), to=tuple(shape)) for part in (weight, bias))
+    return normalisation.scaled(x, *parts)
 
 
 @rule("native_layer_norm")
 def _layer_norm(x: Any, shape: Sequence[int], weight: Any, bias: Any, eps: float) -> list[Node]:
     x = number(x)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
-    y, mean, factor = _standardised(x, axes, eps)
+    y, mean, factor = normalisation.standardised(x, axes, eps)
     return [_scaled_and_moved(y, weight, bias, shape), mean, factor]
 
 
@@ -49,7 +39,7 @@ def _layer_norm(x: Any, shape: Sequence[int], weight: Any, bias: Any, eps: float
 def _group_norm(x: Any, weight: Any, bias: Any, N: int, C: int, HW: int, groups: int, eps: float) -> list[Node]:
     x = number(x)
     inner = reshape(x, to=(N, groups, C // groups * HW))
-    y, mean, factor = _standardised(inner, (2,), eps)
+    y, mean, factor = normalisation.standardised(inner, (2,), eps)
     y = _scaled_and_moved(reshape(y, to=(N, C, HW)), weight, bias, (C, 1))
     return [reshape(y, to=x.shape), reshape(mean, to=(N, groups)), reshape(factor, to=(N, groups))]
 
@@ -69,7 +59,7 @@ def _batch_norm(result: Any, x: Any, weight: Any, bias: Any, *rest: Any) -> list
     axes = tuple(a for a in range(x.ndim) if a != 1)
     column = tuple(x.shape[1] if a == 1 else 1 for a in range(x.ndim))
     if flags and flags[0]:
-        y, mean, factor = _standardised(x, axes, eps)
+        y, mean, factor = normalisation.standardised(x, axes, eps)
         extra: list[Any] = [reshape(mean, to=(x.shape[1],)), reshape(factor, to=(x.shape[1],))]
     else:
         mean, spread = (reshape(number(t), to=column) for t in tracked)
