@@ -55,7 +55,23 @@ class Arguments:
         return Arguments(args, kwargs, {name: new[id(t)] for name, t in self.tensors.items()}, self.sources, self.dtype)
 
 
-def read_options(options: Mapping[str, Any], steps: str) -> None:
+def read_steps(steps: Any, has_reference: bool) -> tuple[bool | None, tuple[str, ...]]:
+    """Whether the steps are judged: at once, never, or (None) where the end does not tell; and of which modules alone.
+
+    Raises
+    ------
+    InputError
+        If it is nothing of all that.
+    """
+    names = () if isinstance(steps, (str, bool)) else tuple(steps) if isinstance(steps, (tuple, list)) else None
+    if steps not in ("auto", True, False) and not (names and all(isinstance(name, str) for name in names)):
+        raise InputError(f"steps is {steps!r}; expected 'auto', True, False, or the names of modules in a list")
+    if has_reference and steps not in ("auto", False):
+        raise InputError("steps of a function with a reference, whose own steps nobody sees; leave out steps=")
+    return (False if has_reference else None if steps == "auto" else bool(steps)), names or ()
+
+
+def read_options(options: Mapping[str, Any]) -> None:
     """Refuse what has no meaning here.
 
     Raises
@@ -63,8 +79,6 @@ def read_options(options: Mapping[str, Any], steps: str) -> None:
     InputError
         If an option is not known, or asks for what is not checked.
     """
-    if steps != "auto":
-        raise InputError(f"steps is {steps!r}; expected 'auto'")
     for name, value in options.items():
         if name in IDLE:
             continue

@@ -11,9 +11,10 @@ from torch.utils._pytree import tree_leaves
 
 from gradaudit.checking import cotangent
 from gradaudit.errors import InputError
-from gradaudit.judge import Report
+from gradaudit.judge import RANK, Report, worst_first
 from gradaudit.recording import Recording
-from gradaudit.torch.arguments import Arguments, read_arguments, read_options
+from gradaudit.torch.arguments import read_arguments, read_options, read_steps
+from gradaudit.torch.judgement import Run
 from gradaudit.torch.runs import followed
 
 
@@ -22,7 +23,7 @@ def gradcheck(
     inputs: Any,
     *,
     reference: Callable[..., Any] | None = None,
-    steps: str = "auto",
+    steps: Any = "auto",
     jacobian: bool = False,
     seed: int = 0,
     raise_exception: bool = True,
@@ -46,8 +47,11 @@ def gradcheck(
     reference : callable, optional
         A function in PyTorch of the same arguments that says what `func` computes, where `func` leaves PyTorch: a
         kernel in CUDA, Triton, C or NumPy. Only the reference is followed then.
-    steps : {"auto"}
-        Reserved.
+    steps : {"auto", True, False}, or sequence of str
+        Whether the certificate is made step by step: each operation, each function of the backward pass and each sum of
+        contributions is held against its own definition, at the floats that the program had there. Nothing grows with
+        depth, and what is wrong has a name. True does that alone; "auto" where the end does not tell, or says wrong.
+        Names of modules restrict the steps to what is computed in them.
     jacobian : bool
         Whether each entry of the outputs is pulled back alone. If not, all of them are pulled back together, with
         numbers drawn from the seed: an error in any entry of the Jacobian is seen.
@@ -86,7 +90,8 @@ def gradcheck(
     where. Random numbers are constants, once drawn. ``detach`` does not make a constant of anything: what is computed
     is judged, whoever hides it from autograd.
     """
-    read_options(options, steps)
+    read_options(options)
+    stepwise, modules = read_steps(steps, reference is not None)
     arguments = read_arguments(func, inputs, kwargs or {})
     if reference is None:
         following, nodes, outputs, graph = followed(
@@ -98,11 +103,8 @@ def gradcheck(
         outputs = _floats(func(*arguments.args, **arguments.kwargs))
         _same_shapes(outputs, shown)
     sources = {name: nodes[name] for name in arguments.sources}
-    recording = Recording(graph, sources, following.inputs, arguments.dtype)
-    reports = [
-        recording.report(_gradients(arguments, outputs, weights), weights, _values(outputs))
-        for weights in _cotangents(outputs, jacobian, seed)
-    ]
+    run = Run(arguments, outputs, graph, Recording(graph, sources, following.inputs, arguments.dtype), following)
+    reports = [run.judged(weights, stepwise, modules) for weights in _cotangents(outputs, jacobian, seed)]
     report = _together(reports, [*_remarks(following.reads), *_alone(outputs)])
     if raise_exception:
         report.raise_unless_ok()
@@ -117,11 +119,6 @@ def _same_shapes(outputs: Sequence[torch.Tensor], shown: Sequence[torch.Tensor])
     got, expected = ([tuple(t.shape) for t in ts] for ts in (outputs, shown))
     if got != expected:
         raise InputError(f"func returns the shapes {got}, reference {expected}; expected the same")
-
-
-def _values(outputs: Sequence[torch.Tensor]) -> dict[str, Any]:
-    several = len(outputs) > 1
-    return {f"output {n}" if several else "output": t.detach().cpu().numpy() for n, t in enumerate(outputs)}
 
 
 def _cotangents(outputs: Sequence[torch.Tensor], jacobian: bool, seed: int) -> list[list[Any]]:
@@ -149,30 +146,12 @@ def _remarks(reads: Sequence[str]) -> list[str]:
     return [f"a number was read at {place}: the branch that was taken is judged" for place in dict.fromkeys(reads)]
 
 
-def _gradients(arguments: Arguments, outputs: Sequence[torch.Tensor], weights: Sequence[Any]) -> dict[str, Any]:
-    """What autograd returns; zeros where it says that an output does not depend on an input."""
-    chosen = [(t, w) for t, w in zip(outputs, weights, strict=True) if t.requires_grad]
-    tensors = [arguments.tensors[name] for name in arguments.sources]
-    gradients: Sequence[Any] = [None] * len(tensors)
-    if chosen:
-        gradients = torch.autograd.grad(
-            [t for t, _ in chosen],
-            tensors,
-            [torch.as_tensor(w, dtype=t.dtype, device=t.device) for t, w in chosen],
-            retain_graph=True,
-            allow_unused=True,
-        )
-    return {
-        name: (torch.zeros_like(t) if g is None else g).detach().cpu().numpy(force=True)
-        for name, t, g in zip(arguments.sources, tensors, gradients, strict=True)
-    }
-
-
 def _together(reports: Sequence[Report], remarks: Sequence[str]) -> Report:
     """One report of those of several cotangents: of each array the worst finding."""
-    rank = {"wrong": 2, "undecided": 1, "pass": 0}
     findings = [
-        max(of, key=lambda f: (rank[f.verdict], f.ratio)) for of in zip(*(r.findings for r in reports), strict=True)
+        max(of, key=lambda f: (RANK[f.verdict], f.ratio)) for of in zip(*(r.findings for r in reports), strict=True)
     ]
     kinks = tuple(dict.fromkeys(kink for r in reports for kink in r.kinks))
-    return Report(tuple(findings), kinks, remarks=tuple(remarks))
+    steps = worst_first(step for r in reports for step in r.steps)
+    own = dict.fromkeys(remark for r in reports for remark in r.remarks)
+    return Report(tuple(findings), kinks, steps, (*remarks, *own))

@@ -18,6 +18,8 @@ from gradaudit.operations.shapes import constant, input_
 from gradaudit.torch.calls import Call, agree, cleared, leaves
 from gradaudit.torch.lines import line, refused
 from gradaudit.torch.memory import Memory, key, numbers
+from gradaudit.torch.modules import Modules
+from gradaudit.torch.results import Result, Results
 from gradaudit.torch.tables import CONSTANTS, DECIDING, EMPTY, PASSIVE, RANDOM, RULES, Rule, known, with_line
 
 
@@ -47,6 +49,10 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         Where numbers were read that decide, or may decide, what is computed.
     busy : bool
         Whether what happens is this mode's doing, not the user's.
+    results : Results
+        What each operation returned that depends on an input.
+    modules : Modules
+        Those whose forward pass is under way.
     """
 
     def __init__(self) -> None:
@@ -54,11 +60,14 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         self.inputs: dict[Node, Any] = {}
         self.reads: list[str] = []
         self.busy = False
+        self.results = Results()
+        self.modules = Modules()
         self._memories: dict[int, Memory] = {}
         self._sources: set[int] = set()
         self._parts: list[str] = []
         self._lost: dict[int, Lost] = {}
         self._itemsize = 0
+        self._calls = 0
 
     def begin(self, tensor: torch.Tensor, live: bool) -> Node:
         """Record an input, whose memory is its own."""
@@ -118,6 +127,9 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
 
     def _followed(self, func: Any, args: Any, kwargs: Any) -> Any:
         call = Call.of(func, args, kwargs)
+        self._calls += 1
+        if call.written:
+            self.results.before_write(call.written, self.node)
         if call.base in PASSIVE:
             if call.base == "_local_scalar_dense" and self.is_live(args[0]):
                 self.reads.append(line())
@@ -188,7 +200,8 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             RuntimeError,
         ) as error:
             raise refused(f"{call.name} with arguments that are not known ({type(error).__name__}: {error})") from error
-        where, known_nodes = line(), dict[int, Node]()
+        where = line()
+        known_nodes = {id(x): x for x in tree_leaves((args, kwargs)) if isinstance(x, Node)}
         return [with_line(n, where, known_nodes) for n in (nodes if isinstance(nodes, (tuple, list)) else [nodes])]
 
     def _record(self, call: Call, result: Any, nodes: Sequence[Any], live: bool) -> None:
@@ -200,12 +213,16 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
                 raise refused(f"a conversion to {str(tensor.dtype).removeprefix('torch.')}", "judge the parts alone")
             if tuple(tensor.shape) != node.shape:
                 raise refused(f"{call.name}: a result of shape {tuple(tensor.shape)}, taken for one of {node.shape}")
-            if any(tensor is w for w in call.written):
+            is_written = any(tensor is w for w in call.written)
+            if is_written:
                 self._write(tensor, node, live)
             elif self.is_recorded(tensor):
                 self._memory(tensor).know(tensor, node)
             elif key(tensor) not in call.keys:
                 self._memories[key(tensor)] = Memory(tensor, node, live)
+            if live and not self._parts and self.is_recorded(tensor) and not node.operation.mask:
+                is_view = not is_written and key(tensor) in call.keys
+                self.results.add(Result(tensor, self.node(tensor), self._calls, call.base, self.modules.path, is_view))
 
     def _write(self, tensor: torch.Tensor, node: Node, live: bool) -> None:
         if not self.is_recorded(tensor):

@@ -94,15 +94,16 @@ class Memory:
     def write(self, tensor: torch.Tensor, node: Node, live: bool) -> None:
         """Put other numbers into a tensor of this storage."""
         self._fits(tensor)
-        geometry = Geometry.of(tensor)
+        geometry, others = Geometry.of(tensor), dict[Geometry, Node]()
         if geometry == self._base:
             self._node, self.live = node, live
         else:
+            others = {g: n for g, n in self._known.items() if not np.intersect1d(g.places, geometry.places).size}
             if self._node.operation.mask or node.operation.mask:
                 raise ValueError("a mask that is written to in parts")
             self._node = replaced(self._node, self._positions(geometry), node)
             self.live |= live
-        self._known = {self._base: self._node, geometry: node}
+        self._known = others | {self._base: self._node, geometry: node}
 
     def _fits(self, tensor: torch.Tensor) -> None:
         if tensor.element_size() != self._itemsize:

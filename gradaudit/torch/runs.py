@@ -74,7 +74,7 @@ def followed(
     """
     following = Following()
     nodes = {name: following.begin(t, name in sources) for name, t in tensors.items()}
-    with following, Leaving(following):
+    with following, Leaving(following), following.modules.watched():
         result = func(*args, **kwargs)
     outputs = [t for t in tree_leaves(result) if isinstance(t, torch.Tensor) and t.is_floating_point()]
     if not outputs:

@@ -1,0 +1,136 @@
+"""The certificate step by step: what a program computed on the way, each array held against its own definition.
+
+A program's intermediate values and cotangents are floats, and so known exactly. Each step is judged at exactly those
+floats: what an operation returned, what was contributed to a cotangent, and the sum of the contributions. So nothing
+grows with depth. ROUNDING.md, section 9, says what all steps together prove, and what not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradaudit.certify import Certificate, Kink, certify
+from gradaudit.derivative import pulled_back
+from gradaudit.graph import Node, topological_order
+from gradaudit.judge import Finding, judge
+from gradaudit.operations.entrywise import add
+from gradaudit.operations.shapes import constant, input_
+from gradaudit.patterns import recognised
+
+Floats = NDArray[Any]
+#: The floats that a program had for a node.
+Known = Callable[[Node], Floats]
+
+
+def cut(
+    roots: Sequence[Node], known: Callable[[Node], bool], inner: Callable[[Node], bool] | None = None
+) -> tuple[list[Node], dict[int, Node], dict[int, Node]]:
+    """A part of a graph as a graph of its own, which begins where the floats of a program are known.
+
+    Parameters
+    ----------
+    roots : sequence of Node
+        The outputs of the part.
+    known : callable
+        Whether the floats of a node below them are known: the part begins there.
+    inner : callable, optional
+        Whether a root begins itself: the part does nothing but to hand it on.
+
+    Returns
+    -------
+    tuple of list of Node, dict of int to Node and dict of int to Node
+        The outputs again; the inputs of the part by the ids of the nodes that they stand for; these nodes by their ids.
+    """
+    inputs: dict[int, Node] = {}
+    origins: dict[int, Node] = {}
+    again: dict[int, Node] = {}
+
+    def begins(node: Node) -> bool:
+        return node.operation is input_ or known(node)
+
+    def beginning(node: Node) -> Node:
+        origins[id(node)] = node
+        return inputs.setdefault(id(node), input_(size=node.shape))
+
+    def rebuilt(node: Node) -> Node:
+        operands = tuple(again[id(n)] for n in node.inputs)
+        if all(new is old for new, old in zip(operands, node.inputs, strict=True)):
+            return node
+        return Node(node.operation, operands, node.shape, node.parameters, node.line)
+
+    stack = [(n, False) for root in roots for n in root.inputs]
+    while stack:
+        node, expanded = stack.pop()
+        if id(node) in again:
+            continue
+        if begins(node):
+            again[id(node)] = beginning(node)
+        elif expanded or not node.inputs:
+            again[id(node)] = rebuilt(node)
+        else:
+            stack += [(node, True), *((n, False) for n in node.inputs)]
+    itself = inner or (lambda node: False)
+    outputs = [beginning(n) if n.operation is input_ or itself(n) else rebuilt(n) for n in roots]
+    return outputs, inputs, origins
+
+
+def computed(
+    roots: Sequence[Node], known: Callable[[Node], bool], floats: Known, dtype: Any
+) -> tuple[Certificate, ...]:
+    """The certificates of what was computed from floats that are known; of a root that is known itself, those floats."""
+    outputs, inputs, origins = cut(roots, known, known)
+    given = {node: floats(origins[n]) for n, node in inputs.items()}
+    return certify(outputs, given, dtype).outputs
+
+
+def contributed(
+    roots: Sequence[Node],
+    cotangents: Sequence[Floats],
+    known: Callable[[Node], bool],
+    targets: Sequence[Node],
+    floats: Known,
+    dtype: Any,
+) -> tuple[dict[int, Certificate], tuple[Kink, ...]]:
+    """The certificates of what a part of a program contributes to the cotangents of what it is computed from.
+
+    Parameters
+    ----------
+    roots : sequence of Node
+        Its outputs.
+    cotangents : sequence of ndarray
+        Theirs, as the program had them.
+    known : callable
+        Where the part begins.
+    targets : sequence of Node
+        What it contributes to, as the program has it.
+    floats, dtype
+        The program's floats, and what it computes in.
+
+    Returns
+    -------
+    tuple of dict of int to Certificate and tuple of Kink
+        By the ids of the targets, and of what else the part is computed from: there the program contributes nothing.
+        And where a branch stands that is left open.
+    """
+    ids = {id(t) for t in targets}
+    outputs, inputs, origins = cut(roots, lambda n: id(n) in ids or known(n), lambda n: id(n) in ids)
+    sources = {**{id(t): inputs.get(id(t)) or input_(size=t.shape) for t in targets}, **inputs}
+    weights = [input_(size=c.shape) for c in cotangents]
+    derivatives = pulled_back(recognised(outputs), list(sources.values()), weights)
+    given = {node: floats(origins[n]) for n, node in inputs.items()}
+    given |= dict(zip(weights, cotangents, strict=True))
+    needed = {id(n) for n in topological_order(derivatives)}
+    certificates = certify(derivatives, {n: x for n, x in given.items() if id(n) in needed}, dtype)
+    return dict(zip(sources, certificates.outputs, strict=True)), certificates.kinks
+
+
+def added_up(name: str, parts: Sequence[Floats], got: Floats, dtype: Any) -> Finding:
+    """The finding on a sum of contributions, in whatever order they were added; of none it is zero."""
+    nodes = [input_(size=part.shape) for part in parts]
+    total = reduce(add, nodes) if nodes else constant(np.zeros(got.shape))
+    return judge(name, got, certify([total], dict(zip(nodes, parts, strict=True)), dtype).outputs[0])

@@ -1,0 +1,129 @@
+"""A backward pass that is watched: what each function of autograd was given, and what it returned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from gradaudit.torch.memory import numbers
+
+#: An input of a function of autograd, or a leaf by its id and 0.
+Place = tuple[Any, int]
+
+
+class Edge(NamedTuple):
+    """Where a function of autograd hands on a cotangent.
+
+    Attributes
+    ----------
+    function : object
+        The function.
+    number : int
+        Of what it returns.
+    place : tuple
+        To whom: a function and the number of its output, or the id of a leaf and 0.
+    """
+
+    function: Any
+    number: int
+    place: Place
+
+
+class Backward:
+    """A backward pass of outputs, pulled back with weights.
+
+    Attributes
+    ----------
+    functions : list
+        The functions of autograd that were run, those that were made first at the end.
+    received, returned : dict
+        The cotangents that each was given, and those that it returned: arrays of the program's own floats, or None.
+    edges : list of Edge
+        Where they went.
+    start : dict of Place to ndarray
+        What the outputs were pulled back with.
+    leaves : dict of int to str
+        The names of the tensors that are differentiated by, by their ids.
+    gradients : list
+        What autograd returned for them: tensors, or None.
+    """
+
+    def __init__(
+        self, outputs: Sequence[torch.Tensor], weights: Sequence[torch.Tensor], leaves: Mapping[str, torch.Tensor]
+    ) -> None:
+        chosen = [(t, w) for t, w in zip(outputs, weights, strict=True) if t.requires_grad]
+        self.received: dict[Any, tuple[Any, ...]] = {}
+        self.returned: dict[Any, tuple[Any, ...]] = {}
+        self.start: dict[Place, list[Any]] = {}
+        self.leaves = {id(t): name for name, t in leaves.items()}
+        self.gradients: list[Any] = [None] * len(leaves)
+        found = _reached([t.grad_fn for t, _ in chosen if t.grad_fn is not None])
+        handles = [h for function in found for h in self._watched(function)]
+        try:
+            if chosen:
+                self._run(chosen, list(leaves.values()))
+        finally:
+            for handle in handles:
+                handle.remove()
+        ran = [function for function in found if function in self.returned]
+        self.functions = sorted(ran, key=lambda f: -int(f._sequence_nr()))
+        self.edges = [
+            Edge(function, n, place)
+            for function in self.functions
+            for n, edge in enumerate(function.next_functions)
+            if (place := _place(*edge)) is not None
+        ]
+
+    def _run(self, chosen: Sequence[tuple[torch.Tensor, torch.Tensor]], leaves: Sequence[torch.Tensor]) -> None:
+        for t, w in chosen:
+            place = (id(t), 0) if t.grad_fn is None else (t.grad_fn, int(t.output_nr))
+            self.start.setdefault(place, []).append(numbers(w))
+        self.gradients = list(
+            torch.autograd.grad(
+                [t for t, _ in chosen], leaves, [w for _, w in chosen], retain_graph=True, allow_unused=True
+            )
+        )
+
+    def _watched(self, function: Any) -> list[Any]:
+        """Copies, since a function may write into what it was given."""
+
+        def before(received: Sequence[Any]) -> None:
+            self.received[function] = tuple(map(_copy, received))
+
+        def after(returned: Sequence[Any], received: Sequence[Any]) -> None:  # noqa: ARG001
+            self.returned[function] = tuple(map(_copy, returned))
+
+        return [function.register_prehook(before), function.register_hook(after)]
+
+    def contributions(self) -> dict[Place, list[Any]]:
+        """What was handed to each place; what is None is left out."""
+        parts = {place: list(weights) for place, weights in self.start.items()}
+        for edge in self.edges:
+            part = self.returned[edge.function][edge.number]
+            if part is not None:
+                parts.setdefault(edge.place, []).append(numbers(part))
+        return parts
+
+
+def _copy(x: Any) -> Any:
+    return x.detach().clone() if isinstance(x, torch.Tensor) else None
+
+
+def _reached(functions: Sequence[Any]) -> list[Any]:
+    """All functions below some, in the order in which they are met; no leaves."""
+    reached: dict[Any, None] = {}
+    stack = list(functions)
+    while stack:
+        function = stack.pop()
+        if function is not None and function not in reached and not hasattr(function, "variable"):
+            reached[function] = None
+            stack += [f for f, _ in function.next_functions]
+    return list(reached)
+
+
+def _place(function: Any, number: int) -> Place | None:
+    if function is None:
+        return None
+    return (id(function.variable), 0) if hasattr(function, "variable") else (function, int(number))

@@ -1,0 +1,252 @@
+"""The steps of a run in PyTorch and of its backward pass, each held against its own definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradaudit.certify import Kink
+from gradaudit.exact.doubles import Doubles
+from gradaudit.graph import Node, topological_order
+from gradaudit.judge import Finding, Step, judge
+from gradaudit.readings import values
+from gradaudit.steps import added_up, computed, contributed, cut
+from gradaudit.torch.backward import Backward, Edge, Place
+from gradaudit.torch.following import Following
+from gradaudit.torch.memory import numbers
+from gradaudit.torch.results import Result
+
+
+#: Whether the steps of a module are judged, by its path.
+Wanted = Callable[[str], bool]
+
+
+class Program:
+    """A run that was followed, and the floats that it had.
+
+    Parameters
+    ----------
+    following : Following
+        The run.
+    sources : mapping of str to Node
+        What it is differentiated by.
+    dtype : dtype or Arithmetic
+        What it computes in.
+    """
+
+    def __init__(self, following: Following, sources: Mapping[str, Node], dtype: Any) -> None:
+        following.results.settle(following.node)
+        self.results, self.made = following.results.all, following.results.made
+        self.sources, self.dtype = sources, dtype
+        self.first: dict[int, Result] = {}
+        for result in self.results:
+            self.first.setdefault(id(result.node), result)
+        self.names = {id(node): name for name, node in sources.items()}
+        self._floats = {id(node): array for node, array in following.inputs.items()}
+        self._nodes = dict[int, Node]()
+
+    def floats(self, node: Node) -> Any:
+        """What the program had for a node; of a view, or of memory that was written in parts, put together."""
+        if id(node) in self._floats:
+            return self._floats[id(node)]
+        if id(node) in self.first:
+            return self.first[id(node)].floats
+        roots, inputs, origins = cut([node], lambda n: id(n) in self.first)
+        given = {id(new): self.floats(origins[n]) for n, new in inputs.items()}
+        array = values(Doubles(), topological_order(roots), given)[id(roots[0])].hi
+        self._floats[id(node)], self._nodes[id(node)] = array, node
+        return array
+
+    def title(self, node: Node) -> str:
+        """What a node is called in a message."""
+        if id(node) in self.names:
+            return self.names[id(node)]
+        result = self.first.get(id(node))
+        if result is None:
+            return f"{node.operation.name}{list(node.shape)}"
+        return f"the result of {result.name}{f' in {result.module}' if result.module else ''}"
+
+    # --- forward ----------------------------------------------------------------------------------------------------
+
+    def forward(self, wanted: Wanted) -> Iterator[Step]:
+        """Each operation that computes something, at the floats that it was given; of the modules that are wanted."""
+        for call, group in groupby(self.results, key=lambda r: r.call):
+            results = [r for r in group if not r.is_view]
+            if results and wanted(results[0].module):
+                yield self._operation(call, results)
+
+    def _operation(self, call: int, results: Sequence[Result]) -> Step:
+        certificates = computed([r.node for r in results], self._before(call), self.floats, self.dtype)
+        several = len(results) > 1
+        findings = tuple(
+            judge(f"result {n}" if several else "result", r.floats, c)
+            for n, (r, c) in enumerate(zip(results, certificates, strict=True))
+        )
+        return Step("forward", results[0].name, results[0].module, results[0].node.line, findings)
+
+    def _before(self, call: int) -> Any:
+        return lambda node: id(node) in self.first and self.first[id(node)].call < call
+
+    def output(self, name: str, tensor: torch.Tensor, node: Node) -> Finding:
+        """The finding on what is returned."""
+        result = self.first.get(id(node))
+        known = self._before(result.call) if result else (lambda n: id(n) in self.first)
+        return judge(name, numbers(tensor), computed([node], known, self.floats, self.dtype)[0])
+
+    # --- backward ---------------------------------------------------------------------------------------------------
+
+    def backward(self, of: Backward, wanted: Wanted) -> Iterator[tuple[Step, tuple[Kink, ...]]]:
+        """What each function of autograd contributes, at the floats and cotangents that it was given."""
+        self._dissolve(of)
+        age = self._ages()
+        edges: dict[Any, list[Edge]] = {}
+        for edge in of.edges:
+            edges.setdefault(edge.function, []).append(edge)
+        for functions in self._groups(of):
+            if wanted(self._module(of, functions)):
+                step = self._contribution(of, functions, [e for f in functions for e in edges.get(f, ())], age)
+                if step is not None:
+                    yield step
+
+    def _module(self, of: Backward, functions: Sequence[Any]) -> str:
+        nodes = [self.made[f, n] for f in functions for n in range(len(of.received[f])) if (f, n) in self.made]
+        results = [self.first[id(n)] for n in nodes if id(n) in self.first]
+        return results[0].module if results else ""
+
+    def _dissolve(self, of: Backward) -> None:
+        """Forget places that functions hand cotangents to, but past which they compute: views of what was written to.
+
+        A function is then judged together with the one that it hands on to.
+        """
+        targets: dict[Any, list[Place]] = {}
+        for edge in of.edges:
+            targets.setdefault(edge.function, []).append(edge.place)
+        while True:
+            age = self._ages()
+            past = {place for f in of.functions for place in self._past(of, f, targets.get(f, []), age)}
+            if not past:
+                return
+            for place in past:
+                del self.made[place]
+
+    def _past(self, of: Backward, f: Any, places: Sequence[Place], age: Mapping[int, int]) -> list[Place]:
+        nodes = {place: self.made[place] for place in places if place in self.made}
+        roots = [self.made[f, n] for n in range(len(of.received[f])) if (f, n) in self.made]
+        if not roots:
+            return []
+        ids, newest = {id(n) for n in nodes.values()}, int(f._sequence_nr())
+        inner = {id(n) for n in roots} & ids
+        known = lambda n: id(n) in ids or age.get(id(n), newest) < newest  # noqa: E731
+        _, _, origins = cut([n for n in roots if id(n) not in inner], known)
+        reached = {*origins, *inner}
+        return [place for place, node in nodes.items() if id(node) not in reached and place not in of.start]
+
+    def _ages(self) -> dict[int, int]:
+        age: dict[int, int] = {}
+        for (function, _), node in self.made.items():
+            age[id(node)] = min(int(function._sequence_nr()), age.get(id(node), int(function._sequence_nr())))
+        return age
+
+    def _groups(self, of: Backward) -> list[list[Any]]:
+        """Functions that are judged together: between them there are arrays of which nobody knows the node."""
+        leader = {f: f for f in of.functions}
+
+        def lead(f: Any) -> Any:
+            while leader[f] is not f:
+                f = leader[f]
+            return f
+
+        for function, _, place in of.edges:
+            if place not in self.made and place[0] in leader:
+                leader[lead(place[0])] = lead(function)
+        groups: dict[Any, list[Any]] = {}
+        for f in of.functions:
+            groups.setdefault(lead(f), []).append(f)
+        return list(groups.values())
+
+    def _node(self, of: Backward, place: Place) -> Node | None:
+        name = of.leaves.get(place[0])
+        return self.made.get(place) if name is None else self.sources[name]
+
+    def _contribution(
+        self, of: Backward, functions: Sequence[Any], edges: Sequence[Edge], age: Mapping[int, int]
+    ) -> tuple[Step, tuple[Kink, ...]] | None:
+        outputs = [
+            (self.made[f, n], numbers(g))
+            for f in functions
+            for n, g in enumerate(of.received[f])
+            if g is not None and (f, n) in self.made
+        ]
+        got: dict[int, Any] = {}
+        targets: dict[int, Node] = {}
+        for edge in edges:
+            node = self._node(of, edge.place)
+            if node is not None:
+                targets[id(node)] = node
+                part = of.returned[edge.function][edge.number]
+                if part is not None:
+                    got[id(node)] = got.get(id(node), 0) + numbers(part).reshape(node.shape)
+        if not outputs or not targets:
+            return None
+        newest = max(int(f._sequence_nr()) for f in functions)
+        roots, cotangents = [node for node, _ in outputs], [g for _, g in outputs]
+        certificates, kinks = contributed(
+            roots, cotangents, lambda n: age.get(id(n), newest) < newest, list(targets.values()), self.floats, self.dtype
+        )
+        findings = []
+        for n, certificate in certificates.items():
+            given = got.get(n)
+            array = np.zeros(certificate.exact.hi.shape) if given is None else given
+            findings.append(judge(f"gradient by {self._title(n, targets)}", array, certificate))
+        name = ", ".join(f.name() for f in functions[:3]) + (" and others" if len(functions) > 3 else "")
+        line = _line(functions) or roots[0].line
+        return Step("backward", name, self._module(of, functions), line, tuple(findings)), kinks
+
+    def _title(self, n: int, targets: Mapping[int, Node]) -> str:
+        node = targets.get(n) or next((r.node for r in self.results if id(r.node) == n), None)
+        return self.title(node) if node is not None else self.names.get(n, "a constant")
+
+    # --- sums -------------------------------------------------------------------------------------------------------
+
+    def sums(self, of: Backward) -> Iterator[Step]:
+        """What each function was given is the sum of what was contributed to it."""
+        parts = of.contributions()
+        for function in of.functions:
+            for n, given in enumerate(of.received[function]):
+                contributions = parts.get((function, n), [])
+                got = np.zeros(np.shape(contributions[0])) if given is None and contributions else given
+                if got is None:
+                    continue
+                array = numbers(got) if isinstance(got, torch.Tensor) else got
+                if len(contributions) == 1 and np.array_equal(contributions[0], array):
+                    continue
+                node = self.made.get((function, n))
+                title = self.title(node) if node is not None else f"what {function.name()} is given"
+                result = self.first.get(id(node)) if node is not None else None
+                finding = added_up(f"gradient by {title}", contributions, array, self.dtype)
+                where = (result.module, result.node.line) if result else ("", "")
+                yield Step("sum", f"the sum of {len(contributions)} contributions", *where, (finding,))
+
+    def totals(self, of: Backward) -> Iterator[Step]:
+        """What autograd returned is a sum as well."""
+        parts = of.contributions()
+        for (leaf, name), gradient in zip(of.leaves.items(), of.gradients, strict=True):
+            contributions = parts.get((leaf, 0), [])
+            got = np.zeros(self.sources[name].shape) if gradient is None else numbers(gradient)
+            finding = added_up(name, contributions, got, self.dtype)
+            yield Step("sum", f"the sum of {len(contributions)} contributions", "", "", (finding,))
+
+
+def _line(functions: Sequence[Any]) -> str:
+    """Where the backward pass of a custom function stands."""
+    for f in functions:
+        own = getattr(type(f), "_forward_cls", None)
+        code = getattr(getattr(own, "backward", None), "__code__", None)
+        if code is not None:
+            return f"{code.co_filename}:{code.co_firstlineno}"
+    return ""
+
