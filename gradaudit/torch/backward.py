@@ -40,8 +40,10 @@ class Backward:
         The functions of autograd that were run, those that were made first at the end.
     received, returned : dict
         The cotangents that each was given, and those that it returned: arrays of the program's own floats, or None.
+    of : dict
+        Where they went, by the function.
     edges : list of Edge
-        Where they went.
+        All of that.
     start : dict of Place to ndarray
         What the outputs were pulled back with.
     leaves : dict of int to str
@@ -69,12 +71,8 @@ class Backward:
                 handle.remove()
         ran = [function for function in found if function in self.returned]
         self.functions = sorted(ran, key=lambda f: -int(f._sequence_nr()))
-        self.edges = [
-            Edge(function, n, place)
-            for function in self.functions
-            for n, edge in enumerate(function.next_functions)
-            if (place := _place(*edge)) is not None
-        ]
+        self.of = {function: _edges(function) for function in self.functions}
+        self.edges = [edge for edges in self.of.values() for edge in edges]
 
     def _run(self, chosen: Sequence[tuple[torch.Tensor, torch.Tensor]], leaves: Sequence[torch.Tensor]) -> None:
         for t, w in chosen:
@@ -121,6 +119,11 @@ def _reached(functions: Sequence[Any]) -> list[Any]:
             reached[function] = None
             stack += [f for f, _ in function.next_functions]
     return list(reached)
+
+
+def _edges(function: Any) -> list[Edge]:
+    places = [_place(*edge) for edge in function.next_functions]
+    return [Edge(function, n, place) for n, place in enumerate(places) if place is not None]
 
 
 def _place(function: Any, number: int) -> Place | None:

@@ -103,18 +103,14 @@ class Program:
         """What each function of autograd contributes, at the floats and cotangents that it was given."""
         self._dissolve(of)
         age = self._ages()
-        edges: dict[Any, list[Edge]] = {}
-        for edge in of.edges:
-            edges.setdefault(edge.function, []).append(edge)
         for functions in self._groups(of):
             if wanted(self._module(of, functions)):
-                step = self._contribution(of, functions, [e for f in functions for e in edges.get(f, ())], age)
+                step = self._contribution(of, functions, age)
                 if step is not None:
                     yield step
 
     def _module(self, of: Backward, functions: Sequence[Any]) -> str:
-        nodes = [self.made[f, n] for f in functions for n in range(len(of.received[f])) if (f, n) in self.made]
-        results = [self.first[id(n)] for n in nodes if id(n) in self.first]
+        results = [self.first[id(n)] for _, n in self._outputs(of, functions) if id(n) in self.first]
         return results[0].module if results else ""
 
     def _dissolve(self, of: Backward) -> None:
@@ -122,28 +118,34 @@ class Program:
 
         A function is then judged together with the one that it hands on to.
         """
-        targets: dict[Any, list[Place]] = {}
-        for edge in of.edges:
-            targets.setdefault(edge.function, []).append(edge.place)
         while True:
             age = self._ages()
-            past = {place for f in of.functions for place in self._past(of, f, targets.get(f, []), age)}
+            past = {place for functions in self._groups(of) for place in self._past(of, functions, age)}
             if not past:
                 return
             for place in past:
                 del self.made[place]
 
-    def _past(self, of: Backward, f: Any, places: Sequence[Place], age: Mapping[int, int]) -> list[Place]:
-        nodes = {place: self.made[place] for place in places if place in self.made}
-        roots = [self.made[f, n] for n in range(len(of.received[f])) if (f, n) in self.made]
-        if not roots:
-            return []
-        ids, newest = {id(n) for n in nodes.values()}, int(f._sequence_nr())
+    def _past(self, of: Backward, functions: Sequence[Any], age: Mapping[int, int]) -> list[Place]:
+        nodes = {place: self.made[place] for _, _, place in self._edges(of, functions) if place in self.made}
+        ids = {id(n) for n in nodes.values()}
+        roots = [node for _, node in self._outputs(of, functions)]
         inner = {id(n) for n in roots} & ids
-        known = lambda n: id(n) in ids or age.get(id(n), newest) < newest  # noqa: E731
-        _, _, origins = cut([n for n in roots if id(n) not in inner], known)
-        reached = {*origins, *inner}
-        return [place for place, node in nodes.items() if id(node) not in reached and place not in of.start]
+        _, _, origins = cut([n for n in roots if id(n) not in inner], self._begins(functions, ids, age))
+        return [p for p, node in nodes.items() if id(node) not in {*origins, *inner} and p not in of.start]
+
+    def _begins(self, functions: Sequence[Any], ids: set[int], age: Mapping[int, int]) -> Callable[[Node], bool]:
+        """Where a part of the program begins: at its targets, and at what is older than it."""
+        newest = max(int(f._sequence_nr()) for f in functions)
+        return lambda n: id(n) in ids or age.get(id(n), newest) < newest
+
+    def _outputs(self, of: Backward, functions: Sequence[Any]) -> list[tuple[Any, Node]]:
+        """The cotangents that functions were given, and the nodes whose they are."""
+        given = [((f, n), g) for f in functions for n, g in enumerate(of.received[f])]
+        return [(g, self.made[place]) for place, g in given if place in self.made]
+
+    def _edges(self, of: Backward, functions: Sequence[Any]) -> list[Edge]:
+        return [edge for f in functions for edge in of.of[f]]
 
     def _ages(self) -> dict[int, int]:
         age: dict[int, int] = {}
@@ -173,17 +175,12 @@ class Program:
         return self.made.get(place) if name is None else self.sources[name]
 
     def _contribution(
-        self, of: Backward, functions: Sequence[Any], edges: Sequence[Edge], age: Mapping[int, int]
+        self, of: Backward, functions: Sequence[Any], age: Mapping[int, int]
     ) -> tuple[Step, tuple[Kink, ...]] | None:
-        outputs = [
-            (self.made[f, n], numbers(g))
-            for f in functions
-            for n, g in enumerate(of.received[f])
-            if g is not None and (f, n) in self.made
-        ]
+        outputs = [(node, numbers(g)) for g, node in self._outputs(of, functions) if g is not None]
         got: dict[int, Any] = {}
         targets: dict[int, Node] = {}
-        for edge in edges:
+        for edge in self._edges(of, functions):
             node = self._node(of, edge.place)
             if node is not None:
                 targets[id(node)] = node
@@ -192,10 +189,10 @@ class Program:
                     got[id(node)] = got.get(id(node), 0) + numbers(part).reshape(node.shape)
         if not outputs or not targets:
             return None
-        newest = max(int(f._sequence_nr()) for f in functions)
         roots, cotangents = [node for node, _ in outputs], [g for _, g in outputs]
+        begins = self._begins(functions, set(targets), age)
         certificates, kinks = contributed(
-            roots, cotangents, lambda n: age.get(id(n), newest) < newest, list(targets.values()), self.floats, self.dtype
+            roots, cotangents, begins, list(targets.values()), self.floats, self.dtype
         )
         findings = []
         for n, certificate in certificates.items():
