@@ -112,9 +112,9 @@ class Step:
     @property
     def message(self) -> str:
         """What there is to say of it in words; empty if it passes."""
-        words = {"forward": "the value of", "backward": "the backward pass of", "sum": ""}[self.kind]
+        words = {"forward": "the value of", "backward": "the backward pass of", "sum": "what was made of"}[self.kind]
         opinion = f"; {self.opinion}" if self.opinion else ""
-        return f"{words} {self.place}: {self.worst.message}{opinion}".strip() if self.verdict != "pass" else ""
+        return f"{words} {self.place}: {self.worst.message}{opinion}" if self.verdict != "pass" else ""
 
 
 def worst_first(steps: Iterable[Step]) -> tuple[Step, ...]:
@@ -147,7 +147,7 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        verdicts: list[Verdict] = [x.verdict for x in (*self.findings, *self.steps)]
+        verdicts: list[Verdict] = [f.verdict for f in self.findings] + [step.verdict for step in self.steps]
         return max(verdicts, key=RANK.__getitem__, default="pass")
 
     @property

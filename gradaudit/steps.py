@@ -74,15 +74,14 @@ def cut(
             again[id(node)] = rebuilt(node)
         else:
             stack += [(node, True), *((n, False) for n in node.inputs)]
-    itself = inner or (lambda node: False)
-    outputs = [beginning(n) if n.operation is input_ or itself(n) else rebuilt(n) for n in roots]
+    outputs = [beginning(n) if n.operation is input_ or (inner and inner(n)) else rebuilt(n) for n in roots]
     return outputs, inputs, origins
 
 
 def computed(
     roots: Sequence[Node], known: Callable[[Node], bool], floats: Known, dtype: Any
 ) -> tuple[Certificate, ...]:
-    """The certificates of what was computed from floats that are known; of a root that is known itself, those floats."""
+    """The certificates of what was computed from floats that are known; a root may be known itself."""
     outputs, inputs, origins = cut(roots, known, known)
     given = {node: floats(origins[n]) for n, node in inputs.items()}
     return certify(outputs, given, dtype).outputs

@@ -78,11 +78,13 @@ class Backward:
         for t, w in chosen:
             place = (id(t), 0) if t.grad_fn is None else (t.grad_fn, int(t.output_nr))
             self.start.setdefault(place, []).append(numbers(w))
-        self.gradients = list(
-            torch.autograd.grad(
-                [t for t, _ in chosen], leaves, [w for _, w in chosen], retain_graph=True, allow_unused=True
-            )
-        )
+        outputs, weights = [t for t, _ in chosen], [w for _, w in chosen]
+        self._again = lambda: torch.autograd.grad(outputs, leaves, weights, retain_graph=True, allow_unused=True)
+        self.gradients = list(self._again())
+
+    def again(self) -> None:
+        """Run it once more, for whoever looks on."""
+        self._again()
 
     def _watched(self, function: Any) -> list[Any]:
         """Copies, since a function may write into what it was given."""

@@ -79,6 +79,10 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             self._itemsize = tensor.element_size()
         return node
 
+    def aside(self) -> Aside:
+        """The same mode, in which what was computed later is followed, and no result is put down."""
+        return Aside(self)
+
     def is_recorded(self, tensor: Any) -> bool:
         """Whether there is a node for a tensor."""
         return isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided and key(tensor) in self._memories
@@ -295,6 +299,29 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             (self.node(t) if isinstance(t, torch.Tensor) and t.is_floating_point() else None, t)
             for t in tree_leaves(results)
         ]
+
+
+class Aside:
+    """A look at something else while a run is followed: narrower dtypes are numbers like others there."""
+
+    def __init__(self, following: Following) -> None:
+        self._following, self._open = following, False
+        self._own = following.results, following._itemsize
+
+    def __enter__(self) -> None:
+        self._following.results, self._following._itemsize = Results(), 0
+        self._following.__enter__()
+        self._open = True
+
+    def __exit__(self, *error: Any) -> None:
+        self._following.__exit__(*error)
+        self._open = False
+
+    def close(self) -> None:
+        """Leave it, whatever happened."""
+        if self._open:
+            self.__exit__(None, None, None)
+        self._following.results, self._following._itemsize = self._own
 
 
 def _is_followed(tensor: torch.Tensor, node: Node) -> bool:

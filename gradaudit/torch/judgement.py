@@ -111,7 +111,9 @@ class Run:
         return zip(self._tensors(), backward.gradients, self._tensors().values(), strict=True)
 
     def _backward(self, weights: Sequence[Any]) -> Backward:
-        cotangents = [torch.as_tensor(w, dtype=t.dtype, device=t.device) for t, w in zip(self.outputs, weights, strict=True)]
+        cotangents = [
+            torch.as_tensor(w, dtype=t.dtype, device=t.device) for t, w in zip(self.outputs, weights, strict=True)
+        ]
         return Backward(self.outputs, cotangents, self._tensors())
 
     def _values(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -18,8 +19,8 @@ from gradaudit.steps import added_up, computed, contributed, cut
 from gradaudit.torch.backward import Backward, Edge, Place
 from gradaudit.torch.following import Following
 from gradaudit.torch.memory import numbers
+from gradaudit.torch.opinion import opinion
 from gradaudit.torch.results import Result
-
 
 #: Whether the steps of a module are judged, by its path.
 Wanted = Callable[[str], bool]
@@ -42,15 +43,18 @@ class Program:
         following.results.settle(following.node)
         self.results, self.made = following.results.all, following.results.made
         self.sources, self.dtype = sources, dtype
+        self._following = following
         self.first: dict[int, Result] = {}
         for result in self.results:
             self.first.setdefault(id(result.node), result)
         self.names = {id(node): name for name, node in sources.items()}
-        self._floats = {id(node): array for node, array in following.inputs.items()}
+        self._floats = dict[int, Any]()
         self._nodes = dict[int, Node]()
 
     def floats(self, node: Node) -> Any:
         """What the program had for a node; of a view, or of memory that was written in parts, put together."""
+        if node in self._following.inputs:
+            return self._following.inputs[node]
         if id(node) in self._floats:
             return self._floats[id(node)]
         if id(node) in self.first:
@@ -191,17 +195,21 @@ class Program:
             return None
         roots, cotangents = [node for node, _ in outputs], [g for _, g in outputs]
         begins = self._begins(functions, set(targets), age)
-        certificates, kinks = contributed(
-            roots, cotangents, begins, list(targets.values()), self.floats, self.dtype
-        )
+        certificates, kinks = contributed(roots, cotangents, begins, list(targets.values()), self.floats, self.dtype)
         findings = []
         for n, certificate in certificates.items():
-            given = got.get(n)
-            array = np.zeros(certificate.exact.hi.shape) if given is None else given
+            array = got[n] if n in got else np.zeros(certificate.exact.hi.shape)
             findings.append(judge(f"gradient by {self._title(n, targets)}", array, certificate))
         name = ", ".join(f.name() for f in functions[:3]) + (" and others" if len(functions) > 3 else "")
         line = _line(functions) or roots[0].line
-        return Step("backward", name, self._module(of, functions), line, tuple(findings)), kinks
+        step = Step("backward", name, self._module(of, functions), line, tuple(findings))
+        if step.verdict == "wrong" and len(functions) == 1:
+            own = [(e.number, self._node(of, e.place)) for e in of.of[functions[0]]]
+            exact = {n: certificates[id(node)] for n, node in own if node is not None}
+            step = replace(
+                step, opinion=opinion(self._following, of, functions[0], exact, begins, self.floats, self.dtype)
+            )
+        return step, kinks
 
     def _title(self, n: int, targets: Mapping[int, Node]) -> str:
         node = targets.get(n) or next((r.node for r in self.results if id(r.node) == n), None)
@@ -226,7 +234,7 @@ class Program:
                 result = self.first.get(id(node)) if node is not None else None
                 finding = added_up(f"gradient by {title}", contributions, array, self.dtype)
                 where = (result.module, result.node.line) if result else ("", "")
-                yield Step("sum", f"the sum of {len(contributions)} contributions", *where, (finding,))
+                yield Step("sum", _sum_of(contributions), *where, (finding,))
 
     def totals(self, of: Backward) -> Iterator[Step]:
         """What autograd returned is a sum as well."""
@@ -235,7 +243,12 @@ class Program:
             contributions = parts.get((leaf, 0), [])
             got = np.zeros(self.sources[name].shape) if gradient is None else numbers(gradient)
             finding = added_up(name, contributions, got, self.dtype)
-            yield Step("sum", f"the sum of {len(contributions)} contributions", "", "", (finding,))
+            yield Step("sum", _sum_of(contributions), "", "", (finding,))
+
+
+def _sum_of(contributions: Sequence[Any]) -> str:
+    count = len(contributions)
+    return f"the sum of {count} contributions" if count > 1 else "the only contribution" if count else "no contribution"
 
 
 def _line(functions: Sequence[Any]) -> str:
@@ -246,4 +259,3 @@ def _line(functions: Sequence[Any]) -> str:
         if code is not None:
             return f"{code.co_filename}:{code.co_firstlineno}"
     return ""
-

@@ -1,0 +1,95 @@
+"""A second opinion on a backward pass that is wrong: whether its formula or its rounding is at fault.
+
+What the function does is followed, at the cotangents that it was given, and evaluated exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradaudit.certify import Certificate, certify
+from gradaudit.errors import UnsupportedError
+from gradaudit.graph import Node
+from gradaudit.steps import Known, cut
+from gradaudit.torch.backward import Backward
+from gradaudit.torch.following import Following
+
+RIGHT = (
+    "its formula is right: evaluated exactly it gives the exact gradient; its rounding is at fault, an unstable "
+    "algorithm or a kernel of low precision"
+)
+WRONG = "its formula is wrong: evaluated exactly it is off as well"
+
+
+def opinion(
+    following: Following,
+    of: Backward,
+    function: Any,
+    exact: Mapping[int, Certificate],
+    begins: Callable[[Node], bool],
+    floats: Known,
+    dtype: Any,
+) -> str:
+    """What is at fault, in words; empty where the function cannot be followed.
+
+    Parameters
+    ----------
+    following : Following
+        The run, whose tensors are known.
+    of : Backward
+        Its backward pass.
+    function
+        The function of autograd that is at fault.
+    exact : mapping of int to Certificate
+        What it should have contributed, by the number of what it returns.
+    begins, floats, dtype
+        Where the function's part of the graph begins, the program's floats, and what it computes in.
+    """
+    try:
+        nodes = _followed(following, of, function)
+        return RIGHT if all(_agree(nodes.get(n), c, begins, floats, dtype) for n, c in exact.items()) else WRONG
+    except UnsupportedError:
+        return ""
+
+
+def _followed(following: Following, of: Backward, function: Any) -> dict[int, Node]:
+    """The nodes of what a function returns, computed from cotangents that are inputs."""
+    nodes: dict[int, Node] = {}
+
+    def before(received: Any) -> Any:
+        copies = tuple(None if g is None else g.detach().clone() for g in received)
+        for g in copies:
+            if g is not None:
+                following.begin(g, live=True)
+        window.__enter__()
+        return copies
+
+    def after(returned: Any, received: Any) -> None:  # noqa: ARG001
+        window.__exit__(None, None, None)
+        nodes.update((n, following.node(t)) for n, t in enumerate(returned) if isinstance(t, torch.Tensor))
+
+    window = following.aside()
+    handles = [function.register_prehook(before), function.register_hook(after)]
+    try:
+        of.again()
+    finally:
+        for handle in handles:
+            handle.remove()
+        window.close()
+    return nodes
+
+
+def _agree(node: Node | None, exact: Certificate, begins: Callable[[Node], bool], floats: Known, dtype: Any) -> bool:
+    """Whether a formula, evaluated exactly, is within the bound around the exact values."""
+    if node is None:
+        return bool((np.abs(exact.exact.hi) <= exact.bound).all())
+    roots, inputs, origins = cut([node], begins, begins)
+    given = {new: floats(origins[n]) for n, new in inputs.items()}
+    value = certify(roots, given, dtype, all_digits=True).outputs[0].exact
+    with np.errstate(all="ignore"):
+        difference = np.abs((value.hi - exact.exact.hi) + (value.lo - exact.exact.lo))
+        return bool((difference <= exact.bound + value.radius).all())
