@@ -92,6 +92,7 @@ def contributed(
     cotangents: Sequence[Floats],
     known: Callable[[Node], bool],
     targets: Sequence[Node],
+    live: Callable[[Node], bool],
     floats: Known,
     dtype: Any,
 ) -> tuple[dict[int, Certificate], tuple[Kink, ...]]:
@@ -107,18 +108,22 @@ def contributed(
         Where the part begins.
     targets : sequence of Node
         What it contributes to, as the program has it.
+    live : callable
+        Whether a node depends on what is differentiated by.
     floats, dtype
         The program's floats, and what it computes in.
 
     Returns
     -------
     tuple of dict of int to Certificate and tuple of Kink
-        By the ids of the targets, and of what else the part is computed from: there the program contributes nothing.
+        By the ids of the targets, and of what else that is live the part is computed from: the program contributes
+        nothing there.
         And where a branch stands that is left open.
     """
     ids = {id(t) for t in targets}
     outputs, inputs, origins = cut(roots, lambda n: id(n) in ids or known(n), lambda n: id(n) in ids)
-    sources = {**{id(t): inputs.get(id(t)) or input_(size=t.shape) for t in targets}, **inputs}
+    sources = {id(t): inputs.get(id(t)) or input_(size=t.shape) for t in targets}
+    sources |= {n: new for n, new in inputs.items() if live(origins[n])}
     weights = [input_(size=c.shape) for c in cotangents]
     derivatives = pulled_back(recognised(outputs), list(sources.values()), weights)
     given = {node: floats(origins[n]) for n, node in inputs.items()}

@@ -305,22 +305,18 @@ class Aside:
     """A look at something else while a run is followed: narrower dtypes are numbers like others there."""
 
     def __init__(self, following: Following) -> None:
-        self._following, self._open = following, False
+        self._following = following
         self._own = following.results, following._itemsize
 
     def __enter__(self) -> None:
         self._following.results, self._following._itemsize = Results(), 0
         self._following.__enter__()
-        self._open = True
 
     def __exit__(self, *error: Any) -> None:
         self._following.__exit__(*error)
-        self._open = False
 
     def close(self) -> None:
-        """Leave it, whatever happened."""
-        if self._open:
-            self.__exit__(None, None, None)
+        """Forget it. Where it ended in an error, autograd has put back the modes that there were."""
         self._following.results, self._following._itemsize = self._own
 
 

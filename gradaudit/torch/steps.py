@@ -12,7 +12,7 @@ import torch
 
 from gradaudit.certify import Kink
 from gradaudit.exact.doubles import Doubles
-from gradaudit.graph import Node, topological_order
+from gradaudit.graph import Node, depending, topological_order
 from gradaudit.judge import Finding, Step, judge
 from gradaudit.readings import values
 from gradaudit.steps import added_up, computed, contributed, cut
@@ -48,6 +48,8 @@ class Program:
         for result in self.results:
             self.first.setdefault(id(result.node), result)
         self.names = {id(node): name for name, node in sources.items()}
+        order = topological_order([*self.made.values(), *(r.node for r in self.results)])
+        self._live = depending(order, list(sources.values()))
         self._floats = dict[int, Any]()
         self._nodes = dict[int, Node]()
 
@@ -64,6 +66,10 @@ class Program:
         array = values(Doubles(), topological_order(roots), given)[id(roots[0])].hi
         self._floats[id(node)], self._nodes[id(node)] = array, node
         return array
+
+    def _is_live(self, node: Node) -> bool:
+        """Whether a node depends on what is differentiated by."""
+        return id(node) in self._live
 
     def title(self, node: Node) -> str:
         """What a node is called in a message."""
@@ -195,7 +201,9 @@ class Program:
             return None
         roots, cotangents = [node for node, _ in outputs], [g for _, g in outputs]
         begins = self._begins(functions, set(targets), age)
-        certificates, kinks = contributed(roots, cotangents, begins, list(targets.values()), self.floats, self.dtype)
+        certificates, kinks = contributed(
+            roots, cotangents, begins, list(targets.values()), self._is_live, self.floats, self.dtype
+        )
         findings = []
         for n, certificate in certificates.items():
             array = got[n] if n in got else np.zeros(certificate.exact.hi.shape)
