@@ -22,7 +22,7 @@ from gradaudit.exact.splitting import MORE_SLICES
 from gradaudit.graph import Node, depending, topological_order
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import broadcast, input_, reshape, transpose
-from gradaudit.patterns import recognised
+from gradaudit.patterns import merged, recognised
 from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, centred, evaluated, sizes
 from gradaudit.rounding.arithmetic import Arithmetic
 
@@ -115,7 +115,7 @@ class Plan:
     @classmethod
     def of(cls, outputs: Sequence[Node]) -> Plan:
         """The plan of a graph's outputs."""
-        known = recognised(outputs)
+        known = merged(recognised(outputs))
         return cls(tuple(known), tuple(topological_order(known)))
 
     @cached_property
@@ -147,7 +147,29 @@ class Plan:
                 self._cache[A.name] = evaluated(A, fixed, {})
             own, read = evaluated(A, moving, given, self._cache[A.name])
             of = self.bounds(A.name, fp, read)
-            return Certificates(self, read, of, fp, _is_sharp(self.order, read, of), A, own)
+            return Certificates(self, read, of, fp, self._is_sharp(fp, read, of), A, own)
+
+    def _is_sharp(self, fp: Arithmetic, read: Values, of: Bounds) -> bool:
+        """Whether every mask is decided, and every radius is far below its bound.
+
+        On the way to the outputs far below a rounding is enough, where nothing is rounded: the bounds that follow are
+        wider by as little.
+        """
+        masks = [node for node in self.order if node.operation.mask]
+        if any((read[id(node)] == UNKNOWN).any() for node in masks):
+            return False
+        ends = {id(node) for node in self.outputs}
+        for node in reversed(self.order):
+            if node.operation.mask:
+                continue
+            if node.operation in REARRANGED:
+                ends |= {id(n) for n in node.inputs} if id(node) in ends else set()
+                continue
+            value, E = read[id(node)], of[id(node)].E
+            limit = E if id(node) in ends else np.maximum(E, fp.u * np.abs(value.hi))
+            if not bool((value.spread <= np.minimum(SHARP * limit, LARGEST)).all()):
+                return False
+        return True
 
     def bounds(self, name: str, fp: Arithmetic, read: Values) -> Bounds:
         """The bounds around values that were read in an arithmetic of that name."""
@@ -292,15 +314,6 @@ def _arithmetics(fp: Arithmetic, last_bits: int, all_digits: bool, small: bool) 
         yield Pairs()
         yield Pairs(MORE_SLICES)
     yield from (Balls(bits) for bits in BITS if bits <= last_bits)
-
-
-def _is_sharp(order: Sequence[Node], read: Values, of: Bounds) -> bool:
-    """Whether every radius is far below its bound, and every mask is decided."""
-    masks = [node for node in order if node.operation.mask]
-    if any((read[id(node)] == UNKNOWN).any() for node in masks):
-        return False
-    arrays = [id(node) for node in order if not node.operation.mask and node.operation not in REARRANGED]
-    return all(bool((read[n].spread <= np.minimum(SHARP * of[n].E, LARGEST)).all()) for n in arrays)
 
 
 def _largest(array: NDArray[Any]) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradaudit.graph import Node, topological_order
 from gradaudit.operations.arithmetic import multiply, negative, subtract
@@ -21,6 +22,9 @@ from gradaudit.operations.powers import integer_power, sum_of_squares
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import broadcast, constant, constant_, gather, input_, reshape, stopped, sum_axis
 from gradaudit.operations.softmax import log_softmax, logsumexp, softmax, unshifted
+
+#: What is made of arrays of more entries is not compared.
+LARGE = 1 << 14
 
 
 def recognised(outputs: Sequence[Node]) -> list[Node]:
@@ -38,6 +42,20 @@ def recognised(outputs: Sequence[Node]) -> list[Node]:
     return [new[id(node)] for node in outputs]
 
 
+def merged(outputs: Sequence[Node]) -> list[Node]:
+    """The same outputs, with what is computed twice computed once, for whoever only reads; each mask has its line."""
+    new: dict[int, Node] = {}
+    known: dict[Any, Node] = {}
+    for node in topological_order(outputs):
+        inputs = tuple(new[id(n)] for n in node.inputs)
+        changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))
+        again = Node(node.operation, inputs, node.shape, node.parameters, node.line) if changed else node
+        alone = node.operation is input_ or node.operation.mask or any(np.size(x) > LARGE for x in _arrays(node))
+        key = id(node) if alone else (id(node.operation), node.shape, *map(id, inputs), *_details(node))
+        new[id(node)] = known.setdefault(key, again)
+    return [new[id(node)] for node in outputs]
+
+
 def alike(node: Node, other: Node) -> bool:
     """Whether two nodes are computed by the same operations from the same inputs."""
     pairs, seen = [(node, other)], set()
@@ -50,6 +68,10 @@ def alike(node: Node, other: Node) -> bool:
             return False
         pairs.extend(zip(a.inputs, b.inputs, strict=True))
     return True
+
+
+def _arrays(node: Node) -> list[NDArray[Any]]:
+    return [x for x in node.parameters.values() if isinstance(x, np.ndarray)]
 
 
 def _details(node: Node) -> tuple[Any, ...]:

@@ -79,12 +79,13 @@ class Backward:
             place = (id(t), 0) if t.grad_fn is None else (t.grad_fn, int(t.output_nr))
             self.start.setdefault(place, []).append(numbers(w))
         outputs, weights = [t for t, _ in chosen], [w for _, w in chosen]
-        self._again = lambda: torch.autograd.grad(outputs, leaves, weights, retain_graph=True, allow_unused=True)
-        self.gradients = list(self._again())
+        self._called = outputs, leaves, weights
+        self.gradients = self.again()
 
-    def again(self) -> None:
-        """Run it once more, for whoever looks on."""
-        self._again()
+    def again(self) -> list[Any]:
+        """Run it, once more for whoever looks on."""
+        outputs, leaves, weights = self._called
+        return list(torch.autograd.grad(outputs, leaves, weights, retain_graph=True, allow_unused=True))
 
     def _watched(self, function: Any) -> list[Any]:
         """Copies, since a function may write into what it was given."""
