@@ -20,7 +20,17 @@ from gradaudit.operations.largest import largest
 from gradaudit.operations.operation import Operation
 from gradaudit.operations.powers import integer_power, sum_of_squares
 from gradaudit.operations.products import affine, matmul
-from gradaudit.operations.shapes import broadcast, constant, constant_, gather, input_, reshape, stopped, sum_axis
+from gradaudit.operations.shapes import (
+    broadcast,
+    constant,
+    constant_,
+    gather,
+    input_,
+    reshape,
+    stopped,
+    sum_axis,
+    transpose,
+)
 from gradaudit.operations.softmax import log_softmax, logsumexp, softmax, unshifted
 
 #: What is made of arrays of more entries is not compared.
@@ -169,6 +179,8 @@ def _added(node: Node) -> Node | None:
         if x.operation is reshape and x.inputs[0].operation is matmul and _is_row(b, x.inputs[0]):
             row = reshape(b.inputs[0], to=b.shape[-1:])
             return reshape(affine(*x.inputs[0].inputs, row, line=node.line), to=node.shape, line=node.line)
+        if _is_convolution(x) and _is_of_channels(b):
+            return _with_bias(x, reshape(b.inputs[0], to=b.shape[1:2]), node.line)
         if x.operation is log and x.inputs[0].operation is sum_axis and _is_last(x.inputs[0]):
             e = x.inputs[0].inputs[0]
             if e.operation is exp and e.inputs[0].operation is subtract:
@@ -216,6 +228,32 @@ def _is_row(node: Node, product: Node) -> bool:
     """Whether an addend is one row, repeated, as long as the rows of a product that was given more axes."""
     row = node.inputs[0].shape if node.operation is broadcast else ()
     return bool(row) and row[-1] == node.shape[-1] == product.shape[-1] == int(np.prod(row))
+
+
+def _is_convolution(node: Node) -> bool:
+    """Whether a node is what `windows.convolution` makes: sums of products, arranged anew."""
+    by_sample = node.inputs[0] if node.operation is reshape else node
+    if by_sample.operation is not transpose or by_sample.parameters["axes"] != (1, 0, 3, 2):
+        return False
+    sums = by_sample.inputs[0].inputs[0] if by_sample.inputs[0].operation is reshape else by_sample
+    return sums.operation is matmul and node.shape[:2] == (by_sample.shape[0], by_sample.shape[1] * by_sample.shape[2])
+
+
+def _is_of_channels(node: Node) -> bool:
+    """Whether an addend is one number a channel, the second axis, repeated."""
+    row = node.inputs[0].shape if node.operation is broadcast else ()
+    row = (1,) * (node.ndim - len(row)) + row
+    return node.ndim > 2 and row == (1, node.shape[1], *(1,) * (node.ndim - 2))
+
+
+def _with_bias(node: Node, bias: Node, line: str) -> Node:
+    """A convolution with a bias that takes part in the accumulation."""
+    by_sample = node.inputs[0]
+    stacked = by_sample.inputs[0]
+    sums = stacked.inputs[0]
+    sums = affine(*sums.inputs, reshape(bias, to=(sums.shape[0], 1, sums.shape[-1])), line=line)
+    by_sample = transpose(reshape(sums, to=stacked.shape), axes=(1, 0, 3, 2))
+    return reshape(by_sample, to=node.shape, line=line)
 
 
 def _core(node: Node) -> Node:

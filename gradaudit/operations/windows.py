@@ -14,7 +14,7 @@ from gradaudit.graph import Node, Shape
 from gradaudit.operations.arrangements import mixed
 from gradaudit.operations.entrywise import divide
 from gradaudit.operations.largest import largest
-from gradaudit.operations.products import matmul
+from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import INFINITE, Indices, constant, gather, reshape, sum_axis, transpose
 
 Steps = int | Sequence[int]
@@ -111,7 +111,14 @@ def windows(shape: Shape, window: Window) -> Indices:
 
 
 def convolution(
-    x: Node, w: Node, stride: Steps = 1, padding: Padding = 0, dilation: Steps = 1, groups: int = 1, line: str = ""
+    x: Node,
+    w: Node,
+    stride: Steps = 1,
+    padding: Padding = 0,
+    dilation: Steps = 1,
+    groups: int = 1,
+    bias: Node | None = None,
+    line: str = "",
 ) -> Node:
     """A convolution as networks have it: the kernel is not flipped.
 
@@ -127,6 +134,8 @@ def convolution(
         How many zeros are added in front and behind.
     groups : int
         Into how many parts the channels are divided; each sees only its own.
+    bias : Node, shape (O,), optional
+        What is added to each channel of the result; it takes part in the accumulation.
 
     Returns
     -------
@@ -151,7 +160,11 @@ def convolution(
     P, K = int(np.prod(over)), int(np.prod(window.size))
     index = index.reshape(N, groups, own, P, K).transpose(1, 0, 3, 2, 4).reshape(groups, N * P, own * K)
     kernels = transpose(reshape(w, to=(groups, outputs // groups, own * K)), axes=(0, 2, 1))
-    sums = matmul(gather(x, index=index), kernels, line=line)
+    patches = gather(x, index=index)
+    if bias is None:
+        sums = matmul(patches, kernels, line=line)
+    else:
+        sums = affine(patches, kernels, reshape(bias, to=(groups, 1, outputs // groups)), line=line)
     by_sample = transpose(reshape(sums, to=(groups, N, P, outputs // groups)), axes=(1, 0, 3, 2))
     return reshape(by_sample, to=(N, outputs, *over), line=line)
 

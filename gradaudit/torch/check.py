@@ -152,6 +152,6 @@ def _together(reports: Sequence[Report], remarks: Sequence[str]) -> Report:
         max(of, key=lambda f: (RANK[f.verdict], f.ratio)) for of in zip(*(r.findings for r in reports), strict=True)
     ]
     kinks = tuple(dict.fromkeys(kink for r in reports for kink in r.kinks))
-    steps = worst_first(step for r in reports for step in r.steps)
+    steps = worst_first(step for n, r in enumerate(reports) for step in r.steps if not n or step.kind != "forward")
     own = dict.fromkeys(remark for r in reports for remark in r.remarks)
     return Report(tuple(findings), kinks, steps, (*remarks, *own))

@@ -183,7 +183,11 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             raise refused(f"a tensor of the layout {x.layout}")
         if key(x) in self._lost:
             return self._lost[key(x)]
-        return self.node(x) if x.is_floating_point() or self.is_recorded(x) else numbers(x)
+        if not (x.is_floating_point() or self.is_recorded(x)):
+            return numbers(x)
+        node = self.node(x)
+        self.results.match(x, node)
+        return node
 
     def _plain(self, x: Any) -> Any:
         """The same, a mask as an array, too."""

@@ -78,15 +78,16 @@ class Results:
         """Take down what is about to be written over."""
         for storage in {key(t) for t in written if t.layout == torch.strided}:
             for result in self._by_storage.get(storage, ()):
-                self._match(result.tensor, node)
+                self.match(result.tensor, node(result.tensor))
                 result.freeze()
 
     def settle(self, node: Callable[[torch.Tensor], Node]) -> None:
         """Find out, when the run is over, which function of autograd made what."""
         for result in self.all:
-            self._match(result.tensor, node)
+            self.match(result.tensor, node(result.tensor))
 
-    def _match(self, tensor: torch.Tensor, node: Callable[[torch.Tensor], Node]) -> None:
+    def match(self, tensor: torch.Tensor, node: Node) -> None:
+        """Put down which function of autograd made a tensor, as it is now."""
         function = tensor.grad_fn
         if function is not None:
-            self.made.setdefault((function, tensor.output_nr), node(tensor))
+            self.made.setdefault((function, tensor.output_nr), node)

@@ -145,9 +145,12 @@ class Program:
         return [p for p, node in nodes.items() if id(node) not in {*origins, *inner} and p not in of.start]
 
     def _begins(self, functions: Sequence[Any], ids: set[int], age: Mapping[int, int]) -> Callable[[Node], bool]:
-        """Where a part of the program begins: at its targets, and at what is older than it."""
+        """Where a part of the program begins: at its targets, and at what is older than it and no view."""
         newest = max(int(f._sequence_nr()) for f in functions)
-        return lambda n: id(n) in ids or age.get(id(n), newest) < newest
+        return lambda n: id(n) in ids or (age.get(id(n), newest) < newest and self._is_computed(n))
+
+    def _is_computed(self, node: Node) -> bool:
+        return id(node) in self.first and not self.first[id(node)].is_view
 
     def _outputs(self, of: Backward, functions: Sequence[Any]) -> list[tuple[Any, Node]]:
         """The cotangents that functions were given, and the nodes whose they are."""

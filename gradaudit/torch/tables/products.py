@@ -93,10 +93,7 @@ def _convolved(
     if transposed:
         batch, w, padding = _spread(batch, w, stride, padding, dilation, each(output_padding), groups)
         stride = [1] * axes
-    result = convolution(batch, w, stride, padding, dilation, groups)
-    if b is not None:
-        b = number(b)
-        result = add(result, as_shape(reshape(b, to=(b.shape[0], *[1] * axes)), result.shape))
+    result = convolution(batch, w, stride, padding, dilation, groups, None if b is None else number(b))
     return result if x.ndim == w.ndim else reshape(result, to=result.shape[1:])
 
 

@@ -1,0 +1,312 @@
+"""Step by step: what is judged, what it is called, and what is said of it."""
+
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,misc"
+# ruff: noqa: ARG005, PT018 (custom functions as people write them)
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from gradaudit.errors import GradientError, InputError
+from gradaudit.judge import Step
+from gradaudit.torch import gradcheck
+
+torch.manual_seed(0)
+X = torch.randn(6, 5, requires_grad=True)
+W = torch.randn(5, 5, requires_grad=True)
+
+
+def tanh(backward: Any, forward: Any = torch.tanh) -> Any:
+    """A custom function of one array: y = f(x)."""
+
+    class Mine(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = forward(x)
+            ctx.save_for_backward(x, y)
+            return y
+
+        @staticmethod
+        def backward(ctx, *grads):
+            return backward(grads[0], *ctx.saved_tensors)
+
+    return Mine.apply
+
+
+def right(g, x, y):  # noqa: ARG001
+    return g * (1 - y * y)
+
+
+def wrong_steps(func: Any, *inputs: Any, **options: Any) -> list[Step]:
+    report = gradcheck(func, inputs, raise_exception=False, **{"steps": True, **options})
+    return [step for step in report.steps if step.verdict == "wrong"]
+
+
+def deep(f: Any) -> Any:
+    def func(x, w):
+        for _ in range(6):
+            x = torch.tanh(x @ w)
+        return torch.sin(f(x) @ w)
+
+    return func
+
+
+# --- what is right passes ---------------------------------------------------------------------------------------------
+
+
+def in_place(x):
+    y = x.clone()
+    y[0].mul_(3.0)
+    y[:, 1] = y[:, 0] * 2
+    z = torch.exp(y * y * 0.1) + 1
+    z += x
+    return (z.t()[1:] * x.t()[1:].sin()).sum()
+
+
+def chunks(x):
+    a, b = (x * 2).chunk(2, dim=0)
+    return torch.cat([a.sigmoid() * b, b.unsqueeze(0).squeeze(0).tanh()], 1)
+
+
+def parts_of_one(x):
+    y = x * 2
+    rows = y.unbind(0)
+    return sum(row.sin() * k for k, row in enumerate(rows)) + y.t().t()[2]
+
+
+class Pair(torch.autograd.Function):
+    """Two outputs, one of them without a gradient."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        largest, index = x.max(1)
+        ctx.mark_non_differentiable(index)
+        ctx.index = index
+        return largest, index, x * x
+
+    @staticmethod
+    def backward(ctx, g, _, h):
+        (x,) = ctx.saved_tensors
+        return 2 * x * h + torch.zeros_like(x).scatter_(1, ctx.index[:, None], g[:, None])
+
+
+def two_outputs(x):
+    largest, index, square = Pair.apply(x)
+    return largest.sin() + square.sum(1) * index
+
+
+def recomputed(x):
+    return checkpoint(lambda y: torch.tanh(y @ y.t()).sum(1), x, use_reentrant=False)
+
+
+def overwritten(g, x, y):  # noqa: ARG001
+    return g.mul_(1 - y * y)
+
+
+RIGHT = {
+    "views and writes in place": in_place,
+    "chunks": chunks,
+    "parts": parts_of_one,
+    "two outputs": two_outputs,
+    "recomputed": recomputed,
+    "a backward pass that writes into what it is given": deep(tanh(overwritten)),
+    "an output that is an input": lambda x: (x, x.t(), x * 2),
+    "one parameter, many times": lambda x: x @ x.t() @ x + x.sum() * x,
+    "no gradient at all": lambda x: torch.sign(x) + x.detach() * 0,
+    "a kink": lambda x: torch.relu(x - x) + x.abs(),
+    "empty": lambda x: x[:0].sum() + x.mean(),
+    "numbers that are no tensor": lambda x: x.item() * x if x.ndim == 0 else x * 2.0 - 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", RIGHT)
+def test_what_is_right_passes(name: str, dtype: torch.dtype) -> None:
+    func, arrays = RIGHT[name], [X, W] if "writes into" in name else [X]
+    report = gradcheck(func, [x.detach().to(dtype).requires_grad_() for x in arrays], steps=True)
+    assert report and report.steps and all(f.verdict == "pass" for f in report.findings)
+
+
+# --- what is wrong is named -------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_formula_is_named_where_it_stands() -> None:
+    (step,) = wrong_steps(deep(tanh(lambda g, x, y: g * (1 - y * y) * (1 + 1e-4))), X, W)
+    assert (step.kind, step.name) == ("backward", "MineBackward") and __file__ in step.line
+    assert "every entry is 1.0001" in step.message and "its formula is wrong" in step.message
+
+
+@pytest.mark.parametrize(
+    "backward",
+    [
+        lambda g, x, y: (g.half() * (1 - y * y).half()).float(),
+        lambda g, x, y: g * ((1e4 + (1 - y * y)) - 1e4),
+        lambda g, x, y: g.bfloat16().float() * (1 - y * y),
+    ],
+    ids=["half precision", "cancellation", "bfloat16"],
+)
+def test_rounding_is_told_from_formula(backward: Any) -> None:
+    (step,) = wrong_steps(deep(tanh(backward)), X, W)
+    assert step.name == "MineBackward" and "its formula is right" in step.message
+
+
+def test_a_softmax_without_its_projection_is_wrong_by_formula() -> None:
+    (step,) = wrong_steps(deep(tanh(lambda g, x, y: g * y, lambda x: x.softmax(-1))), X, W)
+    assert "its formula is wrong" in step.message
+
+
+def test_a_wrong_value_is_named() -> None:
+    def value(x):
+        y = torch.tanh(x)
+        return y * (1 + 1e-4)
+
+    steps = wrong_steps(deep(tanh(lambda g, x, y: g * (1 - y * y), value)), X, W)
+    assert steps and {s.name for s in steps} == {"MineBackward"}  # for the value itself is what forward says
+
+
+def hooked(x, w):
+    y = torch.tanh(x @ w)
+    y.register_hook(lambda g: g * 1.001)
+    return (y @ w).sum()
+
+
+def hooked_leaf(x, w):
+    w.register_hook(lambda g: g * 1.001)
+    return torch.tanh(x @ w)
+
+
+def hooked_function(x, w):
+    y = torch.tanh(x @ w)
+    y.grad_fn.register_hook(lambda returned, received: (returned[0] * 1.001,))
+    return y @ w
+
+
+def test_a_hook_that_scales_a_gradient_is_a_fault_of_the_sum() -> None:
+    (step,) = wrong_steps(hooked, X, W)
+    assert step.kind == "sum" and "gradient by the result of tanh" in step.message
+    (step,) = wrong_steps(hooked_leaf, X, W)
+    assert step.kind == "sum" and "input 1" in step.message
+    (step,) = wrong_steps(hooked_function, X, W)
+    assert (step.kind, step.name) == ("backward", "TanhBackward0")
+
+
+class Once(torch.autograd.Function):
+    """A product whose first factor is forgotten."""
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.save_for_backward(a, b)
+        return a @ b
+
+    @staticmethod
+    def backward(ctx, *grads):
+        a, _ = ctx.saved_tensors
+        return None, a.t() @ grads[0]
+
+
+def test_a_parameter_that_is_used_twice_and_counted_once() -> None:
+    (step,) = wrong_steps(lambda w: torch.tanh(Once.apply(w, w) @ w), W)
+    assert (step.kind, step.name) == ("backward", "OnceBackward") and "gradient by input 0" in step.message
+    (step,) = wrong_steps(lambda w: torch.tanh(w) * torch.tanh(w).detach(), W)
+    assert step.name == "MulBackward0" and "gradient by the result of tanh" in step.message
+
+
+def test_a_gradient_for_what_is_not_used_is_wrong() -> None:
+    class Ghost(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):  # noqa: ARG004
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, *grads):  # noqa: ARG004
+            return grads[0] * 2, grads[0][:5] * 0 + 1e-3
+
+    steps = wrong_steps(lambda x, w: Ghost.apply(x, torch.tanh(w)).sin(), X, W)
+    assert [step.kind for step in steps] == ["backward"] and "GhostBackward" in steps[0].name
+
+
+# --- how it is asked for ----------------------------------------------------------------------------------------------
+
+
+def layers(depth: int, fault: Any = torch.tanh) -> nn.Module:
+    class Act(nn.Module):
+        def forward(self, x):
+            return fault(x)
+
+    parts = [nn.Sequential(nn.Linear(5, 5), nn.Tanh()) for _ in range(depth)]
+    parts[depth // 2].append(Act())
+    return nn.Sequential(*parts)
+
+
+def test_auto_goes_by_steps_where_the_end_tells_little() -> None:
+    report = gradcheck(layers(20), (X,))
+    assert report and report.steps and "certified step by step" in str(report)
+    assert not gradcheck(layers(1), (X,)).steps
+    with pytest.raises(GradientError, match=r"^the backward pass of MineBackward in 10\.2 at "):
+        gradcheck(layers(20, tanh(lambda g, x, y: g * (1 - y * y) * 1.0001)), (X,))
+    assert not gradcheck(layers(20), (X,), steps=False, raise_exception=False).steps
+
+
+def test_a_wrong_end_is_explained_by_its_step() -> None:
+    with pytest.raises(GradientError, match=r"^the backward pass of MineBackward") as error:
+        gradcheck(lambda x: tanh(lambda g, x, y: g)(x), (X,))
+    assert "input 0[" in str(error.value)
+
+
+def test_steps_of_some_modules_alone() -> None:
+    net = layers(20, tanh(lambda g, x, y: g * (1 - y * y) * 1.0001))
+    report = gradcheck(net, (X,), steps=["3", "4.0"], raise_exception=False)
+    assert report.verdict == "undecided" and "only the steps of 3, 4.0 were judged" in str(report)
+    assert {step.module.split(".")[0] for step in report.steps if step.module} == {"3", "4"}
+    report = gradcheck(net, (X,), steps=["10"], raise_exception=False)
+    assert report.steps[0].name == "MineBackward" and report.verdict == "wrong"
+
+
+def test_modules_and_lines_are_named() -> None:
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = nn.ModuleList([nn.Linear(5, 5), nn.LayerNorm(5)])
+
+        def forward(self, x):
+            for part in self.encoder:
+                x = part(x)
+            return torch.sin(x)
+
+    report = gradcheck(Net(), (X,), steps=True)
+    names = {(step.kind, step.name, step.module) for step in report.steps}
+    assert ("forward", "addmm", "encoder.0") in names and ("forward", "native_layer_norm", "encoder.1") in names
+    assert ("backward", "NativeLayerNormBackward0", "encoder.1") in names and ("backward", "SinBackward0", "") in names
+    assert all(__file__ in step.line for step in report.steps if step.name == "sin")
+
+
+@pytest.mark.parametrize("steps", ["all", 2, [], [1], None])
+def test_what_steps_may_be(steps: Any) -> None:
+    with pytest.raises(InputError, match="expected 'auto', True, False, or the names of modules"):
+        gradcheck(torch.sin, (X,), steps=steps)
+
+
+def test_a_reference_has_no_steps() -> None:
+    with pytest.raises(InputError, match="steps of a function with a reference"):
+        gradcheck(torch.sin, (X,), reference=torch.sin, steps=True)
+
+
+def test_every_entry_of_the_jacobian_step_by_step() -> None:
+    report = gradcheck(lambda x: torch.tanh(x[:2, :2]), (X,), jacobian=True, steps=True)
+    assert report and len([step for step in report.steps if step.name == "TanhBackward0"]) == 4
+
+
+def test_nothing_is_shown_in_a_pipe() -> None:
+    script = (
+        "import torch; from gradaudit.torch import gradcheck;"
+        "gradcheck(torch.sin, (torch.ones(2, requires_grad=True),), steps=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
