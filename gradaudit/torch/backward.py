@@ -73,6 +73,9 @@ class Backward:
         self.functions = sorted(ran, key=lambda f: -int(f._sequence_nr()))
         self.of = {function: _edges(function) for function in self.functions}
         self.edges = [edge for edges in self.of.values() for edge in edges]
+        self._to: dict[Place, list[Edge]] = {}
+        for edge in self.edges:
+            self._to.setdefault(edge.place, []).append(edge)
 
     def _run(self, chosen: Sequence[tuple[torch.Tensor, torch.Tensor]], leaves: Sequence[torch.Tensor]) -> None:
         for t, w in chosen:
@@ -98,14 +101,10 @@ class Backward:
 
         return [function.register_prehook(before), function.register_hook(after)]
 
-    def contributions(self) -> dict[Place, list[Any]]:
-        """What was handed to each place; what is None is left out."""
-        parts = {place: list(weights) for place, weights in self.start.items()}
-        for edge in self.edges:
-            part = self.returned[edge.function][edge.number]
-            if part is not None:
-                parts.setdefault(edge.place, []).append(numbers(part))
-        return parts
+    def contributions(self, place: Place) -> list[Any]:
+        """What was handed to a place; what is None is left out."""
+        returned = [self.returned[edge.function][edge.number] for edge in self._to.get(place, ())]
+        return [*self.start.get(place, ()), *(numbers(part) for part in returned if part is not None)]
 
 
 def _copy(x: Any) -> Any:

@@ -230,10 +230,9 @@ class Program:
 
     def sums(self, of: Backward) -> Iterator[Step]:
         """What each function was given is the sum of what was contributed to it."""
-        parts = of.contributions()
         for function in of.functions:
             for n, given in enumerate(of.received[function]):
-                contributions = parts.get((function, n), [])
+                contributions = of.contributions((function, n))
                 got = np.zeros(np.shape(contributions[0])) if given is None and contributions else given
                 if got is None:
                     continue
@@ -249,9 +248,8 @@ class Program:
 
     def totals(self, of: Backward) -> Iterator[Step]:
         """What autograd returned is a sum as well."""
-        parts = of.contributions()
         for (leaf, name), gradient in zip(of.leaves.items(), of.gradients, strict=True):
-            contributions = parts.get((leaf, 0), [])
+            contributions = of.contributions((leaf, 0))
             got = np.zeros(self.sources[name].shape) if gradient is None else numbers(gradient)
             finding = added_up(name, contributions, got, self.dtype)
             yield Step("sum", _sum_of(contributions), "", "", (finding,))
