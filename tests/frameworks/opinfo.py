@@ -126,7 +126,8 @@ def judged(op: Any, sample: Any) -> tuple[str, str]:
         return "slow", f"more than {SECONDS} s"
     except Exception as error:
         return "crash", f"{type(error).__name__}: {error}"
-    note = "; ".join(x.message for x in (*report.findings, *report.steps) if x.verdict == report.verdict)
+    messages = [step.message for step in report.steps if step.verdict == report.verdict]
+    note = "; ".join([*messages, *(f.message for f in report.findings if f.verdict == report.verdict)])
     return report.verdict, note
 
 
