@@ -132,8 +132,6 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
     def _followed(self, func: Any, args: Any, kwargs: Any) -> Any:
         call = Call.of(func, args, kwargs)
         self._calls += 1
-        if call.written:
-            self.results.before_write(call.written, self.node)
         if call.base in PASSIVE:
             if call.base == "_local_scalar_dense" and self.is_live(args[0]):
                 self.reads.append(line())
@@ -230,7 +228,9 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
                 self._memories[key(tensor)] = Memory(tensor, node, live)
             if live and not self._parts and self.is_recorded(tensor) and not node.operation.mask:
                 is_view = not is_written and key(tensor) in call.keys
-                self.results.add(Result(tensor, self.node(tensor), self._calls, call.base, self.modules.path, is_view))
+                is_part = is_written and not self._memory(tensor).is_whole(tensor)
+                place = self._calls, call.base, self.modules.path
+                self.results.all.append(Result(tensor, self.node(tensor), *place, is_view, is_part))
 
     def _write(self, tensor: torch.Tensor, node: Node, live: bool) -> None:
         if not self.is_recorded(tensor):

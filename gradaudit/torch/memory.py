@@ -86,6 +86,10 @@ class Memory:
             self._known[geometry] = arranged(self._node, self._positions(geometry))
         return self._known[geometry]
 
+    def is_whole(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor has the entries of the one that was made first."""
+        return Geometry.of(tensor) == self._base
+
     def know(self, tensor: torch.Tensor, node: Node) -> None:
         """Take a node for that of a view, where there is a shorter one than its places tell."""
         self._fits(tensor)
@@ -133,4 +137,4 @@ def numbers(tensor: torch.Tensor) -> NDArray[Any]:
     tensor = tensor.detach()
     if tensor.is_floating_point():
         tensor = tensor.to(torch.float64)
-    return np.array(tensor.cpu().numpy(), copy=True)
+    return np.array(tensor.numpy(force=True), copy=True)

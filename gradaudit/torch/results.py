@@ -1,7 +1,4 @@
-"""What the operations of a run returned: floats, which function of autograd made them, and where in the user's code.
-
-The tensors themselves are kept, and copied only when they are about to be written to.
-"""
+"""What the operations of a run returned: floats, which function of autograd made them, and where in the user's code."""
 
 from __future__ import annotations
 
@@ -12,7 +9,8 @@ from typing import Any
 import torch
 
 from gradaudit.graph import Node
-from gradaudit.torch.memory import key, numbers
+from gradaudit.torch.memory import numbers
+from gradaudit.torch.tables.rules import finite
 
 
 @dataclass(eq=False)
@@ -33,6 +31,8 @@ class Result:
         The path of the module in whose forward pass it was computed; empty if in none.
     is_view : bool
         Whether it shares the memory of an operand, and nothing was computed.
+    is_part : bool
+        Whether it was written to a part of a memory: for autograd it is a view of the whole.
     """
 
     tensor: torch.Tensor
@@ -41,17 +41,18 @@ class Result:
     name: str
     module: str
     is_view: bool
-    _floats: Any = field(default=None)
+    is_part: bool
+    _copy: Any = field(default=None)
+
+    def __post_init__(self) -> None:
+        """Copy the numbers: whatever runs later, a backward pass too, may write over them."""
+        if not self.is_view:
+            self._copy = self.tensor.detach().clone()
 
     @property
     def floats(self) -> Any:
-        """Its numbers when it was returned, as float64."""
-        return numbers(self.tensor) if self._floats is None else self._floats
-
-    def freeze(self) -> None:
-        """Copy the numbers, since they are about to change."""
-        if self._floats is None:
-            self._floats = numbers(self.tensor)
+        """The numbers when it was returned, as float64, what is infinite very large; of a view nobody asks."""
+        return finite(numbers(self._copy))
 
 
 class Results:
@@ -67,22 +68,9 @@ class Results:
     def __init__(self) -> None:
         self.all: list[Result] = []
         self.made: dict[tuple[Any, int], Node] = {}
-        self._by_storage: dict[int, list[Result]] = {}
-
-    def add(self, result: Result) -> None:
-        """Put down a result."""
-        self.all.append(result)
-        self._by_storage.setdefault(key(result.tensor), []).append(result)
-
-    def before_write(self, written: list[torch.Tensor], node: Callable[[torch.Tensor], Node]) -> None:
-        """Take down what is about to be written over."""
-        for storage in {key(t) for t in written if t.layout == torch.strided}:
-            for result in self._by_storage.get(storage, ()):
-                self.match(result.tensor, node(result.tensor))
-                result.freeze()
 
     def settle(self, node: Callable[[torch.Tensor], Node]) -> None:
-        """Find out, when the run is over, which function of autograd made what."""
+        """Find out, when the run is over, which function of autograd made what nobody has used."""
         for result in self.all:
             self.match(result.tensor, node(result.tensor))
 

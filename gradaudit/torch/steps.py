@@ -59,9 +59,9 @@ class Program:
             return self._following.inputs[node]
         if id(node) in self._floats:
             return self._floats[id(node)]
-        if id(node) in self.first:
+        if self._is_computed(node):
             return self.first[id(node)].floats
-        roots, inputs, origins = cut([node], lambda n: id(n) in self.first)
+        roots, inputs, origins = cut([node], self._is_computed)
         given = {id(new): self.floats(origins[n]) for n, new in inputs.items()}
         array = values(Doubles(), topological_order(roots), given)[id(roots[0])].hi
         self._floats[id(node)], self._nodes[id(node)] = array, node
@@ -99,12 +99,12 @@ class Program:
         return Step("forward", results[0].name, results[0].module, results[0].node.line, findings)
 
     def _before(self, call: int) -> Any:
-        return lambda node: id(node) in self.first and self.first[id(node)].call < call
+        return lambda node: self._is_computed(node) and self.first[id(node)].call < call
 
     def output(self, name: str, tensor: torch.Tensor, node: Node) -> Finding:
         """The finding on what is returned."""
         result = self.first.get(id(node))
-        known = self._before(result.call) if result else (lambda n: id(n) in self.first)
+        known = self._before(result.call) if result else self._is_computed
         return judge(name, numbers(tensor), computed([node], known, self.floats, self.dtype)[0])
 
     # --- backward ---------------------------------------------------------------------------------------------------
@@ -145,12 +145,15 @@ class Program:
         return [p for p, node in nodes.items() if id(node) not in {*origins, *inner} and p not in of.start]
 
     def _begins(self, functions: Sequence[Any], ids: set[int], age: Mapping[int, int]) -> Callable[[Node], bool]:
-        """Where a part of the program begins: at its targets, and at what is older than it and no view."""
+        """Where a part of the program begins: at its targets, and at what is older than it and no view of anything."""
         newest = max(int(f._sequence_nr()) for f in functions)
-        return lambda n: id(n) in ids or (age.get(id(n), newest) < newest and self._is_computed(n))
+        return lambda n: id(n) in ids or (age.get(id(n), newest) < newest and self._is_whole(n))
 
     def _is_computed(self, node: Node) -> bool:
         return id(node) in self.first and not self.first[id(node)].is_view
+
+    def _is_whole(self, node: Node) -> bool:
+        return self._is_computed(node) and not self.first[id(node)].is_part
 
     def _outputs(self, of: Backward, functions: Sequence[Any]) -> list[tuple[Any, Node]]:
         """The cotangents that functions were given, and the nodes whose they are."""

@@ -197,6 +197,33 @@ def test_a_hook_that_scales_a_gradient_is_a_fault_of_the_sum() -> None:
     assert (step.kind, step.name) == ("backward", "TanhBackward0")
 
 
+def hooked_in_place(x, w):
+    y = torch.tanh(x @ w)
+    y.register_hook(lambda g: g.mul_(1.001) and None)
+    return y @ w
+
+
+def test_a_hook_that_writes_into_a_gradient_is_a_fault_of_the_sum() -> None:
+    (step,) = wrong_steps(hooked_in_place, X[:1, :1].detach().requires_grad_(), W[:1, :1].detach().requires_grad_())
+    assert step.kind == "sum"
+
+
+def test_a_backward_pass_that_writes_over_what_others_need_is_seen_there() -> None:
+    def vandal(g, x, y):
+        x.data.mul_(1.5)
+        return g * (1 - y * y)
+
+    def func(x):
+        y = torch.sin(x)
+        z = y**3
+        return tanh(vandal)(y) + z
+
+    report = gradcheck(lambda x: func(func(x)), (X,), steps=True, raise_exception=False)
+    assert report.verdict == "wrong" and report.steps[0].name == "PowBackward0"
+    with pytest.raises(GradientError):
+        gradcheck(lambda x: func(func(x)), (X,))
+
+
 class Once(torch.autograd.Function):
     """A product whose first factor is forgotten."""
 

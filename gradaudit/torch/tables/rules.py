@@ -88,8 +88,12 @@ INFINITE = 2.0**100
 
 def known(values: Any) -> Node:
     """A constant, whose infinite entries are very large numbers: a mask of attention has them."""
-    values = np.asarray(values, dtype=np.float64)
-    return constant(np.where(np.isinf(values), np.copysign(INFINITE, values), values))
+    return constant(finite(np.asarray(values, dtype=np.float64)))
+
+
+def finite(values: Any) -> Any:
+    """Numbers, the infinite ones of which are very large instead."""
+    return np.where(np.isinf(values), np.copysign(INFINITE, values), values)
 
 
 def infinite(x: Node) -> Any:
