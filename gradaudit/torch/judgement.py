@@ -80,6 +80,8 @@ class Run:
         return all(f.resolution <= half for f in report.findings)
 
     def _by_steps(self, backward: Backward, modules: Sequence[str]) -> Report:
+        for tensor, node in zip(self.outputs, self.graph, strict=True):
+            self.following.results.match(tensor, node)
         program = Program(self.following, self.recording.sources, self.recording.dtype)
         kinks: dict[str, int] = {}
 
