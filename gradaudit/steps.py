@@ -28,7 +28,7 @@ Known = Callable[[Node], Floats]
 
 
 def cut(
-    roots: Sequence[Node], known: Callable[[Node], bool], inner: Callable[[Node], bool] | None = None
+    roots: Sequence[Node], known: Callable[[Node], bool], itself: Sequence[bool] | None = None
 ) -> tuple[list[Node], dict[int, Node], dict[int, Node]]:
     """A part of a graph as a graph of its own, which begins where the floats of a program are known.
 
@@ -38,8 +38,8 @@ def cut(
         The outputs of the part.
     known : callable
         Whether the floats of a node below them are known: the part begins there.
-    inner : callable, optional
-        Whether a root begins itself: the part does nothing but to hand it on.
+    itself : sequence of bool, optional
+        Whether the part begins at a root itself, and does nothing but to hand it on.
 
     Returns
     -------
@@ -74,7 +74,8 @@ def cut(
             again[id(node)] = rebuilt(node)
         else:
             stack += [(node, True), *((n, False) for n in node.inputs)]
-    outputs = [beginning(n) if n.operation is input_ or (inner and inner(n)) else rebuilt(n) for n in roots]
+    given = itself or [False] * len(roots)
+    outputs = [beginning(n) if n.operation is input_ or i else rebuilt(n) for n, i in zip(roots, given, strict=True)]
     return outputs, inputs, origins
 
 
@@ -82,13 +83,14 @@ def computed(
     roots: Sequence[Node], known: Callable[[Node], bool], floats: Known, dtype: Any
 ) -> tuple[Certificate, ...]:
     """The certificates of what was computed from floats that are known; a root may be known itself."""
-    outputs, inputs, origins = cut(roots, known, known)
+    outputs, inputs, origins = cut(roots, known, [known(n) for n in roots])
     given = {node: floats(origins[n]) for n, node in inputs.items()}
     return certify(outputs, given, dtype).outputs
 
 
 def contributed(
     roots: Sequence[Node],
+    itself: Sequence[bool],
     cotangents: Sequence[Floats],
     known: Callable[[Node], bool],
     targets: Sequence[Node],
@@ -102,6 +104,8 @@ def contributed(
     ----------
     roots : sequence of Node
         Its outputs.
+    itself : sequence of bool
+        Which of them it only hands on.
     cotangents : sequence of ndarray
         Theirs, as the program had them.
     known : callable
@@ -121,7 +125,7 @@ def contributed(
         And where a branch stands that is left open.
     """
     ids = {id(t) for t in targets}
-    outputs, inputs, origins = cut(roots, lambda n: id(n) in ids or known(n), lambda n: id(n) in ids)
+    outputs, inputs, origins = cut(roots, lambda n: id(n) in ids or known(n), itself)
     sources = {id(t): inputs.get(id(t)) or input_(size=t.shape) for t in targets}
     sources |= {n: new for n, new in inputs.items() if live(origins[n])}
     weights = [input_(size=c.shape) for c in cotangents]

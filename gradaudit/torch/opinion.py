@@ -87,7 +87,7 @@ def _agree(node: Node | None, exact: Certificate, begins: Callable[[Node], bool]
     """Whether a formula, evaluated exactly, is within the bound around the exact values."""
     if node is None:
         return bool((np.abs(exact.exact.hi) <= exact.bound).all())
-    roots, inputs, origins = cut([node], begins, begins)
+    roots, inputs, origins = cut([node], begins, [begins(node)])
     given = {new: floats(origins[n]) for n, new in inputs.items()}
     value = certify(roots, given, dtype, all_digits=True).outputs[0].exact
     with np.errstate(all="ignore"):

@@ -120,7 +120,7 @@ class Program:
                     yield step
 
     def _module(self, of: Backward, functions: Sequence[Any]) -> str:
-        results = [self.first[id(n)] for _, n in self._outputs(of, functions) if id(n) in self.first]
+        results = [self.first[id(n)] for n in self._outputs(of, functions)[0] if id(n) in self.first]
         return results[0].module if results else ""
 
     def _dissolve(self, of: Backward) -> None:
@@ -139,10 +139,9 @@ class Program:
     def _past(self, of: Backward, functions: Sequence[Any], age: Mapping[int, int]) -> list[Place]:
         nodes = {place: self.made[place] for _, _, place in self._edges(of, functions) if place in self.made}
         ids = {id(n) for n in nodes.values()}
-        roots = [node for _, node in self._outputs(of, functions)]
-        inner = {id(n) for n in roots} & ids
-        _, _, origins = cut([n for n in roots if id(n) not in inner], self._begins(functions, ids, age))
-        return [p for p, node in nodes.items() if id(node) not in {*origins, *inner} and p not in of.start]
+        roots, itself, _ = self._outputs(of, functions)
+        _, _, origins = cut(roots, self._begins(functions, ids, age), itself)
+        return [place for place, node in nodes.items() if id(node) not in origins and place not in of.start]
 
     def _begins(self, functions: Sequence[Any], ids: set[int], age: Mapping[int, int]) -> Callable[[Node], bool]:
         """Where a part of the program begins: at its targets, and at what is older than it and no view of anything."""
@@ -155,10 +154,16 @@ class Program:
     def _is_whole(self, node: Node) -> bool:
         return self._is_computed(node) and not self.first[id(node)].is_part
 
-    def _outputs(self, of: Backward, functions: Sequence[Any]) -> list[tuple[Any, Node]]:
-        """The cotangents that functions were given, and the nodes whose they are."""
-        given = [((f, n), g) for f in functions for n, g in enumerate(of.received[f])]
-        return [(g, self.made[place]) for place, g in given if place in self.made]
+    def _outputs(self, of: Backward, functions: Sequence[Any]) -> tuple[list[Node], list[bool], list[Any]]:
+        """What functions have computed; what of that they only hand on; and the cotangents that they were given."""
+        places = [(f, n) for f in functions for n in range(len(of.received[f])) if (f, n) in self.made]
+        handed = {f: {id(self._node(of, edge.place)) for edge in of.of[f]} for f in functions}
+        roots = [self.made[place] for place in places]
+        return (
+            roots,
+            [id(n) in handed[f] for n, (f, _) in zip(roots, places, strict=True)],
+            [of.received[f][n] for f, n in places],
+        )
 
     def _edges(self, of: Backward, functions: Sequence[Any]) -> list[Edge]:
         return [edge for f in functions for edge in of.of[f]]
@@ -193,7 +198,7 @@ class Program:
     def _contribution(
         self, of: Backward, functions: Sequence[Any], age: Mapping[int, int]
     ) -> tuple[Step, tuple[Kink, ...]] | None:
-        outputs = [(node, numbers(g)) for g, node in self._outputs(of, functions) if g is not None]
+        given = [x for x in zip(*self._outputs(of, functions), strict=True) if x[2] is not None]
         got: dict[int, Any] = {}
         targets: dict[int, Node] = {}
         for edge in self._edges(of, functions):
@@ -203,12 +208,13 @@ class Program:
                 part = of.returned[edge.function][edge.number]
                 if part is not None:
                     got[id(node)] = got.get(id(node), 0) + numbers(part).reshape(node.shape)
-        if not outputs or not targets:
+        if not given or not targets:
             return None
-        roots, cotangents = [node for node, _ in outputs], [g for _, g in outputs]
+        roots, itself = [x[0] for x in given], [x[1] for x in given]
+        cotangents = [numbers(x[2]) for x in given]
         begins = self._begins(functions, set(targets), age)
         certificates, kinks = contributed(
-            roots, cotangents, begins, list(targets.values()), self._is_live, self.floats, self.dtype
+            roots, itself, cotangents, begins, list(targets.values()), self._is_live, self.floats, self.dtype
         )
         findings = []
         for n, certificate in certificates.items():
