@@ -180,7 +180,7 @@ class Report:
         for f in self.findings:
             if f.open:
                 lines.append(f"{f.array} depends on kinks in {_counted(f.open)}: {_side(f)}")
-            if f.blind:
+            if f.blind and f.verdict == "pass":
                 lines.append(f"{f.array} is no larger than its bound: its terms cancel, and zeros would pass as well")
         return "\n".join([*lines, *self.remarks, *self._steps()])
 
