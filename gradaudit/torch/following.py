@@ -226,7 +226,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
                 self._memory(tensor).know(tensor, node)
             elif key(tensor) not in call.keys:
                 self._memories[key(tensor)] = Memory(tensor, node, live)
-            if live and not self._parts and self.is_recorded(tensor) and not node.operation.mask:
+            if not self._parts and self.is_recorded(tensor) and not node.operation.mask:
                 is_view = not is_written and key(tensor) in call.keys
                 is_part = is_written and not self._memory(tensor).is_whole(tensor)
                 place = self._calls, call.base, self.modules.path

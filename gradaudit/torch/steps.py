@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,24 @@ from gradaudit.torch.results import Result
 
 #: Whether the steps of a module are judged, by its path.
 Wanted = Callable[[str], bool]
+
+
+class Output(NamedTuple):
+    """What a function of autograd has computed.
+
+    Attributes
+    ----------
+    node : Node
+        It.
+    is_handed_on : bool
+        Whether the function only hands it on.
+    cotangent : ndarray or None
+        What the function was given for it.
+    """
+
+    node: Node
+    is_handed_on: bool
+    cotangent: Any
 
 
 class Program:
@@ -50,6 +68,7 @@ class Program:
         self.names = {id(node): name for name, node in sources.items()}
         order = topological_order([*self.made.values(), *(r.node for r in self.results)])
         self._live = depending(order, list(sources.values()))
+        self._passed: dict[Place, Node] = {}
         self._floats = dict[int, Any]()
         self._nodes = dict[int, Node]()
 
@@ -114,13 +133,13 @@ class Program:
         self._dissolve(of)
         age = self._ages()
         for functions in self._groups(of):
-            if wanted(self._module(of, functions)):
+            if wanted(self._module(of, functions, age)):
                 step = self._contribution(of, functions, age)
                 if step is not None:
                     yield step
 
-    def _module(self, of: Backward, functions: Sequence[Any]) -> str:
-        results = [self.first[id(n)] for n in self._outputs(of, functions)[0] if id(n) in self.first]
+    def _module(self, of: Backward, functions: Sequence[Any], age: Mapping[int, int]) -> str:
+        results = [self.first[id(o.node)] for o in self._outputs(of, functions, age) if id(o.node) in self.first]
         return results[0].module if results else ""
 
     def _dissolve(self, of: Backward) -> None:
@@ -134,14 +153,15 @@ class Program:
             if not past:
                 return
             for place in past:
-                del self.made[place]
+                self._passed[place] = self.made.pop(place)
 
     def _past(self, of: Backward, functions: Sequence[Any], age: Mapping[int, int]) -> list[Place]:
         nodes = {place: self.made[place] for _, _, place in self._edges(of, functions) if place in self.made}
         ids = {id(n) for n in nodes.values()}
-        roots, itself, _ = self._outputs(of, functions)
-        _, _, origins = cut(roots, self._begins(functions, ids, age), itself)
-        return [place for place, node in nodes.items() if id(node) not in origins and place not in of.start]
+        outputs = self._outputs(of, functions, age)
+        itself = [o.is_handed_on for o in outputs]
+        _, _, origins = cut([o.node for o in outputs], self._begins(functions, ids, age), itself)
+        return [place for place, node in nodes.items() if id(node) not in origins]
 
     def _begins(self, functions: Sequence[Any], ids: set[int], age: Mapping[int, int]) -> Callable[[Node], bool]:
         """Where a part of the program begins: at its targets, and at what is older than it and no view of anything."""
@@ -154,16 +174,26 @@ class Program:
     def _is_whole(self, node: Node) -> bool:
         return self._is_computed(node) and not self.first[id(node)].is_part
 
-    def _outputs(self, of: Backward, functions: Sequence[Any]) -> tuple[list[Node], list[bool], list[Any]]:
-        """What functions have computed; what of that they only hand on; and the cotangents that they were given."""
-        places = [(f, n) for f in functions for n in range(len(of.received[f])) if (f, n) in self.made]
-        handed = {f: {id(self._node(of, edge.place)) for edge in of.of[f]} for f in functions}
-        roots = [self.made[place] for place in places]
-        return (
-            roots,
-            [id(n) in handed[f] for n, (f, _) in zip(roots, places, strict=True)],
-            [of.received[f][n] for f, n in places],
-        )
+    def _outputs(self, of: Backward, functions: Sequence[Any], age: Mapping[int, int]) -> list[Output]:
+        """What functions have computed, with the cotangents that they were given.
+
+        Of an array that others compute past, only what it was pulled back with itself.
+        """
+        targets = {id(self._node(of, edge.place)) for edge in self._edges(of, functions)}
+
+        def is_handed_on(f: Any, node: Node) -> bool:
+            return id(node) in targets and age.get(id(node), -1) < int(f._sequence_nr())
+
+        outputs = []
+        for f in functions:
+            for n, g in enumerate(of.received[f]):
+                if (f, n) in self.made:
+                    node = self.made[f, n]
+                    outputs.append(Output(node, is_handed_on(f, node), None if g is None else numbers(g)))
+                elif (f, n) in self._passed:
+                    node = self._passed[f, n]
+                    outputs += [Output(node, is_handed_on(f, node), w) for w in of.start.get((f, n), ())]
+        return outputs
 
     def _edges(self, of: Backward, functions: Sequence[Any]) -> list[Edge]:
         return [edge for f in functions for edge in of.of[f]]
@@ -198,7 +228,7 @@ class Program:
     def _contribution(
         self, of: Backward, functions: Sequence[Any], age: Mapping[int, int]
     ) -> tuple[Step, tuple[Kink, ...]] | None:
-        given = [x for x in zip(*self._outputs(of, functions), strict=True) if x[2] is not None]
+        outputs = [o for o in self._outputs(of, functions, age) if o.cotangent is not None]
         got: dict[int, Any] = {}
         targets: dict[int, Node] = {}
         for edge in self._edges(of, functions):
@@ -208,10 +238,10 @@ class Program:
                 part = of.returned[edge.function][edge.number]
                 if part is not None:
                     got[id(node)] = got.get(id(node), 0) + numbers(part).reshape(node.shape)
-        if not given or not targets:
+        if not targets or not (outputs or got):
             return None
-        roots, itself = [x[0] for x in given], [x[1] for x in given]
-        cotangents = [numbers(x[2]) for x in given]
+        roots, itself = [o.node for o in outputs], [o.is_handed_on for o in outputs]
+        cotangents = [o.cotangent for o in outputs]
         begins = self._begins(functions, set(targets), age)
         certificates, kinks = contributed(
             roots, itself, cotangents, begins, list(targets.values()), self._is_live, self.floats, self.dtype
@@ -221,8 +251,8 @@ class Program:
             array = got[n] if n in got else np.zeros(certificate.exact.hi.shape)
             findings.append(judge(f"gradient by {self._title(n, targets)}", array, certificate))
         name = ", ".join(f.name() for f in functions[:3]) + (" and others" if len(functions) > 3 else "")
-        line = _line(functions) or roots[0].line
-        step = Step("backward", name, self._module(of, functions), line, tuple(findings))
+        line = _line(functions) or next((node.line for node in roots), "")
+        step = Step("backward", name, self._module(of, functions, age), line, tuple(findings))
         if step.verdict == "wrong" and len(functions) == 1:
             own = [(e.number, self._node(of, e.place)) for e in of.of[functions[0]]]
             exact = {n: certificates[id(node)] for n, node in own if node is not None}

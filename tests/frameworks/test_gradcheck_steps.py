@@ -106,6 +106,19 @@ def recomputed(x):
     return checkpoint(lambda y: torch.tanh(y @ y.t()).sum(1), x, use_reentrant=False)
 
 
+def returned_on_the_way(x):
+    u = (x * 2).unsqueeze(0)
+    return u, u.squeeze(0), u * u
+
+
+def frozen(x):
+    w = W.detach().to(x.dtype)
+    y = w
+    for _ in range(30):
+        y = torch.tanh(y @ w)
+    return x @ y
+
+
 def overwritten(g, x, y):  # noqa: ARG001
     return g.mul_(1 - y * y)
 
@@ -114,10 +127,12 @@ RIGHT = {
     "views and writes in place": in_place,
     "chunks": chunks,
     "padding with its own other end": lambda x: nn.functional.pad(x[None], (2, 1), mode="circular"),
-    "a mask of attention": lambda x: nn.functional.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
+    "a mask of attention": lambda x: nn.functional.scaled_dot_product_attention(*[x[None]] * 3, is_causal=True),
     "parts": parts_of_one,
     "two outputs": two_outputs,
     "recomputed": recomputed,
+    "views that are returned on the way": returned_on_the_way,
+    "a part that is frozen": frozen,
     "a backward pass that writes into what it is given": deep(tanh(overwritten)),
     "an output that is an input": lambda x: (x, x.t(), x * 2),
     "one parameter, many times": lambda x: x @ x.t() @ x + x.sum() * x,
@@ -259,6 +274,21 @@ def test_a_gradient_for_what_is_not_used_is_wrong() -> None:
 
     steps = wrong_steps(lambda x, w: Ghost.apply(x, torch.tanh(w)).sin(), X, W)
     assert [step.kind for step in steps] == ["backward"] and "GhostBackward" in steps[0].name
+
+
+def test_a_gradient_out_of_nothing_is_wrong() -> None:
+    class Invented(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.set_materialize_grads(False)
+            return x * 2, x * 3
+
+        @staticmethod
+        def backward(ctx, *grads):  # noqa: ARG004
+            return (0 if grads[0] is None else grads[0] * 2) + torch.full((6, 5), 1e-3) + 3 * grads[1]
+
+    steps = wrong_steps(lambda x: Invented.apply(torch.tanh(x))[1], X)
+    assert [step.name for step in steps] == ["InventedBackward"]
 
 
 # --- how it is asked for ----------------------------------------------------------------------------------------------
