@@ -151,6 +151,16 @@ def test_what_is_right_passes(name: str, dtype: torch.dtype) -> None:
     assert report and report.steps and all(f.verdict == "pass" for f in report.findings)
 
 
+@pytest.mark.parametrize(
+    "options", [{"num_layers": 2, "bidirectional": True}, {"bias": False, "batch_first": True}], ids=str
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_an_lstm(options: dict[str, Any], dtype: torch.dtype) -> None:
+    layer = nn.LSTM(3, 4, dtype=dtype, **options)
+    report = gradcheck(lambda x: layer(x)[0], (torch.randn(5, 2, 3, dtype=dtype, requires_grad=True),))
+    assert report and max(f.resolution for f in report.findings) < 1e-2
+
+
 # --- what is wrong is named -------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from gradaudit.graph import Node
 from gradaudit.operations import normalisation, statistics
+from gradaudit.operations.arrangements import places, stack
 from gradaudit.operations.entrywise import add, divide, multiply, rsqrt, subtract, times
+from gradaudit.operations.layers import lstm_cell
 from gradaudit.operations.products import matmul
 from gradaudit.operations.shapes import as_shape, constant, gather, reshape, sum_axis, transpose
 from gradaudit.operations.softmax import softmax
@@ -18,6 +20,9 @@ from gradaudit.torch.memory import numbers
 from gradaudit.torch.tables.entrywise import masked_sum
 from gradaudit.torch.tables.reductions import visible_rows
 from gradaudit.torch.tables.rules import INFINITE, alike, constant_where, constants, number, rule
+
+#: PyTorch's number for it among recurrent layers.
+LSTM = 2
 
 # --- normalisation ----------------------------------------------------------------------------------------------------
 
@@ -205,3 +210,24 @@ def _attention(
         hidden = np.triu(np.ones(scores.shape, dtype=bool), 1)
         scores = constant_where(hidden, -INFINITE, scores)
     return [matmul(visible_rows(scores, softmax), v), None]
+
+
+# --- recurrent layers -------------------------------------------------------------------------------------------------
+
+
+@rule("mkldnn_rnn_layer")
+def _lstm(
+    x: Any, w_x: Any, w_h: Any, b_x: Any, b_h: Any, h: Any, c: Any, reverse: bool, batch_sizes: Sequence[int],
+    mode: int, _hidden: int, _layers: int, has_biases: bool, *_: Any,
+) -> list[Any]:  # fmt: skip
+    """One direction of one layer of an LSTM, over all steps."""
+    if mode != LSTM or batch_sizes:
+        raise NotImplementedError("of an LSTM alone, and of sequences of one length, the layer is known")
+    x, w_x, w_h = number(x), number(w_x), number(w_h)
+    biases = (number(b_x), number(b_h)) if has_biases else (None, None)
+    state, steps = (number(h), number(c)), range(x.shape[0])
+    results: dict[int, Node] = {}
+    for n in reversed(steps) if reverse else steps:
+        state = lstm_cell(gather(x, index=places(x.shape)[n]), state, w_x, w_h, *biases)
+        results[n] = state[0]
+    return [stack([results[n] for n in steps]), *state, None]
