@@ -151,7 +151,10 @@ def test_what_is_right_passes(name: str, dtype: torch.dtype) -> None:
     assert report and report.steps and all(f.verdict == "pass" for f in report.findings)
 
 
-@pytest.mark.parametrize(
+LSTMS = [{"num_layers": 2, "bidirectional": True}, {"bias": False, "batch_first": True}]
+
+
+@pytest.mark.parametrize("options", LSTMS, ids=str)
     "options", [{"num_layers": 2, "bidirectional": True}, {"bias": False, "batch_first": True}], ids=str
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
