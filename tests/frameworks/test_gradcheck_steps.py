@@ -155,8 +155,6 @@ LSTMS = [{"num_layers": 2, "bidirectional": True}, {"bias": False, "batch_first"
 
 
 @pytest.mark.parametrize("options", LSTMS, ids=str)
-    "options", [{"num_layers": 2, "bidirectional": True}, {"bias": False, "batch_first": True}], ids=str
-)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_an_lstm(options: dict[str, Any], dtype: torch.dtype) -> None:
     layer = nn.LSTM(3, 4, dtype=dtype, **options)
