@@ -18,7 +18,7 @@ from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
 from gradaudit.exact.pairs import Pairs
-from gradaudit.exact.splitting import MORE_SLICES
+from gradaudit.exact.splitting import MORE_PARTS
 from gradaudit.graph import Node, depending, topological_order
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import broadcast, input_, reshape, transpose
@@ -290,7 +290,7 @@ def _arithmetics(fp: Arithmetic, last_bits: int, all_digits: bool, small: bool) 
         yield Doubles()
     if not small and not all_digits:
         yield Pairs()
-        yield Pairs(MORE_SLICES)
+        yield Pairs(MORE_PARTS)
     yield from (Balls(bits) for bits in BITS if bits <= last_bits)
 
 

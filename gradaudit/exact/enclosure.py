@@ -23,7 +23,8 @@ TINY = 2.0**-1060
 class Enclosure:
     """``hi + lo`` within `radius` of the exact value, entry by entry; float64 arrays of one shape.
 
-    A radius of infinity says that nothing is known; it is never NaN.
+    `hi` is the sum rounded, so that `lo` is 2^-52 of it or less. A radius of infinity says that nothing is known; it is
+    never NaN.
     """
 
     hi: Array

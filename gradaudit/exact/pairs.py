@@ -20,21 +20,21 @@ from gradaudit.exact.balls import balls, enclosed, working
 from gradaudit.exact.enclosure import TINY, UP, Array, Enclosure, U, two_product, two_sum
 from gradaudit.exact.exponential import exponential
 from gradaudit.exact.functions import EXP, Function
-from gradaudit.exact.splitting import MORE_SLICES, SLICES, split_product
+from gradaudit.exact.splitting import split_product
 
 #: The precision of elementary functions, in bits.
 BITS = 128
-#: From so many products in a sum on, slices are short, and more of them are needed.
-LONG = 4096
+#: The parts of an enclosure.
+_NAMES = ("hi", "lo", "radius")
 
 
 class Pairs(Arithmetic[Enclosure]):
-    """hi + lo within a radius; matrix products by splitting into so many slices."""
+    """hi + lo within a radius; matrix products by splitting into so many parts, or as few as will do."""
 
     name = "pairs of float64"
 
-    def __init__(self, slices: int = SLICES) -> None:
-        self.slices = slices
+    def __init__(self, parts: int | None = None) -> None:
+        self.parts = parts
 
     def constant(self, values: NDArray[np.floating]) -> Enclosure:
         """Floats, which are exact."""
@@ -46,7 +46,7 @@ class Pairs(Arithmetic[Enclosure]):
 
     def restructure(self, change: Callable[..., Any], *arrays: Enclosure) -> Enclosure:
         """Entries arranged anew."""
-        parts = (tuple(getattr(a, name) for a in arrays) for name in ("hi", "lo", "radius"))
+        parts = (tuple(getattr(a, name) for a in arrays) for name in _NAMES)
         return Enclosure(*(np.asarray(change(*part)) for part in parts))
 
     def shape(self, a: Enclosure) -> tuple[int, ...]:
@@ -111,11 +111,10 @@ class Pairs(Arithmetic[Enclosure]):
         n, m = a.hi.shape[-2], b.hi.shape[-1]
         if not a.hi.size or not b.hi.size:
             return self.constant(np.zeros((*leading, n, m)))
-        slices = self.slices if a.hi.shape[-1] < LONG else max(self.slices, MORE_SLICES)
         if not leading:
-            return split_product(a, b, slices)
-        parts = [split_product(_at(a, i), _at(b, i), slices) for i in np.ndindex(*leading)]
-        hi, lo, radius = (np.stack([getattr(part, name) for part in parts]) for name in ("hi", "lo", "radius"))
+            return split_product(a, b, self.parts)
+        products = [split_product(_at(a, i), _at(b, i), self.parts) for i in np.ndindex(*leading)]
+        hi, lo, radius = (np.stack([getattr(product, name) for product in products]) for name in _NAMES)
         return Enclosure(*(array.reshape(*leading, n, m) for array in (hi, lo, radius)))
 
     def sum(self, a: Enclosure, axis: int) -> Enclosure:
