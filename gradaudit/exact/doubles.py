@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
-from gradaudit.exact.enclosure import TINY, UNKNOWN, UP, Array, Enclosure, U
+from gradaudit.exact.enclosure import TINY, UNKNOWN, UP, Array, Enclosure, U, zeros
 from gradaudit.exact.functions import PLAIN_K, Function
 
 #: The smallest number that float64 has with all its digits.
@@ -36,11 +36,11 @@ class Doubles(Arithmetic[Approximate]):
     def constant(self, values: NDArray[np.floating]) -> Approximate:
         """Floats, which are exact."""
         x = np.asarray(values, dtype=np.float64)
-        return Approximate(x, np.zeros_like(x))
+        return Approximate(x, zeros(x.shape))
 
     def enclosure(self, a: Approximate) -> Enclosure:
         """The value as hi + lo within a radius."""
-        return Enclosure(a.x, np.zeros_like(a.x), a.radius)
+        return Enclosure(a.x, zeros(a.x.shape), a.radius)
 
     def restructure(self, change: Callable[..., Any], *arrays: Approximate) -> Approximate:
         """Entries arranged anew."""

@@ -35,7 +35,7 @@ class Enclosure:
     def exactly(cls, values: Any) -> Enclosure:
         """Floats, which are exact."""
         hi = np.asarray(values, dtype=np.float64)
-        return cls(hi, np.zeros_like(hi), np.zeros_like(hi))
+        return cls(hi, zeros(hi.shape), zeros(hi.shape))
 
     def __add__(self, other: Enclosure) -> Enclosure:
         """The sum, entry by entry; shapes may broadcast."""
@@ -73,6 +73,20 @@ class Enclosure:
 
 #: The sign of a number that an enclosure does not decide.
 UNKNOWN = 2
+
+
+_ZERO = np.zeros(1)
+_ZERO.flags.writeable = False
+
+
+def zeros(shape: tuple[int, ...]) -> Array:
+    """Zeros that take no memory, and that nobody may write to."""
+    return np.ndarray(shape, np.float64, _ZERO, 0, (0,) * len(shape))
+
+
+def is_zero(a: Array) -> bool:
+    """Whether an array has nothing but zeros."""
+    return not (a.any() if any(a.strides) else a.flat[:1].any())
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
