@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
-from gradaudit.exact.enclosure import UNKNOWN, Enclosure
+from gradaudit.exact.enclosure import UNKNOWN, Enclosure, is_zero
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Operand
+from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import input_
 from gradaudit.rounding.arithmetic import Arithmetic
 
@@ -171,7 +172,9 @@ def size_of(
         return np.where(of[id(node)], UNKNOWN, value) if of[id(node)].any() else np.asarray(value)
     parts = [natural[id(n)] for n in node.inputs]
     v = np.abs(value.hi)
-    if operation.natural is not None:
+    if operation in (matmul, affine) and not typical and all(_is_exact(n, of) for n in node.inputs):
+        size = np.maximum(of[id(node)].terms.size, v)  # the same product
+    elif operation.natural is not None:
         size = operation.natural(fp, value, parts, **node.parameters)
     elif operation.size is not None and parts:
         if typical:
@@ -181,3 +184,8 @@ def size_of(
     else:
         size = v
     return np.where(of[id(node)].E + value.spread <= USEFUL * v, v, size) if typical and parts else size
+
+
+def _is_exact(node: Node, of: Bounds) -> bool:
+    """Whether a program certainly has an input as it is."""
+    return node.operation is input_ and is_zero(of[id(node)].E)
