@@ -16,7 +16,7 @@ from gradaudit.exact.arithmetic import Arithmetic as Exact
 from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
-from gradaudit.exact.enclosure import UNKNOWN, Enclosure, is_zero
+from gradaudit.exact.enclosure import UNKNOWN, Enclosure
 from gradaudit.exact.pairs import Pairs
 from gradaudit.exact.splitting import MORE_PARTS
 from gradaudit.graph import Node, depending, topological_order
@@ -324,9 +324,7 @@ def _is_sharp(order: Sequence[Node], read: Values, of: Bounds) -> bool:
     if any((read[id(node)] == UNKNOWN).any() for node in masks):
         return False
     arrays = [id(node) for node in order if not node.operation.mask and node.operation not in REARRANGED]
-    return all(
-        is_zero(read[n].spread) or bool((read[n].spread <= np.minimum(SHARP * of[n].E, LARGEST)).all()) for n in arrays
-    )
+    return all(bool((read[n].spread <= np.minimum(SHARP * of[n].E, LARGEST)).all()) for n in arrays)
 
 
 def _largest(array: NDArray[Any]) -> float:
