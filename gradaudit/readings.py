@@ -183,7 +183,7 @@ def size_of(
         size = np.maximum(np.sqrt(size) if typical else size, v)
     else:
         size = v
-    return np.where(of[id(node)].E + value.spread <= USEFUL * v, v, size) if typical and parts else size
+    return np.where(of[id(node)].E + value.spread <= USEFUL * v, v, size) if typical and parts else np.asarray(size)
 
 
 def _is_exact(node: Node, of: Bounds) -> bool:
