@@ -20,7 +20,7 @@ from gradaudit.exact.balls import balls, enclosed, working
 from gradaudit.exact.enclosure import TINY, UP, Array, Enclosure, U, two_product, two_sum
 from gradaudit.exact.exponential import exponential
 from gradaudit.exact.functions import EXP, Function
-from gradaudit.exact.splitting import split_product
+from gradaudit.exact.splitting import PARTS, split_product, split_sum
 
 #: The precision of elementary functions, in bits.
 BITS = 128
@@ -118,27 +118,11 @@ class Pairs(Arithmetic[Enclosure]):
         return Enclosure(*(array.reshape(*leading, n, m) for array in (hi, lo, radius)))
 
     def sum(self, a: Enclosure, axis: int) -> Enclosure:
-        """The sum over one axis: a product with ones over the first or the last, by halves over another."""
+        """The sum over one axis, by splitting."""
         axis %= a.hi.ndim
-        shape, count = a.hi.shape, a.hi.shape[axis]
-        remaining = shape[:axis] + shape[axis + 1 :]
         if not a.hi.size:
-            return self.constant(np.zeros(remaining))
-        if axis in (0, len(shape) - 1):
-            ones, first = self.constant(np.ones((1, count))), axis == 0
-            matrix = self.restructure(lambda x: x.reshape((count, -1) if first else (-1, count)), a)
-            sums = self.matmul(ones, matrix) if first else self.matmul(matrix, _transposed(ones))
-            return self.restructure(lambda x: x.reshape(remaining), sums)
-        while count > 1:
-            half = count // 2
-            single, other, rest = (
-                self.restructure(lambda x, s=s: x[(slice(None),) * axis + (s,)], a)
-                for s in (slice(0, half), slice(half, 2 * half), slice(2 * half, count))
-            )
-            both = self.add(single, other)
-            a = both if count == 2 * half else self.restructure(lambda x, y: np.concatenate((x, y), axis), both, rest)
-            count = a.hi.shape[axis]
-        return self.restructure(lambda x: x.reshape(remaining), a)
+            return self.constant(np.zeros(a.hi.shape[:axis] + a.hi.shape[axis + 1 :]))
+        return split_sum(a, axis, self.parts or PARTS)
 
     def hull(self, a: Enclosure, b: Enclosure) -> Enclosure:
         """An enclosure of both."""
@@ -168,10 +152,6 @@ def _divided(a: Enclosure, b: Array) -> Enclosure:
     radius = np.where(zero, 0.0, ((a.radius + slack) / np.abs(b) + 4 * U * np.abs(left / b) + TINY) * UP)
     exact = (size == 0) & (a.radius == 0) & ~faint
     return _normal(q, np.where(faint, 0.0, left / b), np.where(b == 0, np.inf, np.where(exact, 0.0, radius)))
-
-
-def _transposed(a: Enclosure) -> Enclosure:
-    return Enclosure(a.hi.T, a.lo.T, a.radius.T)
 
 
 def _at(a: Enclosure, index: tuple[int, ...]) -> Enclosure:

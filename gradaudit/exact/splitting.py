@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradaudit.exact.arithmetic import OutOfRange
-from gradaudit.exact.enclosure import UP, Array, Enclosure, U, two_sum
+from gradaudit.exact.enclosure import UP, Array, Enclosure, U, is_zero, two_sum
 
 #: Parts of a factor, the rest among them. Of what float64 loses in a product of a thousand terms two leave 2^-21 or so,
 #: each one more 2^-21 of that: they are for factors whose entries differ much in size.
@@ -39,50 +39,69 @@ def split_product(A: Enclosure, B: Enclosure, number: int | None = None) -> Encl
     OutOfRange
         If the numbers are too large to be split.
     """
-    many = A.hi.size * B.hi.shape[1] >= MANY
+    k, many = A.hi.shape[1], A.hi.size * B.hi.shape[1] >= MANY
     for parts in (number,) if number else (FEW_PARTS, PARTS) if many else (PARTS,):
-        left, right = _split(A, 1, parts, A.hi.shape[1]), _split(B, 0, parts, A.hi.shape[1])
-        hi, lo, radius = _product(left, right, A.hi.shape[1], parts)
+        bits = (53 - int(k * (parts - 1) - 1).bit_length()) // 2
+        left, right = _split(A, 1, parts, bits), _split(B, 0, parts, bits)
+        hi, lo, radius = _product(left, right, k, parts)
         if parts != FEW_PARTS or number or _is_sharp(left.size, right.size, radius):
             break
-    if A.radius.any():
+    if not is_zero(A.radius):
         radius = radius + A.radius @ (right.size + B.radius)
-    if B.radius.any():
+    if not is_zero(B.radius):
         radius = radius + left.size @ B.radius
     if not hi.all() and radius.any():  # where nothing was multiplied the product is 0
         there = (A.size != 0).astype(np.float32) @ (B.size != 0).astype(np.float32)
         radius = np.where(there, radius, 0.0)
-    return Enclosure(hi, lo, radius * (UP + 4 * A.hi.shape[1] * U))
+    return Enclosure(hi, lo, radius * (UP + 4 * k * U))
 
 
-class _Part(NamedTuple):
-    """A slice of a factor, or what slices leave of it.
+def split_sum(A: Enclosure, axis: int, number: int = PARTS) -> Enclosure:
+    """The sum over an axis, which goes: of slices, which is exact, and of what they leave, which is rounded.
 
-    Attributes
-    ----------
-    array : ndarray
-        Its entries.
-    largest, sums : ndarray
-        The largest absolute value, and at least the sum of them, in each row of a left factor, column of a right one.
+    Raises
+    ------
+    OutOfRange
+        If the numbers are too large to be split.
     """
-
-    array: Array
-    largest: Array
-    sums: Array
+    k = A.hi.shape[axis]
+    split = _split(A, axis, number, min(50, 53 - int(k - 1).bit_length()))
+    first, *others = (part.sum(axis=axis) for part in (*split.slices, split.rests[-1]))
+    hi, lo, slack = first, np.zeros(()), k * k * U * (1 + 2 * k * U) * split.largest[-1].reshape(first.shape)
+    for part in others:
+        hi, error = two_sum(hi, part)
+        lo = lo + error
+        slack = slack + U * np.abs(lo)
+    hi, lo = two_sum(hi, lo)
+    radius = slack if is_zero(A.radius) else slack + A.radius.sum(axis=axis)
+    return Enclosure(hi, lo, radius * (UP + 4 * k * U))
 
 
 class _Split(NamedTuple):
-    """The slices of a factor, what 0, 1, 2 and so on of them leave of it, and its absolute values."""
+    """A factor in parts.
 
-    slices: list[_Part]
-    rests: list[_Part]
+    Attributes
+    ----------
+    slices, sums : list of ndarray
+        Its slices, and at least the sums of their absolute values in each row of a left factor, column of a right one;
+        the last sums are those of the factor itself.
+    rests, largest : list of ndarray
+        What 0, 1, 2 and so on slices leave of it, and their largest absolute values in each row or column.
+    size : ndarray
+        The absolute values of the factor.
+    """
+
+    slices: list[Array]
+    sums: list[Array]
+    rests: list[Array]
+    largest: list[Array]
     size: Array
 
 
 def _product(left: _Split, right: _Split, k: int, number: int) -> tuple[Array, Array, Array]:
     """A product of factors without a radius, as hi + lo, and the radius."""
     first = [*left.slices, left.rests[-1]]
-    hi = first[0].array @ right.slices[0].array
+    hi = first[0] @ right.slices[0]
     lo, slack = np.zeros(()), np.zeros(())
     for s in range(1, number):
         second = right.slices[s::-1] if s < number - 1 else right.rests[::-1]
@@ -90,13 +109,12 @@ def _product(left: _Split, right: _Split, k: int, number: int) -> tuple[Array, A
         lo = lo + error
         slack = slack + U * np.abs(lo) if s > 1 else slack
     hi, lo = two_sum(hi, lo) if number > 2 else (hi, lo)
-    return hi, lo, _of_rounding(first, right.rests[::-1], k) + slack
+    return hi, lo, _of_rounding(left, right, k, number) + slack
 
 
-def _total(first: list[_Part], second: list[_Part], shape: tuple[int, ...]) -> Array:
+def _total(first: list[Array], second: list[Array], shape: tuple[int, ...]) -> Array:
     """The sum of products of parts, without those that are 0."""
-    pairs = zip(first, second, strict=True)
-    products = [a.array @ b.array for a, b in pairs if a.largest.any() and b.largest.any()]
+    products = [a @ b for a, b in zip(first, second, strict=True) if a.any() and b.any()]
     return np.asarray(sum(products[1:], start=products[0])) if products else np.zeros(shape)
 
 
@@ -106,46 +124,42 @@ def _is_sharp(A: Array, B: Array, radius: Array) -> bool:
     return bool((radius <= SHARP * U * np.maximum(n, 1) * (A @ B)).all())
 
 
-def _of_rounding(first: list[_Part], second: list[_Part], k: int) -> Array:
+def _of_rounding(left: _Split, right: _Split, k: int, number: int) -> Array:
     """What is lost in a sum of products of parts: the sums over one factor times the largest of the other.
 
-    There are `len(first)` products of k terms, of factors that were rounded once.
+    There are as many products as parts, of k terms, whose factors were rounded once.
     """
-    roundings = (k + len(first) + 8) * U
+    roundings = (k + number + 8) * U
     loss = roundings / (1 - 2 * roundings)
-    rows = [*(a.sums for a in first[:-1]), first[-1].largest]
-    columns = [*(b.largest for b in second[:-1]), second[-1].sums]
+    rows, columns = [*left.sums[:-1], left.largest[-1]], [*right.largest[:0:-1], right.sums[-1]]
     faint = [k * TINY / loss * (row > 0) for row in rows]
-    return loss * (np.hstack([*rows, *faint]) @ np.vstack([*columns, *(column > 0 for column in columns)]))
+    return loss * (np.concatenate((*rows, *faint), 1) @ np.concatenate((*columns, *(c > 0 for c in columns)), 0))
 
 
-def _split(A: Enclosure, axis: int, number: int, k: int) -> _Split:
-    """A left factor (axis 1) or a right one (0), of which k entries are added, in parts relative to the largest."""
-    bits = (53 - int(k * (number - 1) - 1).bit_length()) // 2
-    hi, lo, single = A.hi, A.lo, not A.lo.any()
+def _split(A: Enclosure, axis: int, number: int, bits: int) -> _Split:
+    """Numbers in parts: slices of so many bits, relative to the largest along an axis, and what they leave."""
+    hi, lo, single, k = A.hi, A.lo, is_zero(A.lo), A.hi.shape[axis]
     size = np.abs(hi)
     largest, sums = size.max(axis=axis, keepdims=True), size.sum(axis=axis, keepdims=True)
     exponent = np.frexp(largest)[1]
-    if exponent.max() > HIGHEST or not np.isfinite(A.radius).all():
+    if exponent.max() > HIGHEST or not (is_zero(A.radius) or np.isfinite(A.radius).all()):
         raise OutOfRange
-    small = exponent < LOWEST  # slices would underflow: all is left
-    grid = np.ldexp(1.5, exponent + 52 - bits)  # adding 1.5 * 2^e rounds to multiples of 2^(e - 52)
-    slices, rests = list[_Part](), [_Part(hi, largest, sums)]
+    small = exponent < LOWEST if exponent.min() < LOWEST else None  # slices would underflow: all is left
+    unit = np.ldexp(1.0, exponent - bits)  # of the first slice; adding 1.5 * 2^52 of them rounds to multiples of it
+    split = _Split([], [], [hi], [largest], size)
     for s in range(1, number):
         if s * bits > 52 and not single:  # the slice is fine enough for lo to be seen in it
             hi, lo = two_sum(hi, lo)
+        grid = unit * (1.5 * 2.0**52)
         part = hi + grid
         part -= grid
-        if small.any():
+        if small is not None:
             part = np.where(small, 0.0, part)
-        slices.append(_part(part, axis) if s > 1 else _Part(part, largest, (1 + k * 2.0**-bits) * sums))
+        split.slices.append(part)
+        split.sums.append((1 + k * 2.0**-bits) * sums if s == 1 else unit * (k * 2.0**bits * part.any()))
         hi = hi - part
-        rests.append(_part(hi if single else hi + lo, axis))
-        grid *= 2.0**-bits
-    return _Split(slices, rests, size)
-
-
-def _part(array: Array, axis: int) -> _Part:
-    """A part of a factor."""
-    largest = np.maximum(array.max(axis=axis, keepdims=True), -array.min(axis=axis, keepdims=True))
-    return _Part(array, largest, array.shape[axis] * largest)
+        split.rests.append(hi if single else hi + lo)
+        split.largest.append(np.abs(split.rests[-1]).max(axis=axis, keepdims=True))
+        unit = unit * 2.0**-bits
+    split.sums.append(sums)
+    return split
