@@ -24,7 +24,7 @@ from gradaudit.memory import keep_memory
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import broadcast, input_, reshape, transpose
 from gradaudit.patterns import recognised
-from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, centred, evaluated, size_of
+from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, centred, evaluated, sizes
 from gradaudit.rounding.arithmetic import Arithmetic
 
 #: A certified value, and each intermediate that the bound is computed from, is known to this part of its bound, which
@@ -127,15 +127,6 @@ class Plan:
         return fixed, [node for node in self.order if id(node) in of]
 
     @cached_property
-    def last_uses(self) -> dict[int, list[int]]:
-        """By the id of each node, the ids of those that no later one is computed from."""
-        last = {id(n): id(node) for node in self.order for n in (node, *node.inputs)}
-        uses: dict[int, list[int]] = {id(node): [] for node in self.order}
-        for n, node in last.items():
-            uses[node].append(n)
-        return uses
-
-    @cached_property
     def is_small(self) -> bool:
         """Whether balls are quicker than pairs of floats, which need more calls and less for each number."""
         products = sum(
@@ -207,7 +198,8 @@ class Certificates:
         """The certificates of the outputs, in their order."""
         apart = self._without_kinks() if self.kinks else self.bounds
         centre, around = self._centred() if self.kinks else (self.values, self.bounds)
-        natural = self._largest_sizes(typical=True)
+        with np.errstate(all="ignore"):
+            natural = sizes(self.fp, self.plan.order, self.values, self.bounds, typical=True)
         result = []
         for n in map(id, self.plan.outputs):
             exact, E = self.values[n], self.within(n)
@@ -218,7 +210,7 @@ class Certificates:
                     reach = around[n].E + centre[n].radius + OF_SHIFT * np.abs(shift)
                     below, above = (np.maximum(np.fmin(E, reach + s), 0) for s in (-shift, shift))
             own_side = np.asarray(apart[n].E + exact.radius)
-            result.append(Certificate(exact, below, above, own_side, _largest(apart[n].E), natural[n]))
+            result.append(Certificate(exact, below, above, own_side, _largest(apart[n].E), _largest(natural[n])))
         return tuple(result)
 
     def within(self, n: int) -> NDArray[np.float64]:
@@ -237,23 +229,10 @@ class Certificates:
         return tuple(Kink(at, sum(count for (place, _), count in open_.items() if place == at)) for at in places)
 
     @cached_property
-    def sizes(self) -> dict[int, float]:
-        """The largest natural size of each output, by its id."""
-        return self._largest_sizes(typical=False)
-
-    def _largest_sizes(self, typical: bool) -> dict[int, float]:
-        """The same, or of the typical sizes; those of a node are forgotten when they were used for the last time."""
-        natural: dict[int, NDArray[Any]] = {}
-        largest = dict.fromkeys(map(id, self.plan.outputs), 0.0)
+    def sizes(self) -> dict[int, NDArray[np.float64]]:
+        """The natural size of each node, by its id."""
         with np.errstate(all="ignore"):
-            for node in self.plan.order:
-                n = id(node)
-                natural[n] = size_of(self.fp, node, self.values, self.bounds, natural, typical)
-                if n in largest:
-                    largest[n] = _largest(natural[n])
-                for m in self.plan.last_uses[n]:
-                    del natural[m]
-        return largest
+            return sizes(self.fp, self.plan.order, self.values, self.bounds)
 
     def _centred(self) -> tuple[Values, Bounds]:
         with self.arithmetic.precision(), np.errstate(all="ignore"):

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
-from gradaudit.exact.enclosure import UNKNOWN, Enclosure, is_zero
+from gradaudit.exact.enclosure import UNKNOWN, Enclosure
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Operand
-from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import input_
 from gradaudit.rounding.arithmetic import Arithmetic
 
@@ -159,33 +158,21 @@ def sizes(
     """
     natural: dict[int, NDArray[Any]] = {}
     for node in order:
-        natural[id(node)] = size_of(fp, node, read, of, natural, typical)
+        value, operation = read[id(node)], node.operation
+        if operation.mask:
+            natural[id(node)] = np.where(of[id(node)], UNKNOWN, value) if of[id(node)].any() else value
+            continue
+        parts = [natural[id(n)] for n in node.inputs]
+        if operation.natural is not None:
+            natural[id(node)] = operation.natural(fp, value, parts, **node.parameters)
+        elif operation.size is not None and parts:
+            if typical:
+                parts = [s if n.operation.mask else s * s for n, s in zip(node.inputs, parts, strict=True)]
+            size = operation.size(*parts, **node.parameters)
+            natural[id(node)] = np.maximum(np.sqrt(size) if typical else size, np.abs(value.hi))
+        else:
+            natural[id(node)] = np.abs(value.hi)
+        if typical and parts:
+            v = np.abs(value.hi)
+            natural[id(node)] = np.where(of[id(node)].E + value.spread <= USEFUL * v, v, natural[id(node)])
     return natural
-
-
-def size_of(
-    fp: Arithmetic, node: Node, read: Values, of: Bounds, natural: dict[int, NDArray[Any]], typical: bool
-) -> NDArray[Any]:
-    """The natural size of a node, given those of its inputs: see `sizes`."""
-    value, operation = read[id(node)], node.operation
-    if operation.mask:
-        return np.where(of[id(node)], UNKNOWN, value) if of[id(node)].any() else np.asarray(value)
-    parts = [natural[id(n)] for n in node.inputs]
-    v = np.abs(value.hi)
-    if operation in (matmul, affine) and not typical and all(_is_exact(n, of) for n in node.inputs):
-        size = np.maximum(of[id(node)].terms.size, v)  # the same product
-    elif operation.natural is not None:
-        size = operation.natural(fp, value, parts, **node.parameters)
-    elif operation.size is not None and parts:
-        if typical:
-            parts = [s if n.operation.mask else s * s for n, s in zip(node.inputs, parts, strict=True)]
-        size = operation.size(*parts, **node.parameters)
-        size = np.maximum(np.sqrt(size) if typical else size, v)
-    else:
-        size = v
-    return np.where(of[id(node)].E + value.spread <= USEFUL * v, v, size) if typical and parts else np.asarray(size)
-
-
-def _is_exact(node: Node, of: Bounds) -> bool:
-    """Whether a program certainly has an input as it is."""
-    return node.operation is input_ and is_zero(of[id(node)].E)

@@ -203,7 +203,7 @@ def _bound(of: Network, certificates: Certificates) -> Bound:
         return bound
 
     def size(name: str) -> float:
-        return certificates.sizes[id(of.nodes[name])]
+        return float(certificates.sizes[id(of.nodes[name])].max())
 
     E_a, a = E("a"), certificates.values[id(of.nodes["a"])].hi
     return Bound(
