@@ -17,7 +17,7 @@ from gradaudit.exact.arithmetic import Arithmetic, Signs
 from gradaudit.exact.enclosure import TINY, UNKNOWN, UP, Array, Enclosure, U, is_zero, zeros
 from gradaudit.exact.functions import PLAIN_K, Function
 
-#: In products of so many multiplications errors are bounded by largest entries and sums, where that is sharp enough.
+#: Errors of products of so many multiplications are bounded by largest entries and sums, where that is near enough.
 MANY = 1 << 20
 #: The smallest number that float64 has with all its digits.
 NORMAL = 2.0**-1022
@@ -128,16 +128,19 @@ class Doubles(Arithmetic[Approximate]):
 
 
 def _product_of_sizes(A: Array, B: Array) -> Array:
-    """At least the product of two factors that are not negative; at most 2^13 times that, if it is large.
+    """At least the product of two factors that are not negative; if it is large, at most 2^16 times that.
 
-    If all a_k of a row but c are at least t, and b_k of a column are at most m, then a b >= t (sum b - c m).
+    Between the least and the largest of a row of A, times the sums of the columns of B, lies the row of A B.
     """
-    if A.ndim == 2 and A.size * B.shape[1] >= MANY:
-        largest, sums = A.max(axis=1, keepdims=True), B.sum(axis=0)
-        small = np.count_nonzero(largest * 2.0**-12 > A, axis=1).max()
-        if (2 * small * B.max(axis=0) <= sums).all():
-            return np.asarray(largest * sums)
-    return A @ B
+    if A.ndim > 2 or A.size * B.shape[1] < MANY:
+        return A @ B
+    largest = A.max(axis=1)
+    wide = A.min(axis=1) < 2.0**-16 * largest
+    if 4 * np.count_nonzero(wide) > len(A):
+        return A @ B
+    product = largest[:, None] * B.sum(axis=0)
+    product[wide] = A[wide] @ B
+    return product
 
 
 def _zero(a: Approximate) -> NDArray[np.bool_]:
