@@ -86,17 +86,26 @@ class Pairs(Arithmetic[Enclosure]):
             return _normal(p, np.where(faint, across + other, lo), radius)
 
     def divide(self, a: Enclosure, b: Enclosure) -> Enclosure:
-        """A / b: a quotient, corrected once; the radius is what is left of a, over the least that b may be."""
+        """A / b: a quotient q, and what is left, a - q b, of which a.hi less q b.hi is exact, divided by b.hi."""
         with np.errstate(all="ignore"):
-            if _is_float(b):
-                return _divided(a, b.hi)
-            least = np.abs(b.hi) * (1 - 4 * U) - (np.abs(b.lo) + b.radius) * UP
-            q = self.constant(np.where(least > 0, a.hi / b.hi, 0.0))
-            first = self.subtract(a, self.multiply(q, b))
-            q = self.add(q, self.constant(np.where(least > 0, first.hi / b.hi, 0.0)))
-            left = self.subtract(a, self.multiply(q, b))
-            radius = np.where((a.size == 0) | (left.size == 0), 0.0, left.size / least * UP + TINY)
-            return _normal(q.hi, q.lo, np.where(least > 0, radius, np.inf))
+            q = a.hi / b.hi
+            p, error = two_product(q, b.hi)
+            across = q * b.lo
+            left = ((a.hi - p) - error) + (a.lo - across)
+            size = np.abs(a.hi - p) + np.abs(error) + np.abs(a.lo) + np.abs(across)
+            faint = (np.abs(a.hi) < 2.0**-900) | (np.abs(q) < 2.0**-900)  # there the error of the product may underflow
+            zero = (a.hi == 0) & (a.lo == 0) & (a.radius == 0)
+            exact = (size == 0) & (a.radius == 0) & (b.lo == 0) & (b.radius == 0) & ~faint
+            moved = a.radius + np.abs(q) * b.radius
+            slack = np.where(faint, 4 * U * (np.abs(a.hi) + np.abs(p)) + np.abs(a.lo) + np.abs(across), 4 * U * size)
+            unsure = np.abs(b.lo) + b.radius
+            least = np.abs(b.hi) * (1 - 4 * U) - unsure * UP
+            r = np.where(faint, 0.0, left / b.hi)
+            radius = (
+                (moved + slack + 4 * TINY + np.abs(left) * (unsure / np.abs(b.hi))) / least + 4 * U * np.abs(r) + TINY
+            )
+            radius = np.where(zero | exact, 0.0, radius * UP)
+            return _normal(q, r, np.where(least > 0, radius, np.inf))
 
     def function(self, f: Function, a: Enclosure) -> Enclosure:
         """f(a), on balls; the exponential by a table."""
@@ -139,19 +148,6 @@ class Pairs(Arithmetic[Enclosure]):
 def _is_float(a: Enclosure) -> bool:
     """Whether every number is a float, and known."""
     return not (a.lo.any() or a.radius.any())
-
-
-def _divided(a: Enclosure, b: Array) -> Enclosure:
-    """A / b for floats b: a quotient q and what is left, a.hi - q b + a.lo, of which the difference is exact."""
-    q = a.hi / b
-    p, error = two_product(q, b)
-    left, size = ((a.hi - p) - error) + a.lo, np.abs(a.hi - p) + np.abs(error) + np.abs(a.lo)
-    faint = (np.abs(a.hi) < 2.0**-900) | (np.abs(q) < 2.0**-900)  # there the error of the product may underflow
-    slack = np.where(faint, 4 * U * (np.abs(a.hi) + np.abs(p)) + 4 * TINY, 4 * U * size)
-    zero = (a.hi == 0) & (a.lo == 0) & (a.radius == 0)
-    radius = np.where(zero, 0.0, ((a.radius + slack) / np.abs(b) + 4 * U * np.abs(left / b) + TINY) * UP)
-    exact = (size == 0) & (a.radius == 0) & ~faint
-    return _normal(q, np.where(faint, 0.0, left / b), np.where(b == 0, np.inf, np.where(exact, 0.0, radius)))
 
 
 def _at(a: Enclosure, index: tuple[int, ...]) -> Enclosure:
