@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gradaudit.cases.catalogue import case_of, cases
 from gradaudit.exact.arithmetic import Arithmetic, OutOfRange
 from gradaudit.exact.balls import Balls
-from gradaudit.exact.doubles import Doubles
+from gradaudit.exact.doubles import Approximate, Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure, two_sum
 from gradaudit.exact.pairs import Pairs
 from gradaudit.exact.splitting import FEW_PARTS, MANY, MORE_PARTS, PARTS, SHARP, split_product
@@ -124,6 +124,24 @@ def test_a_large_product_has_as_many_parts_as_it_takes(kind: str) -> None:
     assert (ratio <= SHARP * 300).all()
     with ctx.workprec(4000):
         assert holds(result, balls(A) * balls(B))
+
+
+@pytest.mark.parametrize("right", ["normal", "wide columns", "wide entries", "small"])
+@pytest.mark.parametrize("left", ["normal", "wide entries", "sparse", "tiny"])
+def test_a_large_product_of_floats_is_within_its_radius(left: str, right: str) -> None:
+    """Its radius is that of largest entries and sums where that is near enough, and of products elsewhere."""
+    rng, A = np.random.default_rng([KINDS.index(left), KINDS.index(right)]), Doubles()
+    a, b = (
+        Approximate(x, np.abs(x) * 2.0**-40 * rng.integers(0, 2))
+        for x in (factor(rng, left, 130, 128), factor(rng, right, 128, 64))
+    )
+    assert a.x.size * b.x.shape[1] >= MANY
+    result = A.enclosure(A.matmul(a, b))
+    with ctx.workprec(4000):
+        assert holds(result, balls(A.enclosure(a)) * balls(A.enclosure(b)))
+    if left == "normal":
+        loss = 2.0**-52 * 128 * (np.abs(a.x) @ np.abs(b.x)) + a.radius @ np.abs(b.x) + np.abs(a.x) @ b.radius
+        assert (result.radius <= 2.0**18 * loss + 2.0**-1000).all()
 
 
 def flipped(A: Enclosure) -> Enclosure:
