@@ -239,6 +239,7 @@ CHANGES = {
         radius * UP, np.inf))              => radius * UP, 0.0))
     """,
     "gradaudit/exact/splitting.py": """
+        (right.size + B.radius) + k * TINY  => (right.size + B.radius)
         A.radius @ (right.size + B.radius)  => A.radius @ right.size
         left.size @ B.radius               => 0
         bits = (53 - int                   => bits = (57 - int

@@ -47,9 +47,9 @@ def split_product(A: Enclosure, B: Enclosure, number: int | None = None) -> Encl
         if parts != FEW_PARTS or number or _is_sharp(left.size, right.size, radius):
             break
     if not is_zero(A.radius):
-        radius = radius + A.radius @ (right.size + B.radius)
+        radius = radius + (A.radius @ (right.size + B.radius) + k * TINY)
     if not is_zero(B.radius):
-        radius = radius + left.size @ B.radius
+        radius = radius + (left.size @ B.radius + k * TINY)
     if not hi.all() and radius.any():  # where nothing was multiplied the product is 0
         there = (A.size != 0).astype(np.float32) @ (B.size != 0).astype(np.float32)
         radius = np.where(there, radius, 0.0)
