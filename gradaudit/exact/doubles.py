@@ -138,7 +138,7 @@ def _product_of_sizes(A: Array, B: Array) -> Array:
     wide = A.min(axis=1) < 2.0**-16 * largest
     if 4 * np.count_nonzero(wide) > len(A):
         return A @ B
-    product = largest[:, None] * B.sum(axis=0)
+    product: Array = largest[:, None] * B.sum(axis=0)
     product[wide] = A[wide] @ B
     return product
 

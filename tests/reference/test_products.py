@@ -56,8 +56,10 @@ def factor(rng: Generator, kind: str, n: int, k: int) -> Array:
 
 
 def known(rng: Generator, kind: str, n: int, k: int) -> Enclosure:
-    """Numbers of 53 bits, or pairs of them known within a radius."""
+    """Numbers of 53 bits, or pairs of them known within a radius, or known to be within one of 0."""
     hi = factor(rng, kind, n, k)
+    if rng.random() < 0.2:  # nothing but a radius
+        return Enclosure(np.zeros((n, k)), np.zeros((n, k)), np.abs(hi))
     if rng.random() < 0.5:
         return Enclosure.exactly(hi)
     lo = hi * rng.uniform(-(2.0**-54), 2.0**-54, hi.shape)
