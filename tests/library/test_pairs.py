@@ -112,6 +112,7 @@ def test_a_sum_is_within_its_radius(number: int | None) -> None:
     for k in (1, 2, 3, 7, 64, 1000):
         for widths in ((0, 1), (-40, 40), (-300, 300), (-1060, -1000), (330, 340)):
             hi = rng.normal(0, 1, (3, k, 2)) * 2.0 ** rng.integers(*widths, (3, k, 2))
+            hi[0, :, 0] = rng.uniform(1, 2, k) * 2.0 ** widths[0]  # sums as large as they may be
             hi[1] = np.round(hi[1])
             hi[2, k // 2 :] = -hi[2, : k - k // 2]
             for a in (A.constant(hi), pairs(hi, rng), pairs(hi, rng, 2.0**-90)):
