@@ -18,8 +18,9 @@ from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
 from gradaudit.exact.pairs import Pairs
-from gradaudit.exact.splitting import MORE_SLICES
+from gradaudit.exact.splitting import MORE_PARTS
 from gradaudit.graph import Node, depending, topological_order
+from gradaudit.memory import keep_memory
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import broadcast, input_, reshape, transpose
 from gradaudit.patterns import merged, recognised
@@ -296,6 +297,8 @@ def certify(
     fp = arithmetic if isinstance(arithmetic, Arithmetic) else Arithmetic.of(np.dtype(arithmetic))
     plan = outputs if isinstance(outputs, Plan) else Plan.of(outputs)
     given = {id(node): array for node, array in inputs.items()}
+    if not plan.is_small:
+        keep_memory()
     result = None
     for A in _arithmetics(fp, last_bits, all_digits, plan.is_small):
         with suppress(OutOfRange):
@@ -312,7 +315,7 @@ def _arithmetics(fp: Arithmetic, last_bits: int, all_digits: bool, small: bool) 
         yield Doubles()
     if not small and not all_digits:
         yield Pairs()
-        yield Pairs(MORE_SLICES)
+        yield Pairs(MORE_PARTS)
     yield from (Balls(bits) for bits in BITS if bits <= last_bits)
 
 

@@ -1,10 +1,13 @@
-"""The last result of a function, for whoever asks for the same again at once."""
+"""What is remembered: the last result of a function; and the memory that large arrays had."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from operator import is_
 from typing import Any, TypeVar
+
+import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,3 +30,15 @@ def remembered(function: F) -> F:
 
     remembering.__doc__, remembering.__name__ = function.__doc__, function.__name__
     return remembering  # type: ignore[return-value]
+
+
+@cache
+def keep_memory() -> None:
+    """Let the C library keep the memory that arrays leave, for the next ones.
+
+    glibc gives it back to the system once more is free than twice the largest block that was ever freed, of those that
+    have 32 MiB or less (mallopt(3), M_MMAP_THRESHOLD). A block of that size, which nobody touches, is freed here: from
+    then on 64 MiB are kept. Else every array of more than a few thousand entries is made of pages that the system has
+    to find and clear again, which takes a third of the time that large graphs need. Elsewhere it changes nothing.
+    """
+    np.empty((1 << 22) - 1024)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 #: The tests that are run for a file, the quickest first.
 _BOUNDS = ("library/test_bounds_again.py", "library/test_graphs.py", "library/test_operations.py")
-_VALUES = ("library/test_operations.py", "reference/test_enclosures.py", "reference/test_products.py")
+_VALUES = (
+    *("library/test_pairs.py", "library/test_operations.py"),
+    *("reference/test_products.py", "reference/test_enclosures.py"),
+)
 _CERTIFIED = ("reference/test_certified.py", "library/test_check.py", "library/test_bounds_again.py")
 TESTS = {
     **{f"gradaudit/rounding/{name}.py": _BOUNDS for name in ("arithmetic", "bound", "softmax")},
@@ -212,9 +215,11 @@ CHANGES = {
         U * size + TINY                    => TINY
         (PLAIN_K + f.growth(a.x))          => (1 + f.growth(a.x))
         moved = np.where(a.radius > 0, f.slope(low, high) * a.radius, 0.0)  => moved = 0.0 * a.radius
-        k * U * UP                         => U * UP / 9
-        a.radius @ (size_b + b.radius)     => a.radius @ size_b
-        size_a @ b.radius                  => 0
+        a.x.shape[-1] * U * UP             => U * UP / 9
+        of_sizes(a.radius, size_b + b.radius)  => of_sizes(a.radius, size_b)
+        size_b + b.radius / loss           => size_b
+        A.min(axis=1) < 2.0**-16           => A.min(axis=1) < 2.0**-99
+        largest = A.max(axis=1)            => largest = A.mean(axis=1)
         roundings * U * UP                 => 0 * U * UP
         least > 0, radius, np.inf          => least > 0, radius, 0.0
         decided = np.abs(a.x) > a.radius * UP  => decided = np.abs(a.x) > 0
@@ -225,18 +230,29 @@ CHANGES = {
         + np.abs(a.lo * b.lo)              => + 0
         a.radius * b.size + a.size         => a.size
         + TINY * inexact                   => + 0
-        np.abs(p) < 2.0**-960              => np.abs(p) < 0
-        left.size / least * UP             => 0 * least
+        faint = np.abs(p) < 2.0**-960      => faint = np.abs(p) < 0
+        np.abs(q) * b.radius               => 0 * b.radius
+        + np.abs(left) * (unsure           => + 0 * (unsure
+        np.abs(across), 4 * U * size)      => np.abs(across), 0 * size)
         np.where(least > 0, radius, np.inf)  => radius
         np.abs(e.lo) + e.radius for        => np.abs(e.lo) for
         radius * UP, np.inf))              => radius * UP, 0.0))
     """,
     "gradaudit/exact/splitting.py": """
-        + A.radius @ size_B                => + 0 * A.radius @ size_B
-        radius = k * (left.sizes @ reach)  => radius = 0 * (left.sizes @ reach)
-        bits = (53                         => bits = (57
-        size_A @ B.radius + k * TINY       => size_A @ B.radius
-        (sums * U) ** 2                    => (0 * U) ** 2
+        (right.size + B.radius) + k * TINY  => (right.size + B.radius)
+        A.radius @ (right.size + B.radius)  => A.radius @ right.size
+        left.size @ B.radius               => 0
+        bits = (53 - int                   => bits = (57 - int
+        min(50, 53 - int                   => min(50, 55 - int
+        number + 8) * U                    => number + 8) * U / k
+        left.largest[-1]], [               => 0 * left.largest[-1]], [
+        *right.largest[:0:-1], right       => *(0 * x for x in right.largest[:0:-1]), right
+        k * TINY / loss                    => 0 * k / loss
+        rests.append(hi if single          => rests.append(hi if k
+        slack = slack + U * np.abs(lo)\\n    hi  => slack = slack + 0\\n    hi
+        k * k * U * (1                     => 0 * U * (1
+        A.radius.sum(axis=axis)            => 0
+        radius = np.where(there, radius, 0.0)  => pass
     """,
     "gradaudit/exact/enclosure.py": """
         slack = 2 * U                      => slack = 0 * U

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
-from gradaudit.exact.enclosure import TINY, UNKNOWN, UP, Array, Enclosure, U
+from gradaudit.exact.enclosure import TINY, UNKNOWN, UP, Array, Enclosure, U, is_zero, zeros
 from gradaudit.exact.functions import PLAIN_K, Function
 
+#: Errors of products of so many multiplications are bounded by largest entries and sums, where that is near enough.
+MANY = 1 << 20
 #: The smallest number that float64 has with all its digits.
 NORMAL = 2.0**-1022
 
@@ -36,11 +38,11 @@ class Doubles(Arithmetic[Approximate]):
     def constant(self, values: NDArray[np.floating]) -> Approximate:
         """Floats, which are exact."""
         x = np.asarray(values, dtype=np.float64)
-        return Approximate(x, np.zeros_like(x))
+        return Approximate(x, zeros(x.shape))
 
     def enclosure(self, a: Approximate) -> Enclosure:
         """The value as hi + lo within a radius."""
-        return Enclosure(a.x, np.zeros_like(a.x), a.radius)
+        return Enclosure(a.x, zeros(a.x.shape), a.radius)
 
     def restructure(self, change: Callable[..., Any], *arrays: Approximate) -> Approximate:
         """Entries arranged anew."""
@@ -93,15 +95,16 @@ class Doubles(Arithmetic[Approximate]):
     def matmul(self, a: Approximate, b: Approximate) -> Approximate:
         """The matrix product."""
         with np.errstate(all="ignore"):
-            k = a.x.shape[-1]
+            x, loss = a.x @ b.x, a.x.shape[-1] * U * UP
             size_a, size_b = np.abs(a.x), np.abs(b.x)
-            products = (size_a + a.radius != 0) @ (size_b + b.radius != 0)
-            radius = k * U * UP * (size_a @ size_b) + np.where(products, k * TINY, 0.0)
-            if a.radius.any():
-                radius = radius + a.radius @ (size_b + b.radius)
-            if b.radius.any():
-                radius = radius + size_a @ b.radius
-            return _of(a.x @ b.x, radius)
+            radius = _product_of_sizes(size_a, size_b if is_zero(b.radius) else size_b + b.radius / loss) * loss
+            if not is_zero(a.radius):
+                radius = radius + _product_of_sizes(a.radius, size_b + b.radius)
+            radius = radius + a.x.shape[-1] * TINY
+            if not x.all():  # where nothing was multiplied the product is 0
+                there = (size_a + a.radius != 0).astype(np.float32) @ (size_b + b.radius != 0).astype(np.float32)
+                radius = np.where(there, radius, 0.0)
+            return _of(x, radius)
 
     def sum(self, a: Approximate, axis: int) -> Approximate:
         """The sum over one axis."""
@@ -122,6 +125,22 @@ class Doubles(Arithmetic[Approximate]):
         decided = np.abs(a.x) > a.radius * UP
         zero = (a.x == 0) & (a.radius == 0)
         return np.where(decided, np.sign(a.x), np.where(zero, 0, UNKNOWN)).astype(np.int8)
+
+
+def _product_of_sizes(A: Array, B: Array) -> Array:
+    """At least the product of two factors that are not negative; if it is large, at most 2^16 times that.
+
+    Between the least and the largest of a row of A, times the sums of the columns of B, lies the row of A B.
+    """
+    if A.ndim > 2 or A.size * B.shape[1] < MANY:
+        return A @ B
+    largest = A.max(axis=1)
+    wide = A.min(axis=1) < 2.0**-16 * largest
+    if 4 * np.count_nonzero(wide) > len(A):
+        return A @ B
+    product: Array = largest[:, None] * B.sum(axis=0)
+    product[wide] = A[wide] @ B
+    return product
 
 
 def _zero(a: Approximate) -> NDArray[np.bool_]:

@@ -23,7 +23,8 @@ TINY = 2.0**-1060
 class Enclosure:
     """``hi + lo`` within `radius` of the exact value, entry by entry; float64 arrays of one shape.
 
-    A radius of infinity says that nothing is known; it is never NaN.
+    `hi` is the sum rounded, so that `lo` is 2^-52 of it or less. A radius of infinity says that nothing is known; it is
+    never NaN.
     """
 
     hi: Array
@@ -34,7 +35,7 @@ class Enclosure:
     def exactly(cls, values: Any) -> Enclosure:
         """Floats, which are exact."""
         hi = np.asarray(values, dtype=np.float64)
-        return cls(hi, np.zeros_like(hi), np.zeros_like(hi))
+        return cls(hi, zeros(hi.shape), zeros(hi.shape))
 
     def __add__(self, other: Enclosure) -> Enclosure:
         """The sum, entry by entry; shapes may broadcast."""
@@ -72,6 +73,20 @@ class Enclosure:
 
 #: The sign of a number that an enclosure does not decide.
 UNKNOWN = 2
+
+
+_ZERO = np.zeros(1)
+_ZERO.flags.writeable = False
+
+
+def zeros(shape: tuple[int, ...]) -> Array:
+    """Zeros that take no memory, and that nobody may write to."""
+    return np.ndarray(shape, np.float64, _ZERO, 0, (0,) * len(shape))
+
+
+def is_zero(a: Array) -> bool:
+    """Whether an array has nothing but zeros."""
+    return not (a.any() if any(a.strides) else a.flat[:1].any())
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:

@@ -20,21 +20,21 @@ from gradaudit.exact.balls import balls, enclosed, working
 from gradaudit.exact.enclosure import TINY, UP, Array, Enclosure, U, two_product, two_sum
 from gradaudit.exact.exponential import exponential
 from gradaudit.exact.functions import EXP, Function
-from gradaudit.exact.splitting import MORE_SLICES, SLICES, split_product
+from gradaudit.exact.splitting import PARTS, split_product, split_sum
 
 #: The precision of elementary functions, in bits.
 BITS = 128
-#: From so many products in a sum on, slices are short, and more of them are needed.
-LONG = 4096
+#: The parts of an enclosure.
+_NAMES = ("hi", "lo", "radius")
 
 
 class Pairs(Arithmetic[Enclosure]):
-    """hi + lo within a radius; matrix products by splitting into so many slices."""
+    """hi + lo within a radius; matrix products by splitting into so many parts, or as few as will do."""
 
     name = "pairs of float64"
 
-    def __init__(self, slices: int = SLICES) -> None:
-        self.slices = slices
+    def __init__(self, parts: int | None = None) -> None:
+        self.parts = parts
 
     def constant(self, values: NDArray[np.floating]) -> Enclosure:
         """Floats, which are exact."""
@@ -46,7 +46,7 @@ class Pairs(Arithmetic[Enclosure]):
 
     def restructure(self, change: Callable[..., Any], *arrays: Enclosure) -> Enclosure:
         """Entries arranged anew."""
-        parts = (tuple(getattr(a, name) for a in arrays) for name in ("hi", "lo", "radius"))
+        parts = (tuple(getattr(a, name) for a in arrays) for name in _NAMES)
         return Enclosure(*(np.asarray(change(*part)) for part in parts))
 
     def shape(self, a: Enclosure) -> tuple[int, ...]:
@@ -86,17 +86,26 @@ class Pairs(Arithmetic[Enclosure]):
             return _normal(p, np.where(faint, across + other, lo), radius)
 
     def divide(self, a: Enclosure, b: Enclosure) -> Enclosure:
-        """A / b: a quotient, corrected once; the radius is what is left of a, over the least that b may be."""
+        """A / b: a quotient q, and what is left, a - q b, of which a.hi less q b.hi is exact, divided by b.hi."""
         with np.errstate(all="ignore"):
-            if _is_float(b):
-                return _divided(a, b.hi)
-            least = np.abs(b.hi) * (1 - 4 * U) - (np.abs(b.lo) + b.radius) * UP
-            q = self.constant(np.where(least > 0, a.hi / b.hi, 0.0))
-            first = self.subtract(a, self.multiply(q, b))
-            q = self.add(q, self.constant(np.where(least > 0, first.hi / b.hi, 0.0)))
-            left = self.subtract(a, self.multiply(q, b))
-            radius = np.where((a.size == 0) | (left.size == 0), 0.0, left.size / least * UP + TINY)
-            return _normal(q.hi, q.lo, np.where(least > 0, radius, np.inf))
+            q = a.hi / b.hi
+            p, error = two_product(q, b.hi)
+            across = q * b.lo
+            left = ((a.hi - p) - error) + (a.lo - across)
+            size = np.abs(a.hi - p) + np.abs(error) + np.abs(a.lo) + np.abs(across)
+            faint = (np.abs(a.hi) < 2.0**-900) | (np.abs(q) < 2.0**-900)  # there the error of the product may underflow
+            zero = (a.hi == 0) & (a.lo == 0) & (a.radius == 0)
+            exact = (size == 0) & (a.radius == 0) & (b.lo == 0) & (b.radius == 0) & ~faint
+            moved = a.radius + np.abs(q) * b.radius
+            slack = np.where(faint, 4 * U * (np.abs(a.hi) + np.abs(p)) + np.abs(a.lo) + np.abs(across), 4 * U * size)
+            unsure = np.abs(b.lo) + b.radius
+            least = np.abs(b.hi) * (1 - 4 * U) - unsure * UP
+            r = np.where(faint, 0.0, left / b.hi)
+            radius = (
+                (moved + slack + 4 * TINY + np.abs(left) * (unsure / np.abs(b.hi))) / least + 4 * U * np.abs(r) + TINY
+            )
+            radius = np.where(zero | exact, 0.0, radius * UP)
+            return _normal(q, r, np.where(least > 0, radius, np.inf))
 
     def function(self, f: Function, a: Enclosure) -> Enclosure:
         """f(a), on balls; the exponential by a table."""
@@ -111,35 +120,18 @@ class Pairs(Arithmetic[Enclosure]):
         n, m = a.hi.shape[-2], b.hi.shape[-1]
         if not a.hi.size or not b.hi.size:
             return self.constant(np.zeros((*leading, n, m)))
-        slices = self.slices if a.hi.shape[-1] < LONG else max(self.slices, MORE_SLICES)
         if not leading:
-            return split_product(a, b, slices)
-        parts = [split_product(_at(a, i), _at(b, i), slices) for i in np.ndindex(*leading)]
-        hi, lo, radius = (np.stack([getattr(part, name) for part in parts]) for name in ("hi", "lo", "radius"))
+            return split_product(a, b, self.parts)
+        products = [split_product(_at(a, i), _at(b, i), self.parts) for i in np.ndindex(*leading)]
+        hi, lo, radius = (np.stack([getattr(product, name) for product in products]) for name in _NAMES)
         return Enclosure(*(array.reshape(*leading, n, m) for array in (hi, lo, radius)))
 
     def sum(self, a: Enclosure, axis: int) -> Enclosure:
-        """The sum over one axis: a product with ones over the first or the last, by halves over another."""
+        """The sum over one axis, by splitting."""
         axis %= a.hi.ndim
-        shape, count = a.hi.shape, a.hi.shape[axis]
-        remaining = shape[:axis] + shape[axis + 1 :]
         if not a.hi.size:
-            return self.constant(np.zeros(remaining))
-        if axis in (0, len(shape) - 1):
-            ones, first = self.constant(np.ones((1, count))), axis == 0
-            matrix = self.restructure(lambda x: x.reshape((count, -1) if first else (-1, count)), a)
-            sums = self.matmul(ones, matrix) if first else self.matmul(matrix, _transposed(ones))
-            return self.restructure(lambda x: x.reshape(remaining), sums)
-        while count > 1:
-            half = count // 2
-            single, other, rest = (
-                self.restructure(lambda x, s=s: x[(slice(None),) * axis + (s,)], a)
-                for s in (slice(0, half), slice(half, 2 * half), slice(2 * half, count))
-            )
-            both = self.add(single, other)
-            a = both if count == 2 * half else self.restructure(lambda x, y: np.concatenate((x, y), axis), both, rest)
-            count = a.hi.shape[axis]
-        return self.restructure(lambda x: x.reshape(remaining), a)
+            return self.constant(np.zeros(a.hi.shape[:axis] + a.hi.shape[axis + 1 :]))
+        return split_sum(a, axis, self.parts or PARTS)
 
     def hull(self, a: Enclosure, b: Enclosure) -> Enclosure:
         """An enclosure of both."""
@@ -156,23 +148,6 @@ class Pairs(Arithmetic[Enclosure]):
 def _is_float(a: Enclosure) -> bool:
     """Whether every number is a float, and known."""
     return not (a.lo.any() or a.radius.any())
-
-
-def _divided(a: Enclosure, b: Array) -> Enclosure:
-    """A / b for floats b: a quotient q and what is left, a.hi - q b + a.lo, of which the difference is exact."""
-    q = a.hi / b
-    p, error = two_product(q, b)
-    left, size = ((a.hi - p) - error) + a.lo, np.abs(a.hi - p) + np.abs(error) + np.abs(a.lo)
-    faint = (np.abs(a.hi) < 2.0**-900) | (np.abs(q) < 2.0**-900)  # there the error of the product may underflow
-    slack = np.where(faint, 4 * U * (np.abs(a.hi) + np.abs(p)) + 4 * TINY, 4 * U * size)
-    zero = (a.hi == 0) & (a.lo == 0) & (a.radius == 0)
-    radius = np.where(zero, 0.0, ((a.radius + slack) / np.abs(b) + 4 * U * np.abs(left / b) + TINY) * UP)
-    exact = (size == 0) & (a.radius == 0) & ~faint
-    return _normal(q, np.where(faint, 0.0, left / b), np.where(b == 0, np.inf, np.where(exact, 0.0, radius)))
-
-
-def _transposed(a: Enclosure) -> Enclosure:
-    return Enclosure(a.hi.T, a.lo.T, a.radius.T)
 
 
 def _at(a: Enclosure, index: tuple[int, ...]) -> Enclosure:

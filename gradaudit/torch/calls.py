@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from gradaudit.torch.memory import key, numbers
 from gradaudit.torch.tables import CONSTANTS, DECOMPOSED, EMPTY, PASSIVE, RANDOM, RULES
@@ -47,8 +48,7 @@ class Call:
     @classmethod
     def of(cls, func: Any, args: Any, kwargs: Any) -> Call:
         """The call."""
-        tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
-        return cls(func, args, kwargs, _base(func), tensors, _written(func, args, kwargs))
+        return cls(func, args, kwargs, _base(func), tensors_of(args, kwargs), _written(func, args, kwargs))
 
     def run(self) -> Any:
         """Carry it out."""
@@ -100,6 +100,33 @@ def _of_prim(func: Any) -> Callable[..., Any]:
     return impl
 
 
+#: What holds no tensor, of what operations are given.
+_PLAIN = (int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format)
+
+
+def tensors_of(args: Any, kwargs: Any) -> list[torch.Tensor]:
+    """The tensors among arguments, at any depth."""
+    tensors: list[torch.Tensor] = []
+    for x in (*args, *kwargs.values()):
+        if isinstance(x, torch.Tensor):
+            tensors.append(x)
+        elif type(x) not in _PLAIN:
+            tensors += [t for t in tree_leaves(x) if isinstance(t, torch.Tensor)]
+    return tensors
+
+
+def mapped(change: Callable[[Any], Any], args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments with each tensor among them changed, at any depth."""
+
+    def of(x: Any) -> Any:
+        if isinstance(x, torch.Tensor):
+            return change(x)
+        return x if type(x) in _PLAIN else tree_map(change, x)
+
+    return [of(x) for x in args], {name: of(x) for name, x in kwargs.items()}
+
+
+@cache
 def _base(func: Any) -> str:
     """The name of an operation in the tables."""
     name: str = func._schema.name.removeprefix("aten::")
@@ -117,11 +144,17 @@ def _written(func: Any, args: Any, kwargs: Any) -> list[torch.Tensor]:
     written: list[torch.Tensor] = []
     if func._schema.name == "aten::native_batch_norm" and args[5]:
         written += [t for t in args[3:5] if t is not None]
-    for n, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            value = kwargs.get(argument.name) if argument.name in kwargs else args[n] if n < len(args) else None
-            written += [t for t in tree_leaves(value) if isinstance(t, torch.Tensor)]
+    for n, name in _changing(func):
+        value = kwargs.get(name) if name in kwargs else args[n] if n < len(args) else None
+        written += [t for t in tree_leaves(value) if isinstance(t, torch.Tensor)]
     return written
+
+
+@cache
+def _changing(func: Any) -> list[tuple[int, str]]:
+    """The arguments that an operation writes to, by number and name."""
+    arguments = enumerate(func._schema.arguments)
+    return [(n, a.name) for n, a in arguments if a.alias_info is not None and a.alias_info.is_write]
 
 
 def cleared(result: Any) -> Any:

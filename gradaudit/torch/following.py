@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 
 from gradaudit.errors import UnsupportedError
 from gradaudit.graph import Node
 from gradaudit.operations.shapes import constant, input_
-from gradaudit.torch.calls import Call, agree, cleared, leaves
+from gradaudit.torch.calls import Call, agree, cleared, leaves, mapped
 from gradaudit.torch.lines import line, refused
 from gradaudit.torch.memory import Memory, key, numbers
 from gradaudit.torch.modules import Modules
@@ -85,11 +85,12 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
 
     def is_recorded(self, tensor: Any) -> bool:
         """Whether there is a node for a tensor."""
-        return isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided and key(tensor) in self._memories
+        return isinstance(tensor, torch.Tensor) and self._memory(tensor) is not None
 
     def is_live(self, tensor: Any) -> bool:
         """Whether a tensor depends on an input that is differentiated by."""
-        return self.is_recorded(tensor) and self._memories[key(tensor)].live
+        memory = self._memory(tensor) if isinstance(tensor, torch.Tensor) else None
+        return memory is not None and memory.live
 
     def node(self, tensor: torch.Tensor) -> Node:
         """The node of a tensor, which may be a constant.
@@ -99,9 +100,10 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         UnsupportedError
             If the tensor was made by what is no operation of PyTorch.
         """
-        if self.is_recorded(tensor):
+        memory = self._memory(tensor)
+        if memory is not None:
             try:
-                return self._memory(tensor).node(tensor)
+                return memory.node(tensor)
             except ValueError as error:
                 raise refused(str(error)) from error
         if key(tensor) in self._lost:
@@ -117,8 +119,9 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             name = type(tensor.grad_fn).__name__.removesuffix("Backward")
             raise refused(f"a result of {name} that no operation of PyTorch made")
 
-    def _memory(self, tensor: torch.Tensor) -> Memory:
-        return self._memories[key(tensor)]
+    def _memory(self, tensor: torch.Tensor) -> Memory | None:
+        """That of a tensor, where it is recorded."""
+        return self._memories.get(key(tensor)) if tensor.layout == torch.strided else None
 
     # --- what PyTorch calls -----------------------------------------------------------------------------------------
 
@@ -136,14 +139,14 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             if call.base == "_local_scalar_dense" and self.is_live(args[0]):
                 self.reads.append(line())
             return call.run()
-        for tensor in call.tensors:
-            if not self.is_recorded(tensor):
+        memories = [self._memory(t) for t in call.tensors]
+        for tensor, memory in zip(call.tensors, memories, strict=True):
+            if memory is None:
                 self._refuse_unseen(tensor)
         if call.base in EMPTY:
             return cleared(call.run())
-        live = any(self.is_live(t) for t in call.tensors)
-        recorded = any(self.is_recorded(t) for t in call.tensors)
-        if not recorded and not any(t.is_floating_point() for t in call.tensors):
+        live = any(memory is not None and memory.live for memory in memories)
+        if not any(memories) and not any(t.is_floating_point() for t in call.tensors):
             return call.run()
         if call.base in CONSTANTS or call.base in RANDOM:
             return self._constant(call, call.run())
@@ -161,11 +164,11 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
     def _by_rule(self, call: Call, live: bool) -> Any:
         of = RULES[call.base]
         operand = self._plain if of.plain else self._operand
-        args, kwargs = tree_map(operand, (call.args, call.options))
+        args, kwargs = mapped(operand, call.args, call.options)
         result = call.run()
         nodes = self._called(call, of, args, kwargs)
         self._record(call, result, nodes, live)
-        returned = [id(t) for t in tree_leaves(result)]
+        returned = [id(t) for t in tree_leaves(result)] if live and call.written else []
         for tensor in call.written:
             if live and id(tensor) not in returned:
                 self._lost[key(tensor)] = Lost(tensor.untyped_storage(), call.name)
@@ -179,7 +182,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             raise refused("complex numbers")
         if x.layout != torch.strided:
             raise refused(f"a tensor of the layout {x.layout}")
-        if key(x) in self._lost:
+        if self._lost and key(x) in self._lost:
             return self._lost[key(x)]
         if not (x.is_floating_point() or self.is_recorded(x)):
             return numbers(x)
@@ -219,26 +222,28 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
                 raise refused(f"a conversion to {str(tensor.dtype).removeprefix('torch.')}", "judge the parts alone")
             if tuple(tensor.shape) != node.shape:
                 raise refused(f"{call.name}: a result of shape {tuple(tensor.shape)}, taken for one of {node.shape}")
-            is_written = any(tensor is w for w in call.written)
+            memory, is_written = self._memory(tensor), any(tensor is w for w in call.written)
             if is_written:
                 self._write(tensor, node, live)
-            elif self.is_recorded(tensor):
-                self._memory(tensor).know(tensor, node)
+            elif memory is not None:
+                memory.know(tensor, node)
             elif key(tensor) not in call.keys:
                 self._memories[key(tensor)] = Memory(tensor, node, live)
-            if not self._parts and self.is_recorded(tensor) and not node.operation.mask:
+            memory = self._memory(tensor)
+            if not self._parts and memory is not None and not node.operation.mask:
                 is_view = not is_written and key(tensor) in call.keys
-                is_part = is_written and not self._memory(tensor).is_whole(tensor)
+                is_part = is_written and not memory.is_whole(tensor)
                 place = self._calls, call.base, self.modules.path
                 self.results.all.append(Result(tensor, self.node(tensor), *place, is_view, is_part))
 
     def _write(self, tensor: torch.Tensor, node: Node, live: bool) -> None:
-        if not self.is_recorded(tensor):
+        memory = self._memory(tensor)
+        if memory is None:
             if not live:  # it is read when it is used
                 return
-            self._memories[key(tensor)] = Memory.of_constant(tensor)
+            memory = self._memories[key(tensor)] = Memory.of_constant(tensor)
         try:
-            self._memory(tensor).write(tensor, node, live)
+            memory.write(tensor, node, live)
         except ValueError as error:
             raise refused(str(error)) from error
 
@@ -247,9 +252,10 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         for tensor in [*tree_leaves(result), *call.written]:
             if not isinstance(tensor, torch.Tensor):
                 continue
-            if self.is_recorded(tensor) and any(tensor is w for w in call.written):
-                self._memory(tensor).write(tensor, constant(numbers(tensor)), False)
-            elif tensor.is_floating_point() and not self.is_recorded(tensor) and key(tensor) not in call.keys:
+            memory = self._memory(tensor)
+            if memory is not None and any(tensor is w for w in call.written):
+                memory.write(tensor, constant(numbers(tensor)), False)
+            elif tensor.is_floating_point() and memory is None and key(tensor) not in call.keys:
                 self._memories[key(tensor)] = Memory(tensor, constant(numbers(tensor)), False)
         return result
 

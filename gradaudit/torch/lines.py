@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -22,9 +23,14 @@ INSTEAD = "give reference=, a function in PyTorch that says what is computed, or
 def line() -> str:
     """Where in the user's code the present call stands, as FILE:LINE."""
     frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename.startswith((*_NOT_THE_USERS, "<")):
+    while frame.f_back and not _is_the_users(frame.f_code.co_filename):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+@cache
+def _is_the_users(file: str) -> bool:
+    return not file.startswith((*_NOT_THE_USERS, "<"))
 
 
 def refused(what: str, instead: str = INSTEAD, where: str = "") -> Exception:

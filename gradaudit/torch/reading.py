@@ -7,7 +7,20 @@ from typing import Any
 
 
 class Read(float):
-    """A number that was read; so is what is computed from it."""
+    """A number that was read; so is what is computed from it.
+
+    Attributes
+    ----------
+    exist : bool
+        Whether there was ever one.
+    """
+
+    exist = False
+
+    def __new__(cls, value: float) -> Read:
+        """The number, as one that was read."""
+        Read.exist = True
+        return super().__new__(cls, value)
 
 
 def _marking(name: str) -> Callable[..., Any]:

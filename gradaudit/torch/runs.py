@@ -40,7 +40,7 @@ class Leaving(TorchFunctionMode):  # type: ignore[misc]
         kwargs = kwargs or {}
         if self._following.busy:
             return func(*args, **kwargs)
-        if any(isinstance(x, Read) for x in tree_leaves((args, kwargs))):
+        if Read.exist and any(isinstance(x, Read) for x in tree_leaves((args, kwargs))):
             raise refused("a number that was read, as an argument", "leave out .item(), or give reference=")
         name = getattr(func, "__name__", "")
         if name in LEAVING and args and self._following.is_live(args[0]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,20 @@ from numpy.typing import NDArray
 from gradaudit.cases.catalogue import case_of, cases
 from gradaudit.exact.arithmetic import Arithmetic, OutOfRange
 from gradaudit.exact.balls import Balls
-from gradaudit.exact.doubles import Doubles
+from gradaudit.exact.doubles import Approximate, Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure, two_sum
 from gradaudit.exact.pairs import Pairs
-from gradaudit.exact.splitting import MORE_SLICES, split_product
+from gradaudit.exact.splitting import FEW_PARTS, MANY, MORE_PARTS, PARTS, SHARP, split_product
 from gradaudit.reference.acceptance import Acceptance, accept, accept_in
 from gradaudit.reference.problem import TENSORS, Problem
 from tests.problems import random_problem, wide_problem
 
 Array = NDArray[np.float64]
-#: Kinds of factors, the last ones those that break splittings: wide ranges, tiny and huge numbers, zeros.
-KINDS = ("normal", "integer", "wide rows", "wide columns", "wide entries", "tiny", "huge", "sparse", "float32")
+#: Kinds of factors, many of them such that break splittings: wide ranges, tiny and huge numbers, zeros, all alike.
+KINDS = (
+    *("normal", "integer", "wide rows", "wide columns", "wide entries", "tiny", "small", "huge", "sparse", "float32"),
+    *("alike", "halves"),
+)
 
 
 def factor(rng: Generator, kind: str, n: int, k: int) -> Array:
@@ -38,6 +42,12 @@ def factor(rng: Generator, kind: str, n: int, k: int) -> Array:
         return A * 10.0 ** rng.integers(-90, 90, (n, k))
     if kind == "tiny":
         return np.asarray(A * 2.0**-1060)
+    if kind == "small":
+        return np.asarray(A * 2.0 ** rng.integers(-700, -300, (n, k)))
+    if kind == "alike":  # every rounding goes the same way
+        return np.full((n, k), A[0, 0])
+    if kind == "halves":  # as far from slices of any number of bits as can be
+        return np.asarray(np.sign(A) * (2.0 - 2.0**-52) * 2.0 ** rng.integers(-60, 0, (n, k)))
     if kind == "huge":
         return np.asarray(A * 2.0**340)
     if kind == "sparse":
@@ -46,8 +56,10 @@ def factor(rng: Generator, kind: str, n: int, k: int) -> Array:
 
 
 def known(rng: Generator, kind: str, n: int, k: int) -> Enclosure:
-    """Numbers of 53 bits, or pairs of them known within a radius."""
+    """Numbers of 53 bits, or pairs of them known within a radius, or known to be within one of 0."""
     hi = factor(rng, kind, n, k)
+    if rng.random() < 0.2:  # nothing but a radius
+        return Enclosure(np.zeros((n, k)), np.zeros((n, k)), np.abs(hi))
     if rng.random() < 0.5:
         return Enclosure.exactly(hi)
     lo = hi * rng.uniform(-(2.0**-54), 2.0**-54, hi.shape)
@@ -61,19 +73,77 @@ def balls(A: Enclosure) -> arb_mat:
 
 
 def holds(result: Enclosure, exact: arb_mat) -> bool:
-    """Whether every entry's ball meets the exact one's."""
-    return all(mine.overlaps(its) for mine, its in zip(balls(result).entries(), exact.entries(), strict=True))
+    """Whether every entry's ball holds the exact one, whose own radius is rounded up by 2^-20 or less."""
+    entries = zip(
+        *(part.ravel().tolist() for part in (result.hi, result.lo, result.radius)), exact.entries(), strict=True
+    )
+    return all(
+        abs(its.mid() - arb(hi) - arb(lo)) + arb(its.rad()) * (1 - arb(2) ** -20) <= arb(radius)
+        for hi, lo, radius, its in entries
+    )
 
 
 @pytest.mark.parametrize("right", KINDS)
 @pytest.mark.parametrize("left", KINDS)
 def test_a_product_is_within_its_radius_of_the_exact_one(left: str, right: str) -> None:
     rng = np.random.default_rng([KINDS.index(left), KINDS.index(right)])
-    for _ in range(12):
+    for _ in range(6):
         n, k, m = (int(rng.integers(1, most)) for most in (9, 70, 9))
         A, B = known(rng, left, n, k), known(rng, right, k, m)
         with ctx.workprec(4000):
-            assert holds(split_product(A, B), balls(A) * balls(B))
+            exact = balls(A) * balls(B)
+            for number in (2, 3, 4, 5):
+                assert holds(split_product(A, B, number), exact), number
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 1000, 30000])
+def test_a_sum_of_roundings_that_all_go_one_way_is_within_its_radius(k: int, figure: Callable[[str], None]) -> None:
+    """Rows of one number, times columns of one: each product is rounded alike, and so are most partial sums."""
+    rng, worst = np.random.default_rng(k), 0.0
+    for number in (2, 3, 5):
+        for _ in range(30):
+            x, y = (1 + rng.random(2)) * 2.0 ** rng.integers(-400, 300, 2)
+            A, B = Enclosure.exactly(np.full((1, k), x)), Enclosure.exactly(np.full((k, 1), y))
+            result = split_product(A, B, number)
+            with ctx.workprec(4000):
+                error = abs(arb(x) * arb(y) * k - arb(result.hi.item()) - arb(result.lo.item()))
+                assert error <= arb(result.radius.item())
+                worst = max(worst, float(error / arb(result.radius.item()))) if result.radius.any() else worst
+    figure(f"largest error of a product of {k} like terms, relative to its radius: {worst:.2g}")
+
+
+@pytest.mark.parametrize("kind", ["normal", "wide columns", "wide entries"])
+def test_a_large_product_has_as_many_parts_as_it_takes(kind: str) -> None:
+    """Few where they are sharp enough; the entries that are known least are looked at."""
+    rng = np.random.default_rng(KINDS.index(kind))
+    A, B = Enclosure.exactly(rng.standard_normal((64, 300))), Enclosure.exactly(factor(rng, kind, 64, 300).T)
+    assert A.hi.size * B.hi.shape[1] >= MANY
+    result = split_product(A, B)
+    expected = split_product(A, B, FEW_PARTS if kind == "normal" else PARTS)
+    assert (result.radius == expected.radius).all()
+    with np.errstate(all="ignore"):
+        ratio = result.radius / (2.0**-53 * (np.abs(A.hi) @ np.abs(B.hi)))
+    assert (ratio <= SHARP * 300).all()
+    with ctx.workprec(4000):
+        assert holds(result, balls(A) * balls(B))
+
+
+@pytest.mark.parametrize("right", ["normal", "wide columns", "wide entries", "small"])
+@pytest.mark.parametrize("left", ["normal", "wide entries", "sparse", "tiny"])
+def test_a_large_product_of_floats_is_within_its_radius(left: str, right: str) -> None:
+    """Its radius is that of largest entries and sums where that is near enough, and of products elsewhere."""
+    rng, A = np.random.default_rng([KINDS.index(left), KINDS.index(right)]), Doubles()
+    a, b = (
+        Approximate(x, np.abs(x) * 2.0**-40 * rng.integers(0, 2))
+        for x in (factor(rng, left, 130, 128), factor(rng, right, 128, 64))
+    )
+    assert a.x.size * b.x.shape[1] >= MANY
+    result = A.enclosure(A.matmul(a, b))
+    with ctx.workprec(4000):
+        assert holds(result, balls(A.enclosure(a)) * balls(A.enclosure(b)))
+    if left == "normal":
+        loss = 2.0**-52 * 128 * (np.abs(a.x) @ np.abs(b.x)) + a.radius @ np.abs(b.x) + np.abs(a.x) @ b.radius
+        assert (result.radius <= 2.0**18 * loss + 2.0**-1000).all()
 
 
 def flipped(A: Enclosure) -> Enclosure:
@@ -84,8 +154,8 @@ def flipped(A: Enclosure) -> Enclosure:
 def test_slices_filled_to_the_last_bit_are_added_exactly(k: int) -> None:
     """The largest sums that may occur: every slice at its largest, k and the number of slices powers of two."""
     rng = np.random.default_rng(k)
-    for number in (2, 4, 5):
-        bits = (53 - int(k * number - 1).bit_length()) // 2
+    for number in (2, 3, 4, 5):
+        bits = (53 - int(k * (number - 1) - 1).bit_length()) // 2
         digits = sum(2.0 ** -(s * bits + 1) for s in range(1, 6))  # half a unit of every slice is left to the next
         for jitter in (0.0, 2.0**-52, 2.0**-50):
             hi = (1 - digits) * (1 + jitter * rng.integers(-1, 2, (2, 3, k)))
@@ -146,7 +216,7 @@ def of_dtype(A: Arithmetic[Any], problem: Problem) -> bool:
     return problem.dtype == np.float32 or not isinstance(A, Doubles)
 
 
-CHEAP = pytest.mark.parametrize("A", [Doubles(), Pairs(), Pairs(MORE_SLICES)], ids=["floats", "pairs", "more slices"])
+CHEAP = pytest.mark.parametrize("A", [Doubles(), Pairs(), Pairs(MORE_PARTS)], ids=["floats", "pairs", "more parts"])
 
 
 @CHEAP
