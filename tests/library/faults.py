@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -59,11 +60,11 @@ def of_contribution(part: Node | None, g: Node, operand: Node, factor: float) ->
     yield Variant("factor", "doubled", lambda: times(part, 2.0))
     yield Variant("lost", "nothing", lambda: None)
     for a, b in _equal_axes(part):
-        yield Variant("transposed", f"axes {a} and {b}", lambda a=a, b=b: _swapped(part, a, b))
+        yield Variant("transposed", f"axes {a} and {b}", partial(_swapped, part, a, b))
     for a in range(-part.ndim, 0):
         if part.shape[a] > 1:
-            yield Variant("sum", f"added up along axis {a}", lambda a=a: _repeated_sum(part, a, 1.0))
-            yield Variant("sum", f"averaged along axis {a}", lambda a=a: _repeated_sum(part, a, part.shape[a]))
+            yield Variant("sum", f"added up along axis {a}", partial(_repeated_sum, part, a, 1.0))
+            yield Variant("sum", f"averaged along axis {a}", partial(_repeated_sum, part, a, part.shape[a]))
 
 
 def of_node(node: Node, factor: float) -> Iterator[Variant]:
@@ -88,25 +89,23 @@ def _operands(node: Node) -> Iterator[Variant]:
     """Of any operation: an operand is transposed, a mask is inverted."""
     for k, x in enumerate(node.inputs):
         if x.operation.mask:
-            yield Variant("branch", f"mask {k} inverted", lambda k=k, x=x: _with(node, k, choices.opposite(x)))
+            yield Variant("branch", f"mask {k} inverted", partial(_with, node, k, choices.opposite(x)))
         for a, b in _equal_axes(x)[-1:] if not x.operation.mask else []:
             name = f"operand {k} transposed"
-            yield Variant("transposed", name, lambda k=k, x=x, a=a, b=b: _with(node, k, _swapped(x, a, b)))
+            yield Variant("transposed", name, partial(_with, node, k, _swapped(x, a, b)))
 
 
 def _parameters(node: Node) -> Iterator[Variant]:
     """Of any operation: another parameter, or another axis, whose result has the same shape."""
     for key, value in node.parameters.items():
         if isinstance(value, bool):
-            yield Variant(
-                "parameter", f"{key} is {not value}", lambda key=key, value=value: _given(node, key, not value)
-            )
+            yield Variant("parameter", f"{key} is {not value}", partial(_given, node, key, not value))
         elif isinstance(value, int):
             others = [a for a in range(node.inputs[0].ndim) if a != value] if key == "axis" else [value + 1]
             fits = [n for n in others if _shape(node, key, n) == node.shape]
             family, name = ("transposed", "another axis") if key == "axis" else ("parameter", f"{key} + 1")
             for n in fits[:1]:
-                yield Variant(family, name, lambda key=key, n=n: _given(node, key, n))
+                yield Variant(family, name, partial(_given, node, key, n))
 
 
 def _shape(node: Node, key: str, value: Any) -> Shape:
@@ -133,7 +132,7 @@ def _of_subtract(node: Node) -> Iterator[Variant]:
 
 def _of_multiply(node: Node) -> Iterator[Variant]:
     for k, x in enumerate(node.inputs):
-        yield Variant("lost", f"factor {1 - k}", lambda x=x: x)
+        yield Variant("lost", f"factor {1 - k}", partial(_itself, x))
 
 
 def _of_divide(node: Node) -> Iterator[Variant]:
@@ -149,7 +148,7 @@ def _of_masked(node: Node) -> Iterator[Variant]:
 
 def _of_where(node: Node) -> Iterator[Variant]:
     for k in (1, 2):
-        yield Variant("branch", f"branch {k} everywhere", lambda k=k: node.inputs[k])
+        yield Variant("branch", f"branch {k} everywhere", partial(_itself, node.inputs[k]))
 
 
 def _of_matmul(node: Node) -> Iterator[Variant]:
@@ -208,7 +207,7 @@ OF_OPERATION: dict[str, Callable[[Node], Iterator[Variant]]] = {
 def _sides(node: Node) -> Iterator[Variant]:
     """Another side of a kink: what changes nothing but where two numbers are equal."""
     if node.operation in OTHER_SIDE:
-        yield Variant("side", "the other side of a tie", lambda: OTHER_SIDE[node.operation](*node.inputs))
+        yield Variant("side", "the other side of a tie", partial(OTHER_SIDE[node.operation], *node.inputs))
     if node.operation is is_largest:
         yield Variant("side", "all of the largest", lambda: _all_largest(node))
 
@@ -223,6 +222,10 @@ def _all_largest(node: Node) -> Node:
 
 
 # --- what they are made of --------------------------------------------------------------------------------------------
+
+
+def _itself(node: Node) -> Node:
+    return node
 
 
 def _with(node: Node, number: int, operand: Node) -> Node:

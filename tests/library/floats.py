@@ -76,6 +76,6 @@ def computed(dtype: str, outputs: Sequence[Node], inputs: Mapping[Node, Array]) 
     with np.errstate(all="ignore"):
         for node in topological_order(outputs):
             if node.operation is not input_:
-                value = OF_LIBRARY.get(node.operation.name, node.operation.value)
+                value: Any = OF_LIBRARY.get(node.operation.name, node.operation.value)
                 own[id(node)] = value(A, *(own[id(n)] for n in node.inputs), **node.parameters)
     return [own[id(node)] for node in outputs]
