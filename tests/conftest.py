@@ -20,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--few-bit-networks", type=int, default=2000, metavar="N", help="for test_attack.py")
     parser.addoption("--operation-problems", type=int, default=100, metavar="N", help="for library/test_operations.py")
     parser.addoption("--random-graphs", type=int, default=250, metavar="N", help="for library/test_graphs.py")
+    parser.addoption("--climbs", type=int, default=1, metavar="N", help="for library/test_climbs.py")
     parser.addoption("--planted-graphs", type=int, default=80, metavar="N", help="for library/test_planted_graphs.py")
     parser.addoption("--planted-problems", type=int, default=60, metavar="N", help="for library/test_planted.py")
 

@@ -136,6 +136,12 @@ def of_library(f: Callable[..., Any], K: float) -> Callable[..., Value]:
     return form
 
 
+def xlogy(A: Program, x: Value, y: Value) -> Value:
+    """A library's, or a product that is not taken where x is 0."""
+    product = A.multiply(x, A.function(LOG, y))
+    return Value(np.where(A.way.use(x.x) == 0, 0.0, product.x))
+
+
 def affine(A: Program, x: Value, y: Value, b: Value) -> Value:
     """The bias is one more term of the product."""
     product = A.matmul(x, y)
@@ -187,6 +193,7 @@ FORMS: dict[str, Callable[..., Any]] = {
 } | {
     "power_gradient": power_gradient,
     "affine": affine,
+    "xlogy": xlogy,
     "sort": sort,
     "is_ranked": is_ranked,
     "is_largest": is_largest,

@@ -108,7 +108,7 @@ def why(right: Any, wrong: Any, got: NDArray[Any], certificate: Certificate) -> 
             yield "below the bound"
         elif change.rad() > bound * SHARP and not abs(change) > bound:
             yield "at a kink that no precision decides"
-        elif abs(change) <= bound + abs(y - z):
+        elif not abs(change) > bound + abs(y - z):
             yield "below the bound and its own rounding"
         else:
             yield "not explained"

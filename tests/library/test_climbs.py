@@ -1,0 +1,100 @@
+"""Every rounding rule attacked by an adversary that climbs, and operations that feed one another.
+
+How many climbs is set by ``--climbs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradaudit.operations import OPERATIONS
+from gradaudit.readings import bounds
+from tests.library import climbing
+from tests.library.climbing import Attack, climbed, shrunk
+from tests.library.specimens import NAMES
+
+#: The steps of a climb.
+STEPS = 40
+#: A bound whose largest ratio is no more is too loose.
+LOOSE = 0.01
+#: How many climbs of operations that feed one another there are for each climb of one alone.
+CHAINS = 40
+#: What has rounding of its own, or none; and what is linear, whose sums, scalings and closed sums meet in one bound.
+ROUNDED = [name for name in NAMES if not OPERATIONS[name].mask]
+LINEAR = [name for name in ROUNDED if OPERATIONS[name].size is not None]
+
+
+def reached(names: Sequence[str], *seed: int) -> Attack:
+    """Where a climb ends: never outside of a bound."""
+    attack = climbed(np.random.default_rng([*seed, *" ".join(names).encode()]), names, STEPS)
+    assert attack.ratio <= 1, shrunk(attack).in_words()
+    return attack
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_no_climb_leaves_the_bound_of_an_operation(
+    part: int, pytestconfig: pytest.Config, figure: Callable[[str], None]
+) -> None:
+    """The largest ratio of each; one that is never above 0.01 is named."""
+    climbs, words, loose = pytestconfig.getoption("--climbs"), [], []
+    for name in ROUNDED[part::4]:
+        attacks = [reached([name], seed) for seed in range(climbs)]
+        largest = max(attack.ratio for attack in attacks)
+        moves_only = all(attack.is_exact for attack in attacks)
+        words.append(f"{name} {'exact' if moves_only else format(largest, '.2g')}")
+        loose += [name] if not moves_only and largest <= LOOSE else []
+    figure(f"largest error/bound of operations after {climbs} climbs of {STEPS} steps each: {', '.join(words)}"
+           f"{'; never above 0.01: ' + ', '.join(loose) if loose else ''}")  # fmt: skip
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_no_climb_leaves_the_bound_of_operations_that_feed_one_another(
+    part: int, pytestconfig: pytest.Config, figure: Callable[[str], None]
+) -> None:
+    """Two or three; mostly linear ones."""
+    ratios, pairs = [], set[tuple[str, str]]()
+    for seed in range(part, pytestconfig.getoption("--climbs") * CHAINS, 4):
+        rng = np.random.default_rng([seed, 53])
+        table = LINEAR if rng.random() < 0.7 else ROUNDED
+        names = rng.choice(table, 2 if rng.random() < 0.7 else 3).tolist()
+        pairs |= set(pairwise(names))
+        ratios.append(reached(names, seed).ratio)
+    figure(f"error/bound after {len(ratios)} climbs of {len(pairs)} pairs of operations: "
+           f"median {np.median(ratios):.2f}, largest {max(ratios):.6f}")  # fmt: skip
+
+
+# --- the adversary is tested ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def a_tenth_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound of what is attacked."""
+
+    def smaller(fp: Any, order: Any, read: Any) -> Any:
+        of = bounds(fp, order, read)
+        of[id(order[-1])].E *= 0.9
+        return of
+
+    monkeypatch.setattr(climbing, "bounds", smaller)
+
+
+@pytest.mark.usefixtures("a_tenth_too_small")
+@pytest.mark.parametrize("name", ["add", "affine", "exp", "permuted", "tanh"])
+def test_a_bound_that_is_a_tenth_too_small_is_left(name: str) -> None:
+    """And the numbers with which it is are made plain, and printed."""
+    attack = climbed(np.random.default_rng([0, *name.encode()]), [name], 200)
+    plain = shrunk(attack)
+    assert attack.ratio > 1
+    assert plain.ratio > 1
+    assert _digits(plain) <= _digits(attack)
+    assert f"= {name}(" in plain.in_words()
+    assert "entry [" in plain.in_words()
+
+
+def _digits(attack: Attack) -> int:
+    return sum(len(np.format_float_scientific(x)) for array in attack.arrays.values() for x in array.flat if x)
