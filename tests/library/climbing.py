@@ -15,13 +15,15 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from gradaudit.derivative import pulled_back
 from gradaudit.exact.doubles import Doubles
 from gradaudit.graph import Node, topological_order
+from gradaudit.operations.shapes import input_
 from gradaudit.patterns import recognised
 from gradaudit.readings import bounds, values
 from tests.few_bits import SUMS, UNDERFLOWS, random_program
 from tests.few_bits import Program as Way
-from tests.library.chains import Chain, chain
+from tests.library.chains import chain
 from tests.library.program_forms import run
 from tests.library.random_graphs import few_bits, stored
 from tests.library.specimens import specimen
@@ -29,6 +31,8 @@ from tests.library.specimens import specimen
 Array = NDArray[np.float64]
 #: The starts, of which the best is climbed from, and how many programs are tried at the same numbers.
 STARTS, WAYS = 6, 3
+#: How often it is a derivative that is attacked.
+OF_DERIVATIVES = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +41,23 @@ class Attack:
 
     Attributes
     ----------
-    function : Chain
-        The function.
+    written, replaced : Node
+        What is computed, and the same with known forms replaced: a function, or its derivative by an input.
     way : Way
         The program.
     arrays : dict of Node to ndarray
         The numbers of its inputs.
     """
 
-    function: Chain
+    written: Node
+    replaced: Node
     way: Way
     arrays: dict[Node, Array]
 
     @cached_property
     def certain(self) -> tuple[Any, Array]:
         """The exact result, and its bound."""
-        order = topological_order(recognised([self.function.output]))
+        order = topological_order([self.replaced])
         with np.errstate(all="ignore"):
             read = values(Doubles(), order, {id(node): array for node, array in self.arrays.items()})
             return read[id(order[-1])], bounds(self.way.fp, order, read)[id(order[-1])].E
@@ -61,7 +66,7 @@ class Attack:
     def got(self) -> Array:
         """What the program computes."""
         given = {id(node): array for node, array in self.arrays.items()}
-        return run(self.way, topological_order([self.function.output]), given)[id(self.function.output)]
+        return run(self.way, topological_order([self.written]), given)[id(self.written)]
 
     @cached_property
     def ratio(self) -> float:
@@ -91,7 +96,7 @@ class Attack:
     def in_words(self) -> str:
         """All that it takes to see it again: the program, the graph, the numbers, and the worst entry."""
         exact, E = self.certain
-        order = topological_order([self.function.output])
+        order = topological_order([self.written])
         names = {id(node): f"v{number}" for number, node in enumerate(order)}
         lines = [repr(self.way)]
         for node in order:
@@ -115,15 +120,21 @@ def held(way: Way, array: Array) -> Array:
 
 
 def started(rng: Generator, names: Sequence[str]) -> Attack:
-    """Random operations, numbers and program."""
+    """Random operations, numbers and program; of several operations now and then the derivative by an input."""
     way = random_program(rng)
     function = chain(rng, names, care=0.5, mild=0.0)
+    written, inputs = function.output, function.inputs
+    (replaced,) = recognised([written])
+    if len(names) > 1 and inputs and rng.random() < OF_DERIVATIVES:
+        g, by = input_(size=written.shape), inputs[int(rng.integers(len(inputs)))]
+        written, replaced = (pulled_back([node], [by], [g])[0] for node in (written, replaced))
+        inputs = [*inputs, g]
     positive = any(specimen(name).positive for name in names) and rng.random() < 0.8
-    numbers = {node: few_bits(rng, way.fp, node.shape) for node in function.inputs}
+    numbers = {node: few_bits(rng, way.fp, node.shape) for node in inputs}
     if len(names) == 1:
         domain = specimen(names[0]).domain
         numbers = {node: held(way, domain(array)) for node, array in numbers.items()}
-    return Attack(function, way, {node: np.abs(x) if positive else x for node, x in numbers.items()})
+    return Attack(written, replaced, way, {node: np.abs(x) if positive else x for node, x in numbers.items()})
 
 
 def climbed(rng: Generator, names: Sequence[str], steps: int) -> Attack:

@@ -24,9 +24,9 @@ STEPS = 40
 LOOSE = 0.01
 #: How many climbs of operations that feed one another there are for each climb of one alone.
 CHAINS = 40
-#: What has rounding of its own, or none; and what is linear, whose sums, scalings and closed sums meet in one bound.
+#: What gives numbers; and what is linear in some operand, whose sums, scalings and closed sums meet in one bound.
 ROUNDED = [name for name in NAMES if not OPERATIONS[name].mask]
-LINEAR = [name for name in ROUNDED if OPERATIONS[name].size is not None]
+LINEAR = [name for name in ROUNDED if OPERATIONS[name].size or OPERATIONS[name].natural]
 
 
 def reached(names: Sequence[str], *seed: int) -> Attack:
@@ -56,7 +56,7 @@ def test_no_climb_leaves_the_bound_of_an_operation(
 def test_no_climb_leaves_the_bound_of_operations_that_feed_one_another(
     part: int, pytestconfig: pytest.Config, figure: Callable[[str], None]
 ) -> None:
-    """Two or three; mostly linear ones."""
+    """Two or three, mostly linear ones; also the derivative of what they compute."""
     ratios, pairs = [], set[tuple[str, str]]()
     for seed in range(part, pytestconfig.getoption("--climbs") * CHAINS, 4):
         rng = np.random.default_rng([seed, 53])
