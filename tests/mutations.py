@@ -151,17 +151,18 @@ CHANGES = {
     """,
     "gradaudit/operations/cross_entropy.py": """
         fp.gamma(6)                        => fp.gamma(5)
-        2 * fp.gamma(x.v.shape[-1] + 5)    => fp.gamma(x.v.shape[-1] + 5)
-        fp.gamma(x.v.shape[-1] + 5)        => fp.gamma(x.v.shape[-1])
+        2 * fp.gamma(C + 5)                => fp.gamma(C + 5)
+        fp.gamma(C + 5)                    => fp.gamma(C)
+        (3 * C + 3) * fp.eta               => fp.eta
         np.where(at_label, of.E_p, reach)  => np.where(at_label, 0, reach)
         np.where(of.top, of_maximum, 0.0)  => 0.0
         E_G * (t + E)                      => E_G * t
-        + fp.eta) * OF_EVALUATION          => ) * OF_EVALUATION
-        G + E_G == 0, 0.0                  => G == 0, 0.0
+        + faint) * OF_EVALUATION           => ) * OF_EVALUATION
+        (G + E_G == 0) &                   => (G == 0) &
         g.bound.late * (t * G + E)         => (t * G + E)
         fp.eta / fp.u) * G                 => fp.eta) * G
         1 + np.abs(value.hi)               => np.abs(value.hi)
-        np.where(at_label, r[..., None], y)  => np.where(at_label, -r[..., None], y)
+        np.where(leads, r[..., None], y)   => np.where(leads, -r[..., None], y)
     """,
     "gradaudit/operations/softmax.py": """
         fp.gamma(8)                        => fp.gamma(7)

@@ -13,7 +13,12 @@ import numpy as np
 import pytest
 
 from gradaudit.operations import OPERATIONS
+from gradaudit.operations.cross_entropy import cross_entropy_gradient
+from gradaudit.operations.shapes import constant, input_
 from gradaudit.readings import bounds
+from gradaudit.rounding.arithmetic import Arithmetic
+from tests.few_bits import ARITHMETICS
+from tests.few_bits import Program as Way
 from tests.library import climbing
 from tests.library.climbing import Attack, climbed, shrunk
 from tests.library.specimens import NAMES
@@ -66,6 +71,18 @@ def test_no_climb_leaves_the_bound_of_operations_that_feed_one_another(
         ratios.append(reached(names, seed).ratio)
     figure(f"error/bound after {len(ratios)} climbs of {len(pairs)} pairs of operations: "
            f"median {np.median(ratios):.2f}, largest {max(ratios):.6f}")  # fmt: skip
+
+
+@pytest.mark.parametrize("fp", ARITHMETICS, ids=lambda fp: f"{fp.precision} bits")
+def test_what_underflows_beside_a_maximum_is_allowed_for(fp: Arithmetic) -> None:
+    """Seven equal probabilities times a cotangent near the smallest number: all are flushed, but for the label's."""
+    x, g = input_(size=(1, 7)), input_(size=(1,))
+    node = cross_entropy_gradient(x, constant(np.array([2.0])), g)
+    for seed in range(8):
+        way = Way(fp, "pairwise", "shift", "results flushed", False, True, True, "first", "twice", seed)
+        for multiple in (1, 4):
+            attack = Attack(node, node, way, {x: np.zeros((1, 7)), g: np.array([multiple * fp.eta])})
+            assert 0 <= attack.ratio <= 1
 
 
 # --- the adversary is tested ------------------------------------------------------------------------------------------
