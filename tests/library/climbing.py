@@ -154,7 +154,7 @@ def neighbours(rng: Generator, attack: Attack) -> Iterator[Attack]:
     filled = [node for node, array in attack.arrays.items() if array.size]
     if filled and rng.random() < 0.6:
         node = filled[int(rng.integers(len(filled)))]
-        attack = attack.at(node, _moved(rng, attack.arrays[node]))
+        attack = attack.at(node, _moved(rng, attack.way, attack.arrays[node]))
     for _ in range(WAYS):
         yield attack.computed(_another(rng, attack.way))
 
@@ -169,14 +169,18 @@ def _another(rng: Generator, way: Way) -> Way:
     return way
 
 
-def _moved(rng: Generator, array: Array) -> Array:
-    """One number a little off, of another scale, or that of another place; or all of them scaled."""
-    x, kind = np.array(array), rng.integers(6)
+def _moved(rng: Generator, way: Way, array: Array) -> Array:
+    """One number a little off, of another scale, or that of another place; or all of them scaled, or near the ends."""
+    x, kind = np.array(array), rng.integers(8)
     place, other = (tuple(int(rng.integers(n)) for n in x.shape) for _ in range(2))
-    if kind == 0:
+    largest, (low, high) = np.abs(x).max(initial=0), way.fp.exponents
+    if kind == 0 or not largest:
         return x * 2.0 ** rng.integers(-3, 4)
-    factor = (0.0, 1 + rng.normal(0, 0.2), 1 + rng.normal(0, 0.01), 2.0 ** rng.integers(-4, 5), -1.0, 0.0)[kind]
-    x[place] = x[other] if kind == 5 else x[place] * factor
+    if kind in (1, 2):
+        end = low + rng.integers(-3, 8) if kind == 1 else high - rng.integers(0, 8)
+        return np.asarray(x / 2.0 ** np.frexp(largest)[1] * 2.0 ** float(end))
+    factor = (1 + rng.normal(0, 0.2), 1 + rng.normal(0, 0.01), 2.0 ** rng.integers(-4, 5), -1.0, 0.0)[kind - 3]
+    x[place] = x[other] if rng.random() < 0.2 else x[place] * factor
     return x
 
 

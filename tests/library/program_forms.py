@@ -102,9 +102,12 @@ def cross_entropy_gradient(A: Program, x: Value, labels: Value, g: Value) -> Val
 
 
 def with_maximum(A: Program, x: Value, result: Value) -> Value:
-    """The derivative where the maximum was left in the graph: minus the sum of the row, where the maximum is."""
+    """The derivative where the maximum was left in the graph: minus the sum of the row, where the maximum is.
+
+    It is added up before it is added to anything.
+    """
     top = np.arange(x.x.shape[-1]) == x.x.argmax(axis=-1)[..., None]
-    of_maximum = A.negative(_total(A, Value(result.x)))
+    of_maximum = Value(A.negative(_total(A, Value(result.x))).x)
     return Value(np.where(top, A.add(Value(result.x), of_maximum).x, result.x))
 
 
