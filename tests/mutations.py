@@ -103,7 +103,7 @@ CHANGES = {
     """,
     "gradaudit/operations/powers.py": """
         fp.gamma(n + 3)                    => fp.gamma(n)
-        n * fp.eta if n > 1                => fp.eta if n > 1
+        (v + moved) + n * fp.eta           => (v + moved) + fp.eta
         n * (high ** (n - 1)               => (high ** (n - 1)
         (v + E) * fp.eta * 1.001 > 1       => (v + E) * fp.eta > 9
         v + E))                            => v))

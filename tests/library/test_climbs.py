@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 
 from gradaudit.operations import OPERATIONS
+from gradaudit.operations.arithmetic import multiply
 from gradaudit.operations.cross_entropy import cross_entropy_gradient
-from gradaudit.operations.shapes import constant, input_
+from gradaudit.operations.powers import integer_power
+from gradaudit.operations.shapes import constant, input_, sum_axis
 from gradaudit.readings import bounds
 from gradaudit.rounding.arithmetic import Arithmetic
 from tests.few_bits import ARITHMETICS
 from tests.few_bits import Program as Way
 from tests.library import climbing
-from tests.library.climbing import Attack, climbed, shrunk
+from tests.library.climbing import Attack, climbed, held, shrunk
 from tests.library.specimens import NAMES
 
 #: The steps of a climb.
@@ -83,6 +85,19 @@ def test_what_underflows_beside_a_maximum_is_allowed_for(fp: Arithmetic) -> None
         for multiple in (1, 4):
             attack = Attack(node, node, way, {x: np.zeros((1, 7)), g: np.array([multiple * fp.eta])})
             assert 0 <= attack.ratio <= 1
+
+
+def test_a_first_power_is_the_sum_that_it_is_of() -> None:
+    """A factor may be applied to its terms, where they may be rounded, or underflow."""
+    x, c = input_(size=(3,)), input_(size=())
+    node = multiply(c, integer_power(sum_axis(x, axis=0), exponent=1))
+    rounds, faint = np.array([1.0, 4.0, 2.0]), np.full(3, -0.25)
+    for fp in ARITHMETICS:
+        for seed in range(8):
+            way = Way(fp, "too large", "shift", "all flushed", False, True, True, "first", "twice", seed)
+            for numbers, factor in ((rounds, 1 + 17 * 2.0**-6), (faint, 1.5 * fp.eta)):
+                attack = Attack(node, node, way, {x: numbers, c: held(way, np.array(factor))})
+                assert 0 <= attack.ratio <= 1
 
 
 # --- the adversary is tested ------------------------------------------------------------------------------------------
