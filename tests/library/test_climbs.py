@@ -15,6 +15,7 @@ import pytest
 from gradaudit.operations import OPERATIONS
 from gradaudit.operations.arithmetic import multiply
 from gradaudit.operations.cross_entropy import cross_entropy_gradient
+from gradaudit.operations.orders import sort_last
 from gradaudit.operations.powers import integer_power
 from gradaudit.operations.shapes import constant, input_, sum_axis
 from gradaudit.readings import bounds
@@ -98,6 +99,17 @@ def test_a_first_power_is_the_sum_that_it_is_of() -> None:
             for numbers, factor in ((rounds, 1 + 17 * 2.0**-6), (faint, 1.5 * fp.eta)):
                 attack = Attack(node, node, way, {x: numbers, c: held(way, np.array(factor))})
                 assert 0 <= attack.ratio <= 1
+
+
+@pytest.mark.parametrize("fp", ARITHMETICS, ids=lambda fp: f"{fp.precision} bits")
+def test_what_is_compared_as_zero_stands_among_zeros_as_it_was(fp: Arithmetic) -> None:
+    """Sorted with its inputs flushed, a subnormal number may be anywhere among zeros."""
+    x = input_(size=(7,))
+    node = sort_last(x)
+    for sign in (1, -1):
+        numbers = np.array([2 * fp.eta, 0, 0, sign * fp.eta / 2, 0, 0, -fp.eta])
+        way = Way(fp, "sequential", "shift", "inputs flushed", *3 * (False,), "first", "twice", 0)
+        assert 0 <= Attack(node, node, way, {x: numbers}).ratio <= 1
 
 
 # --- the adversary is tested ------------------------------------------------------------------------------------------
