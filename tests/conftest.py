@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--random-graphs", type=int, default=250, metavar="N", help="for library/test_graphs.py")
     parser.addoption("--climbs", type=int, default=1, metavar="N", help="for library/test_climbs.py")
     parser.addoption("--planted-graphs", type=int, default=80, metavar="N", help="for library/test_planted_graphs.py")
-    parser.addoption("--planted-problems", type=int, default=60, metavar="N", help="for library/test_planted.py")
+    parser.addoption("--planted-problems", type=int, default=150, metavar="N", help="for library/test_planted.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -78,11 +78,6 @@ class Attack:
             ratios = np.where(error <= 0, 0.0, error / E)[np.isfinite(E)]
         return float(ratios.max(initial=-1.0))
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether no program errs."""
-        return not self.certain[1].any()
-
     def computed(self, way: Way) -> Attack:
         """The same numbers by another program in the same arithmetic."""
         other = replace(self, way=way)

@@ -49,13 +49,11 @@ def test_no_climb_leaves_the_bound_of_an_operation(
     part: int, pytestconfig: pytest.Config, figure: Callable[[str], None]
 ) -> None:
     """The largest ratio of each; one that is never above 0.01 is named."""
-    climbs, words, loose = pytestconfig.getoption("--climbs"), [], []
-    for name in ROUNDED[part::4]:
-        attacks = [reached([name], seed) for seed in range(climbs)]
-        largest = max(attack.ratio for attack in attacks)
-        moves_only = all(attack.is_exact for attack in attacks)
-        words.append(f"{name} {'exact' if moves_only else format(largest, '.2g')}")
-        loose += [name] if not moves_only and largest <= LOOSE else []
+    climbs = pytestconfig.getoption("--climbs")
+    largest = {name: max(reached([name], seed).ratio for seed in range(climbs)) for name in ROUNDED[part::4]}
+    assert min(largest.values()) >= 0
+    words = [f"{name} {format(ratio, '.2g') if ratio else 'exact'}" for name, ratio in largest.items()]
+    loose = [name for name, ratio in largest.items() if 0 < ratio <= LOOSE]
     figure(f"largest error/bound of operations after {climbs} climbs of {STEPS} steps each: {', '.join(words)}"
            f"{'; never above 0.01: ' + ', '.join(loose) if loose else ''}")  # fmt: skip
 

@@ -29,6 +29,8 @@ from tests.library.planting import NEARLY_ONE, Fault, Function, are_equal, offer
 from tests.library.specimens import NAMES, plain, posed
 
 DTYPES = ("float64", "float32")
+#: What may be wrong in any rule that gives an operand something.
+EVERYWHERE = {"factor", "sign", "lost", "transposed", "sum"}
 #: Each fault is tried on so many problems of each kind, before it is compared with the right rule in balls.
 TRIES = 4
 #: A fault whose place is seldom is looked for in so many times the problems.
@@ -171,9 +173,15 @@ def test_every_fault_of_a_rule_is_convicted(
     of = outcome(name, dtype, pytestconfig.getoption("--planted-problems"))
     assert not of.survivors, [str(fault) for fault in of.survivors]
     assert of.convicted
+    assert not _contributes(of) or set(of.convicted.values()) >= EVERYWHERE
     assert of.right["pass"] > 0
     assert all(family == "side" for fault, family in of.convicted.items() if fault.family == "side")
     figure(f"{len(of.convicted)} faults planted in {name}, {dtype}, all convicted: {in_words(of)}")
+
+
+def _contributes(outcome: Outcome) -> bool:
+    """Whether the rule gives some operand something."""
+    return any(fault.name == "nothing" for fault in outcome.convicted)
 
 
 @pytest.mark.parametrize("name", NEVER_ASKED)
