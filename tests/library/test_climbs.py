@@ -15,6 +15,7 @@ import pytest
 from gradaudit.operations import OPERATIONS
 from gradaudit.operations.arithmetic import multiply
 from gradaudit.operations.cross_entropy import cross_entropy_gradient
+from gradaudit.operations.normalisation import average
 from gradaudit.operations.orders import sort_last
 from gradaudit.operations.powers import integer_power
 from gradaudit.operations.shapes import constant, input_, sum_axis
@@ -97,6 +98,19 @@ def test_a_first_power_is_the_sum_that_it_is_of() -> None:
             for numbers, factor in ((rounds, 1 + 17 * 2.0**-6), (faint, 1.5 * fp.eta)):
                 attack = Attack(node, node, way, {x: numbers, c: held(way, np.array(factor))})
                 assert 0 <= attack.ratio <= 1
+
+
+@pytest.mark.parametrize("fp", ARITHMETICS, ids=lambda fp: f"{fp.precision} bits")
+def test_a_factor_of_an_average_may_be_applied_to_each_term(fp: Arithmetic) -> None:
+    """Where the terms underflow, all of it does."""
+    c, x = input_(size=(1, 2)), input_(size=(5, 2))
+    node = multiply(c, average(x, [0]))
+    numbers = np.zeros((5, 2))
+    numbers[[0, 4], 1] = 1.0
+    for seed in range(8):
+        way = Way(fp, "too small", "shift", "all flushed", True, False, False, "last", "twice", seed)
+        attack = Attack(node, node, way, {c: np.array([[0.0, 4 * fp.eta]]), x: numbers})
+        assert 0 <= attack.ratio <= 1
 
 
 @pytest.mark.parametrize("fp", ARITHMETICS, ids=lambda fp: f"{fp.precision} bits")
