@@ -22,6 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--random-graphs", type=int, default=250, metavar="N", help="for library/test_graphs.py")
     parser.addoption("--deep-networks", type=int, default=40, metavar="N", help="for frameworks/test_gradcheck_deep.py")
     parser.addoption("--plantings", type=int, default=3, metavar="N", help="for frameworks/test_gradcheck_deep.py")
+    parser.addoption("--climbs", type=int, default=1, metavar="N", help="for library/test_climbs.py")
+    parser.addoption("--planted-graphs", type=int, default=80, metavar="N", help="for library/test_planted_graphs.py")
+    parser.addoption("--planted-problems", type=int, default=150, metavar="N", help="for library/test_planted.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

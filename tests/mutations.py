@@ -106,7 +106,7 @@ CHANGES = {
     """,
     "gradaudit/operations/powers.py": """
         fp.gamma(n + 3)                    => fp.gamma(n)
-        n * fp.eta if n > 1                => fp.eta if n > 1
+        (v + moved) + n * fp.eta           => (v + moved) + fp.eta
         n * (high ** (n - 1)               => (high ** (n - 1)
         (v + E) * fp.eta * 1.001 > 1       => (v + E) * fp.eta > 9
         v + E))                            => v))
@@ -154,17 +154,18 @@ CHANGES = {
     """,
     "gradaudit/operations/cross_entropy.py": """
         fp.gamma(6)                        => fp.gamma(5)
-        2 * fp.gamma(x.v.shape[-1] + 5)    => fp.gamma(x.v.shape[-1] + 5)
-        fp.gamma(x.v.shape[-1] + 5)        => fp.gamma(x.v.shape[-1])
+        2 * fp.gamma(C + 5)                => fp.gamma(C + 5)
+        fp.gamma(C + 5)                    => fp.gamma(C)
+        (3 * C + 3) * fp.eta               => fp.eta
         np.where(at_label, of.E_p, reach)  => np.where(at_label, 0, reach)
         np.where(of.top, of_maximum, 0.0)  => 0.0
         E_G * (t + E)                      => E_G * t
-        + fp.eta) * OF_EVALUATION          => ) * OF_EVALUATION
-        G + E_G == 0, 0.0                  => G == 0, 0.0
+        + faint) * OF_EVALUATION           => ) * OF_EVALUATION
+        (G + E_G == 0) &                   => (G == 0) &
         g.bound.late * (t * G + E)         => (t * G + E)
         fp.eta / fp.u) * G                 => fp.eta) * G
         1 + np.abs(value.hi)               => np.abs(value.hi)
-        np.where(at_label, r[..., None], y)  => np.where(at_label, -r[..., None], y)
+        np.where(leads, r[..., None], y)   => np.where(leads, -r[..., None], y)
     """,
     "gradaudit/operations/softmax.py": """
         fp.gamma(8)                        => fp.gamma(7)

@@ -100,10 +100,12 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, labels: Operand, 
     t = of.p + at_label
     rest = np.where(at_label, of.E_p, reach).sum(axis=-1, keepdims=True)
     spread = np.fmin(reach * np.expm1(of.rho), of.cap).sum(axis=-1, keepdims=True)
-    of_maximum = spread + 2 * fp.gamma(x.v.shape[-1] + 5) * rest
+    C = x.v.shape[-1]
+    of_maximum = spread + 2 * fp.gamma(C + 5) * rest
     E = of.E_p + fp.gamma(6) * (t + of.E_p) + np.where(of.top, of_maximum, 0.0)
     G, E_G = np.abs(g.v)[..., None], g.E[..., None]
-    E = np.where((G + E_G == 0) & np.isfinite(of.E_p), 0.0, G * E + E_G * (t + E) + fp.eta) * OF_EVALUATION
+    faint = np.where(of.top, (3 * C + 3) * fp.eta, fp.eta)
+    E = np.where((G + E_G == 0) & np.isfinite(of.E_p), 0.0, G * E + E_G * (t + E) + faint) * OF_EVALUATION
     return rounded(fp.unless_overflow(E, g.bound.late * (t * G + E)), g.bound.late)
 
 

@@ -29,11 +29,14 @@ def scaled(x: Node, weight: Node | None, bias: Node | None) -> Node:
 
 
 def _averaged_rounding(fp: Arithmetic, value: Any, m: Operand, x: Operand, axes: tuple[int, ...]) -> Bound:  # noqa: ARG001
-    """A mean that is found in one pass, by Welford's updates, is never exact (ROUNDING.md, 2)."""
+    """A sum that is divided; or found in one pass, by Welford's updates, and never exact (ROUNDING.md, 2)."""
     N = int(np.prod([x.v.shape[a] for a in axes]))
     size = x.reach.mean(axis=axes, keepdims=True).reshape(m.v.shape)
-    E = m.E + fp.gamma(2 * N + 8) * size + (2 * N + 8) * fp.eta
-    return rounded(fp.unless_overflow(E * (1 + 1e-6), N * size))
+    more = fp.gamma(2 * N + 8) * size + (2 * N + 8) * fp.eta
+    bound, terms = rounded(fp.unless_overflow((m.E + more) * (1 + 1e-6), N * size)), m.bound.terms
+    if terms is None:
+        return bound
+    return Bound(bound.E, terms=terms._replace(error=terms.error + more), late=m.bound.late, closed=True)
 
 
 averaged: Operation = define(

@@ -130,10 +130,14 @@ def _sorted_value(A: Any, x: Any) -> Any:
 
 
 def _sorted_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
-    """The k-th of all moves no further than that of the least and that of the largest that they may be."""
+    """The k-th of all moves no further than that of the least and that of the largest that they may be.
+
+    What is compared may have been flushed, and stand among zeros as it was.
+    """
     with np.errstate(all="ignore"):
         E = np.where(np.isfinite(x.E), flushed(fp, x), np.inf)
         moved = np.maximum(_end(x, value, E, 1), _end(x, value, E, -1))
+        moved = moved + np.where((E > x.E).any(axis=-1, keepdims=True), fp.eta, 0.0)
     moved = np.where((E == 0).all(axis=-1, keepdims=True), 0.0, np.where(moved >= 0, moved, np.inf) * OF_EVALUATION)
     whole = x.bound.pure.all(axis=-1, keepdims=True) & np.ones(x.v.shape, dtype=bool)
     grid = np.broadcast_to(x.bound.grid.min(axis=-1, keepdims=True), x.v.shape)

@@ -18,13 +18,15 @@ from gradaudit.rounding.bound import Bound, Terms, rounded, summed
 def _power_rounding(fp: Arithmetic, value: Any, x: Operand, exponent: int) -> Bound:
     """x^n by products in any order, or exp(n log x) in the library's accuracy; 1 / x^n where x^n is not subnormal."""
     n = abs(exponent)
+    if exponent == 1:  # it is x itself, a sum if x is one
+        bound: Bound = x.bound
+        return bound
     with np.errstate(all="ignore"):
         v = np.abs(value.hi)
         low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
         steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
         moved = np.where((x.E == 0) | (exponent == 0), 0.0, steep * x.E)
-        E = moved + (fp.gamma(n + 3) if n > 1 or exponent < 0 else 0.0) * (v + moved)
-        E = E + (n * fp.eta if n > 1 or exponent < 0 else 0.0)
+        E = moved + (fp.gamma(n + 3) if n else 0.0) * (v + moved) + n * fp.eta
         E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
         E = np.where((exponent < 0) & ((v + E) * fp.eta * 1.001 > 1), np.inf, E)
         return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))

@@ -102,9 +102,12 @@ def cross_entropy_gradient(A: Program, x: Value, labels: Value, g: Value) -> Val
 
 
 def with_maximum(A: Program, x: Value, result: Value) -> Value:
-    """The derivative where the maximum was left in the graph: minus the sum of the row, where the maximum is."""
+    """The derivative where the maximum was left in the graph: minus the sum of the row, where the maximum is.
+
+    It is added up before it is added to anything.
+    """
     top = np.arange(x.x.shape[-1]) == x.x.argmax(axis=-1)[..., None]
-    of_maximum = A.negative(_total(A, Value(result.x)))
+    of_maximum = Value(A.negative(_total(A, Value(result.x))).x)
     return Value(np.where(top, A.add(Value(result.x), of_maximum).x, result.x))
 
 
@@ -134,6 +137,12 @@ def of_library(f: Callable[..., Any], K: float) -> Callable[..., Value]:
         return Value(A.way.round(np.where((z == 0) | (z == 1), z, z * (1 + off))))
 
     return form
+
+
+def xlogy(A: Program, x: Value, y: Value) -> Value:
+    """A library's, or a product that is not taken where x is 0."""
+    product = A.multiply(x, A.function(LOG, y))
+    return Value(np.where(A.way.use(x.x) == 0, 0.0, product.x))
 
 
 def affine(A: Program, x: Value, y: Value, b: Value) -> Value:
@@ -187,6 +196,7 @@ FORMS: dict[str, Callable[..., Any]] = {
 } | {
     "power_gradient": power_gradient,
     "affine": affine,
+    "xlogy": xlogy,
     "sort": sort,
     "is_ranked": is_ranked,
     "is_largest": is_largest,

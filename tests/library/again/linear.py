@@ -264,6 +264,8 @@ def furthest(a: Entry, n: int) -> Any:
 
 
 def integer_power(m: Machine, x: Again, exponent: int) -> Again:
+    if exponent == 1:
+        return x
     return Again(objects([power(m, a, exponent) for (a,) in each(x)], x.shape))
 
 
@@ -274,8 +276,6 @@ def power(m: Machine, a: Entry, n: int) -> Entry:
         return Entry(x, inf)
     if n == 0 or (n > 0 and a.is_zero):
         return Entry(x, mpf(0))
-    if n == 1:
-        return m.entry(x, a.E)
     moved = abs(n) * times(a.E, reach ** (n - 1) if n else 0)
     return m.entry(x, moved + m.gamma(abs(n) + 3) * (abs(x) + moved) + abs(n) * m.eta)
 

@@ -47,11 +47,12 @@ def permuted(m: Machine, mask: Again, g: Again, inverse: bool) -> Again:
 def sort(m: Machine, x: Again) -> Again:
     entries: list[Entry] = []
     for row in rows_of(x.entries):
-        Es = [e.E + subnormal(m, e) for e in row]
+        faint = [subnormal(m, e) for e in row]
+        Es = [e.E + x for e, x in zip(row, faint, strict=True)]
         low = sorted(e.x - E for e, E in zip(row, Es, strict=True))
         high = sorted(e.x + E for e, E in zip(row, Es, strict=True))
         pure, g = all(e.pure for e in row), min((e.g for e in row), default=inf)
         for k, v in enumerate(sorted(e.x for e in row)):
-            E = max(high[k] - v, v - low[k]) * m.of_evaluation if any(Es) else 0
+            E = (max(high[k] - v, v - low[k]) + max(faint)) * m.of_evaluation if any(Es) else 0
             entries.append(Entry(v, E, pure=pure, g=g))
     return Again(objects(entries, x.shape))

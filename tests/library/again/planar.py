@@ -117,6 +117,8 @@ def averaged(m: Machine, mean: Again, x: Again, axes: tuple[int, ...]) -> Again:
     entries = []
     for (a,), row in zip(each(mean), table, strict=True):
         total = fsum(e.r for e in row)
-        E = a.E + m.gamma(2 * N + 8) * total / N + (2 * N + 8) * m.eta
-        entries.append(Entry(a.x, inf if isinf(a.E) or m.overflows(total) else E * m.of_evaluation))
-    return Again(objects(entries, mean.shape))
+        more = m.gamma(2 * N + 8) * total / N + (2 * N + 8) * m.eta
+        E = inf if isinf(a.E) or m.overflows(total) else (a.E + more) * m.of_evaluation
+        terms = a.terms._replace(error=a.terms.error + more) if a.terms else None
+        entries.append(Entry(a.x, E, terms, closed=terms is not None))
+    return Again(objects(entries, mean.shape), mean.late if any(e.terms for e in entries) else 1)

@@ -150,7 +150,7 @@ def cross_entropy_gradient(m: Machine, x: Again, labels: Again, g: Again) -> Aga
         for c in range(C):
             t = row.raised[c] + (c == y)
             F = row.E_p[c] + m.gamma(6) * (t + row.E_p[c]) + (R if row.at_maximum[c] else 0)
-            E = abs(g.x) * F + g.E * (t + F) + m.eta
+            E = abs(g.x) * F + g.E * (t + F) + m.eta + ((3 * C + 2) * m.eta if row.at_maximum[c] else 0)
             result.append(m.entry(exact[c], inf if m.overflows(late * (t * abs(g.x) + E)) else E))
         return result
 
