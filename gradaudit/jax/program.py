@@ -85,7 +85,7 @@ class Program:
             for said, weights in self._pulled():
                 derivatives = pulled_back(outputs, sources, [constant(w) for w in weights])
                 names = [f"{name}{said}" for name in self.sources]
-                yield Stage([*self._with("vjp"), *names], [*outputs, *derivatives], self._reverse(weights))
+                yield Stage([*self._with("vjp"), *names], [*outputs, *derivatives], self.reverse(weights))
         if "fwd" in modes:
             along, free = pushed_forward(outputs, sources, self.direction)
             names = [f"{name} along args" for name in self.outputs]
@@ -107,7 +107,9 @@ class Program:
                 weights[n][place] = 1
                 yield f" of {name}[{', '.join(map(str, place))}]", weights
 
-    def _reverse(self, weights: Arrays) -> Callable[..., Arrays]:
+    def reverse(self, weights: Arrays) -> Callable[..., Arrays]:
+        """The values, and the derivatives pulled back with weights, as a function of the floats."""
+
         def run(*floats: Any) -> Arrays:
             values, pull = jax.vjp(self.function, *floats)
             return [*values, *pull([jnp.asarray(w) for w in weights])]
