@@ -24,7 +24,7 @@ from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.pairs import Pairs
 from gradaudit.exact.splitting import MORE_SLICES
-from gradaudit.graph import Node
+from gradaudit.graph import Node, topological_order
 from gradaudit.jax.calls import part, stacked
 from gradaudit.jax.following import Equation, result
 from gradaudit.jax.operands import Decided, Known, Operand, is_float, known, number
@@ -54,8 +54,8 @@ uncertain: Operation = replace(
 
 
 def unrounded() -> Arithmetic:
-    """The arithmetic of real numbers: nothing is rounded, nothing flushed."""
-    return replace(Arithmetic.of(np.dtype(np.float64)), u=0.0, eta=0.0)
+    """The arithmetic of real numbers, or nearly: what is rounded is far below all that is told apart."""
+    return replace(Arithmetic.of(np.dtype(np.float64)), u=2.0**-900, eta=0.0)
 
 
 class Constants:
@@ -85,9 +85,7 @@ class Constants:
         return Known(lambda: value, lambda: uncertain(values=values, error=error))
 
     def _is_meant(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-        scaled: Any = np.frexp(values)[0] * 2.0 ** (self.fp.precision // 2)
-        short = scaled == np.rint(scaled)
-        return np.asarray(short | np.isin(np.abs(values), self.own) | ~np.isfinite(values))
+        return np.asarray(is_short(values, self.fp) | np.isin(np.abs(values), self.own) | ~np.isfinite(values))
 
 
 def numbers(closed: Any) -> Iterator[NDArray[np.float64]]:
@@ -191,9 +189,9 @@ def compared(
     dtype : dtype
         What the program computes in.
     """
-    plan = Plan.of([*exact, *program])
+    sure = not any(node.operation is uncertain for node in topological_order(program))
+    plan = Plan.of([*(exact if sure else unsure(exact, dtype)), *program])
     given = {id(node): np.asarray(a, dtype=np.float64) for node, a in inputs.items()}
-    sure = not any(node.operation is uncertain for node in plan.order)
     u, findings = float(np.finfo(dtype).eps) / 2, list[Finding]()
     for A in _arithmetics(plan, u):
         with suppress(OutOfRange):
@@ -203,6 +201,29 @@ def compared(
             if all(f.verdict != "undecided" for f in findings):
                 break
     return findings
+
+
+def unsure(outputs: Sequence[Node], dtype: np.dtype[Any]) -> list[Node]:
+    """The graph of outputs in which numbers that are written in a function are known within one rounding, too.
+
+    Both may come from one real number: 0.044715 in the function, and 3 * 0.044715 in its derivative rule. Arrays of
+    different numbers are data, and are what they are.
+    """
+    fp, new = Arithmetic.of(dtype), dict[int, Node]()
+    for node in topological_order(outputs):
+        inputs = tuple(new[id(n)] for n in node.inputs)
+        changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))
+        new[id(node)] = Node(node.operation, inputs, node.shape, node.parameters, node.line) if changed else node
+        values = node.parameters["values"] if node.operation is constant_ else np.zeros(0)
+        if values.size and (values == values.flat[0]).all() and not is_short(values, fp).all():
+            new[id(node)] = uncertain(values=values, error=fp.u * np.abs(values))
+    return [new[id(node)] for node in outputs]
+
+
+def is_short(values: NDArray[np.float64], fp: Arithmetic) -> NDArray[np.bool_]:
+    """Which numbers have at most half of the digits of an arithmetic: they are taken as they are."""
+    scaled: Any = np.frexp(values)[0] * 2.0 ** (fp.precision // 2)
+    return np.asarray(scaled == np.rint(scaled))
 
 
 def _arithmetics(plan: Plan, u: float) -> Iterator[Exact[Any]]:
@@ -221,17 +242,18 @@ def _same(name: str, exact: Certificate, program: Certificate, u: float, sure: b
         error, spread = np.abs(signed), a.radius + b.radius + 2.0**-52 * np.abs(signed)
         kink = np.maximum(np.where(signed < 0, exact.below, exact.above) - exact.apart, 0)
         least = NOTHING * u * exact.size
-        E = (0.0 if sure else program.apart) + kink + least
+        E = (0.0 if sure else program.apart + exact.apart) + kink + least
         wrong = error - spread > E
         undecided = ~wrong & ~((spread <= least) | (kink > 0)) | ~np.isfinite(E)
         ratio = np.where(error > 0, error / E, 0.0)
+    with np.errstate(all="ignore"):
+        resolution = float(np.divide(E, exact.size).max(initial=0.0)) if exact.size else 0.0
     verdict: Verdict = "wrong" if wrong.any() else "pass"
-    if verdict == "pass" and (undecided.any() or (not sure and program.resolution > USEFUL)):
+    if verdict == "pass" and (undecided.any() or not resolution <= USEFUL):
         verdict = "undecided"
     ratio = np.where(wrong if verdict == "wrong" else True, np.nan_to_num(ratio, nan=np.inf), 0.0)
     index = tuple(int(i) for i in np.unravel_index(int(ratio.argmax()), ratio.shape)) if ratio.size else ()
     at = [float(np.broadcast_to(x, ratio.shape)[index]) if ratio.size else 0.0 for x in (b.hi, a.hi, error, E, ratio)]
-    resolution = program.resolution if not sure else NOTHING * u
     where = f"{name}[{', '.join(map(str, index))}]" if index else name
     words = {
         "pass": "",

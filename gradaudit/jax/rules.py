@@ -48,12 +48,21 @@ class Entry:
 
 
 class Tape(Walk):
-    """A run of a function that keeps what it does; custom rules are one step each."""
+    """A run of a function that keeps what it does with what depends on its arguments; custom rules are one step each.
+
+    Attributes
+    ----------
+    entries : list of Entry
+        The steps.
+    active : set of Cell
+        The floats that depend on an argument.
+    """
 
     whole = CUSTOM
 
-    def __init__(self) -> None:
+    def __init__(self, arguments: Sequence[Cell]) -> None:
         self.entries: list[Entry] = []
+        self.active = set(arguments)
 
     def part(self, cell: Cell, n: int) -> Cell:
         return self._kept(None, lambda x: [x[n]], [cell])[0]
@@ -66,7 +75,9 @@ class Tape(Walk):
 
     def _kept(self, here: Equation | None, function: Callable[..., list[Any]], cells: list[Cell]) -> list[Cell]:
         results = [Cell(v) for v in function(*(c.value for c in cells))]
-        self.entries.append(Entry(here, function, cells, results))
+        if not self.active.isdisjoint(cells):
+            self.entries.append(Entry(here, function, cells, results))
+            self.active.update(c for c in results if _is_differentiable(c.value))
         return results
 
 
@@ -75,7 +86,8 @@ def _function(here: Equation) -> Callable[..., list[Any]]:
 
     def function(*values: Any) -> list[Any]:
         if here.name in CUSTOM:
-            functions, params = here.of.primitive.get_bind_params(here.params)
+            bound = here.of.primitive.get_bind_params(here.params)
+            functions, params = bound if isinstance(bound, tuple) else ((), bound)  # older releases give both
             return list(here.of.primitive.bind(*functions, *values, **params))
         return computed(here, [Cell(v) for v in values])
 
@@ -117,8 +129,9 @@ def judged_rules(
     dtype : dtype
         What the program computes in.
     """
-    tape = Tape()
-    outputs = tape.run(closed.jaxpr, closed.consts, [Cell(x) for x in floats])
+    arguments = [Cell(x) for x in floats]
+    tape = Tape(arguments)
+    outputs = tape.run(closed.jaxpr, closed.consts, arguments)
     by: dict[int, Any] = {}
     for cell, weight in zip(outputs, weights, strict=True):
         by[id(cell)] = by[id(cell)] + weight if id(cell) in by else jnp.asarray(weight)
@@ -132,7 +145,7 @@ def judged_rules(
             for c, g in zip(entry.results, given, strict=True)
             if is_float(c.value.dtype)
         ]
-        rule, parts = back.step(entry, cotangents)
+        rule, parts = back.step(entry, cotangents, tape.active)
         rules += [rule] if rule else []
         for cell, part in parts:
             by[id(cell)] = by[id(cell)] + part if id(cell) in by else part
@@ -158,11 +171,11 @@ class _Back:
         self.constants, self.dtype = constants, dtype
         self.traced: dict[Any, Any] = {}
 
-    def step(self, entry: Entry, cotangents: list[Any]) -> tuple[Rule | None, list[tuple[Cell, Any]]]:
+    def step(
+        self, entry: Entry, cotangents: list[Any], active: set[Cell]
+    ) -> tuple[Rule | None, list[tuple[Cell, Any]]]:
         """The finding on the rule, and what it contributes to the cotangents of the operands."""
-        chosen = [n for n, c in enumerate(entry.operands) if _is_differentiable(c.value)]
-        if not chosen:
-            return None, []
+        chosen = [n for n, c in enumerate(entry.operands) if c in active]
         values = [c.value for c in entry.operands]
         here = entry.here
         if here is None:
@@ -208,20 +221,19 @@ class _Back:
             names, exact = [*("value" for _ in outputs), *names], [*outputs, *exact]
             program = [*(number(_operand(r)) for r in values), *program]
         inputs = {node: np.asarray(cells[n].value) for n, node in nodes.items()}
-        return Rule(rule_name(here), here.line, tuple(compared(names, exact, program, inputs, self.dtype)))
+        return _rule(here, compared(names, exact, program, inputs, self.dtype))
 
 
-def rule_name(here: Equation) -> str:
-    """What a derivative rule is called: that of a custom rule by the function that has it."""
+def _rule(here: Equation, findings: Sequence[Finding]) -> Rule:
+    """What is said of a rule: a custom one has the name of its function, and where nobody called it, its line."""
     if here.name not in CUSTOM:
-        return f"rule of {here.name}"
-    function = str(here.params["call_jaxpr"].jaxpr.debug_info.func_src_info).partition(" at ")[0]
-    return f"{here.name.removesuffix('_call')} rule of {function}"
+        return Rule(f"rule of {here.name}", here.line, tuple(findings))
+    function, _, place = str(here.params["call_jaxpr"].jaxpr.debug_info.func_src_info).partition(" at ")
+    return Rule(f"{here.name.removesuffix('_call')} rule of {function}", here.line or place, tuple(findings))
 
 
 def _not_followed(here: Equation, error: Exception) -> Rule:
-    finding = Finding("derivative", "undecided", (), 0.0, 0.0, 0.0, np.inf, 0.0, np.inf, str(error))
-    return Rule(rule_name(here), here.line, (finding,))
+    return _rule(here, [Finding("derivative", "undecided", (), 0.0, 0.0, 0.0, np.inf, 0.0, np.inf, str(error))])
 
 
 def _pulled(entry: Entry, chosen: list[int]) -> Callable[..., list[Any]]:

@@ -21,7 +21,7 @@ from gradaudit.derivative import pulled_back
 from gradaudit.errors import UnsupportedError
 from gradaudit.graph import Node
 from gradaudit.jax.following import DRAWS, Equation
-from gradaudit.jax.formula import Constants, Reading, compared, made
+from gradaudit.jax.formula import NOTHING, Constants, Reading, compared, made
 from gradaudit.jax.operands import is_float, is_random_key, known, number
 from gradaudit.jax.program import NEEDS_A_NUMBER, Program
 from gradaudit.jax.rules import judged_rules
@@ -29,6 +29,7 @@ from gradaudit.jax.walking import Cell, Walk, computed
 from gradaudit.judge import Finding, Report, Verdict, judge
 from gradaudit.operations.shapes import constant, input_
 from gradaudit.recording import Recording
+from gradaudit.rounding.arithmetic import Arithmetic
 
 #: Verdicts, the worst with the largest number.
 RANK = {"pass": 0, "undecided": 1, "wrong": 2}
@@ -223,10 +224,11 @@ def judged_steps(
 def _formula(
     closed: Any, own: Any, floats: Sequence[Any], weights: Sequence[Any], recording: Recording, names: Sequence[str]
 ) -> tuple[list[Step], str]:
-    """The formula as a whole; where that decides nothing, or is wrong, rule by rule."""
+    """The formula as a whole; rule by rule where that is wrong, or leaves more open than a rule alone does."""
     constants = Constants(own, recording.dtype)
     whole, decided = _whole(closed, floats, weights, recording, names, constants)
-    if whole and all(f.verdict == "pass" for f in whole):
+    sharp = 2 * NOTHING * Arithmetic.of(recording.dtype).u
+    if whole and all(f.verdict == "pass" and f.resolution <= sharp for f in whole):
         return [Step("formula", str(f.array), "", f) for f in whole], "the formula was read as a whole"
     rules = judged_rules(own, floats, weights, constants, recording.dtype)
     steps = [Step("formula", r.name, r.line, max(r.findings, key=_rank)) for r in rules]
