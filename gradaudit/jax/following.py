@@ -116,7 +116,7 @@ def _closed_over(value: Any) -> Operand:
 
 def result(here: Equation, operands: list[Operand], ready: Sequence[Any] = ()) -> Sequence[Operand]:
     """What an equation makes of its operands; `ready` is what JAX has computed of it, if it has."""
-    if here.name in CALLS and not _draws(operands):
+    if here.name in CALLS and not draws(operands):
         return CALLS[here.name](here, *operands)
     if any(isinstance(x, Decided) for x in operands):
         x = next(x for x in operands if isinstance(x, Decided))
@@ -129,7 +129,7 @@ def result(here: Equation, operands: list[Operand], ready: Sequence[Any] = ()) -
     return _several(_applied(here, rule, operands))
 
 
-def _draws(operands: list[Operand]) -> bool:
+def draws(operands: Sequence[Operand]) -> bool:
     """Whether a call makes nothing but random numbers: it is computed as a whole, as JAX does it."""
     numbers = [x for x in operands if isinstance(x, Known)]
     return len(numbers) == len(operands) and any(x.drawn or is_random_key(x.value) for x in numbers)
@@ -149,7 +149,7 @@ def _several(results: Any) -> Sequence[Operand]:
 
 def _computed(here: Equation, operands: list[Known], ready: Sequence[Any] = ()) -> Sequence[Operand]:
     """What JAX computes, or has computed; floats that were not drawn keep the nodes that compute them."""
-    drawn = here.name.startswith(DRAWS) or _draws(list(operands))
+    drawn = here.name.startswith(DRAWS) or draws(list(operands))
     if here.of.effects:
         raise here.refuse("has effects")
     table: list[Any] = list(ready)

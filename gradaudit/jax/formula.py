@@ -26,7 +26,7 @@ from gradaudit.exact.pairs import Pairs
 from gradaudit.exact.splitting import MORE_SLICES
 from gradaudit.graph import Node, topological_order
 from gradaudit.jax.calls import part, stacked
-from gradaudit.jax.following import Equation, result
+from gradaudit.jax.following import Equation, draws, result
 from gradaudit.jax.operands import Decided, Known, Operand, is_float, known, number
 from gradaudit.jax.reductions import windows
 from gradaudit.jax.walking import Cell, Walk, computed
@@ -124,6 +124,9 @@ class Reading(Walk):
     def stacked(self, cells: Sequence[Cell]) -> Cell:
         operands: list[Any] = [c.operand for c in cells]
         return Cell(jnp.stack([c.value for c in cells]), stacked(operands))
+
+    def is_whole(self, here: Equation, cells: Sequence[Cell]) -> bool:  # noqa: ARG002
+        return draws([c.operand for c in cells if c.operand is not None])
 
     def leaf(self, here: Equation, cells: Sequence[Cell]) -> list[Cell]:
         values = computed(here, cells)
@@ -247,7 +250,7 @@ def _same(name: str, exact: Certificate, program: Certificate, u: float, sure: b
         undecided = ~wrong & ~((spread <= least) | (kink > 0)) | ~np.isfinite(E)
         ratio = np.where(error > 0, error / E, 0.0)
     with np.errstate(all="ignore"):
-        resolution = float(np.divide(E, exact.size).max(initial=0.0)) if exact.size else 0.0
+        resolution = float(np.divide(E - kink, exact.size).max(initial=0.0)) if exact.size else 0.0
     verdict: Verdict = "wrong" if wrong.any() else "pass"
     if verdict == "pass" and (undecided.any() or not resolution <= USEFUL):
         verdict = "undecided"
@@ -260,4 +263,4 @@ def _same(name: str, exact: Certificate, program: Certificate, u: float, sure: b
         "wrong": f"{where} is by the formula {at[0]!r}, exact {at[1]!r}, error {at[2]:.3g}, bound {at[3]:.3g}",
         "undecided": f"{where}: the rounding of constants, or a kink, leaves the formula open",
     }[verdict]
-    return Finding(name, verdict, index, at[0], at[1], at[2], at[3], at[4], resolution, words)
+    return Finding(name, verdict, index, at[0], at[1], at[2], at[3], at[4], resolution, words, int((kink > 0).sum()))

@@ -85,7 +85,7 @@ class Program:
             for said, weights in self._pulled():
                 derivatives = pulled_back(outputs, sources, [constant(w) for w in weights])
                 names = [f"{name}{said}" for name in self.sources]
-                yield Stage([*self._with("vjp"), *names], [*outputs, *derivatives], self.reverse(weights))
+                yield Stage([*self._with("vjp"), *names], [*outputs, *derivatives], self._reverse(weights))
         if "fwd" in modes:
             along, free = pushed_forward(outputs, sources, self.direction)
             names = [f"{name} along args" for name in self.outputs]
@@ -107,14 +107,13 @@ class Program:
                 weights[n][place] = 1
                 yield f" of {name}[{', '.join(map(str, place))}]", weights
 
-    def reverse(self, weights: Arrays) -> Callable[..., Arrays]:
-        """The values, and the derivatives pulled back with weights, as a function of the floats."""
+    def gradient(self, floats: Arrays, weights: Arrays) -> Arrays:
+        """The values, and the derivatives by the floats, pulled back with the weights."""
+        values, pull = jax.vjp(self.function, *floats)
+        return [*values, *pull(list(weights))]
 
-        def run(*floats: Any) -> Arrays:
-            values, pull = jax.vjp(self.function, *floats)
-            return [*values, *pull([jnp.asarray(w) for w in weights])]
-
-        return run
+    def _reverse(self, weights: Arrays) -> Callable[..., Arrays]:
+        return lambda *floats: self.gradient(floats, [jnp.asarray(w) for w in weights])
 
     def _forward(self, *floats: Any) -> Arrays:
         values, along = jax.jvp(self.function, floats, tuple(jnp.asarray(v) for v in self.direction))

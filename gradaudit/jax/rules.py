@@ -189,7 +189,7 @@ class _Back:
         nodes = [input_(size=np.shape(v)) if n in chosen and _is_finite(v) else None for n, v in enumerate(values)]
         cells = [Cell(v, node or known(v)) for v, node in zip(values, nodes, strict=True)]
         reading = Reading(self.constants)
-        given = [*cells, *(Cell(g, known(g)) for g in cotangents)]
+        given = [*cells, *(Cell(g, constant(np.asarray(g)) if _is_finite(g) else known(g)) for g in cotangents)]
         try:
             results = reading.run(closed.jaxpr, closed.consts, given, here.line)
         except UnsupportedError as error:

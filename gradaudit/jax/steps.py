@@ -7,7 +7,7 @@ kernels. Neither grows with depth.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.certify import certify
+from gradaudit.certify import Certificate, certify
 from gradaudit.derivative import pulled_back
 from gradaudit.errors import UnsupportedError
+from gradaudit.exact.enclosure import Enclosure
 from gradaudit.graph import Node
 from gradaudit.jax.following import DRAWS, Equation
 from gradaudit.jax.formula import NOTHING, Constants, Reading, compared, made
@@ -152,14 +153,13 @@ def _is_float(value: Any) -> bool:
     return not is_random_key(value) and is_float(value.dtype)
 
 
-def _without(certificate: Any, apart: NDArray[np.bool_]) -> Any:
+def _without(certificate: Certificate, apart: NDArray[np.bool_]) -> Certificate:
     """A certificate in which some entries may be whatever they are."""
-    exact = certificate.exact
-    with np.errstate(all="ignore"):
-        exact = replace(exact, hi=np.where(apart, 0.0, exact.hi), lo=np.where(apart, 0.0, exact.lo))
-        below, above, own = (np.where(apart, 0.0, b) for b in (certificate.below, certificate.above, certificate.apart))
+    old = certificate.exact
+    arrays = (old.hi, old.lo, old.radius, certificate.below, certificate.above, certificate.apart)
+    hi, lo, radius, below, above, own = (np.where(apart, 0.0, a) for a in arrays)
     rounding = float(own.max(initial=0.0))
-    return replace(certificate, exact=exact, below=below, above=above, apart=own, rounding=rounding)
+    return Certificate(Enclosure(hi, lo, radius), below, above, own, rounding, certificate.size)
 
 
 @dataclass(frozen=True)
@@ -187,76 +187,50 @@ class Outcome:
         return max(verdicts, key=RANK.__getitem__, default="undecided")
 
 
-def judged_steps(
-    function: Callable[..., Sequence[Any]],
-    gradient: Callable[..., Sequence[Any]],
-    floats: Sequence[Any],
-    weights: Sequence[Any],
-    recording: Recording,
-    names: Sequence[str],
-) -> Outcome:
-    """The steps of a gradient.
-
-    Parameters
-    ----------
-    function : callable
-        (*floats) -> the values.
-    gradient : callable
-        (*floats) -> the values, and the derivatives that are judged.
-    floats, weights : sequence of array
-        The arguments, and what the values are pulled back with.
-    recording : Recording
-        The function as a graph.
-    names : sequence of str
-        Of the values and the derivatives.
-    """
-    dtype = recording.dtype
-    closed, own = jax.make_jaxpr(gradient)(*floats), jax.make_jaxpr(function)(*floats)
-    kernels = Kernels(dtype)
-    values = [c.value for c in kernels.run(closed.jaxpr, closed.consts, [Cell(jnp.asarray(x)) for x in floats])]
-    steps = [Step("kernel", name, line, finding) for (name, line), finding in kernels.worst.items()]
-    formula, remark = _formula(closed, own, floats, weights, recording, names)
-    steps = sorted([*formula, *steps], key=lambda step: _rank(step.finding), reverse=True)
+def judged_steps(program: Program, recording: Recording) -> Outcome:
+    """The steps of a program's value and reverse mode; `recording` is its function as a graph."""
+    floats, weights = program.floats, [jnp.asarray(w) for w in program.weights]
+    closed, own = jax.make_jaxpr(program.gradient)(floats, weights), jax.make_jaxpr(program.function)(*floats)
+    kernels = Kernels(recording.dtype)
+    values = kernels.run(closed.jaxpr, closed.consts, [Cell(x) for x in (*floats, *weights)])
+    formula, remark = _formula(closed, own, program, recording)
+    steps = [*formula, *(Step("kernel", name, line, finding) for (name, line), finding in kernels.worst.items())]
+    steps = sorted(steps, key=lambda step: _rank(step.finding), reverse=True)
     said = f"step by step: {remark}; {kernels.count} results of primitives, each at the program's own floats"
-    return Outcome(tuple(steps), said, values)
+    return Outcome(tuple(steps), said, [c.value for c in values])
 
 
-def _formula(
-    closed: Any, own: Any, floats: Sequence[Any], weights: Sequence[Any], recording: Recording, names: Sequence[str]
-) -> tuple[list[Step], str]:
+def _formula(closed: Any, own: Any, program: Program, recording: Recording) -> tuple[list[Step], str]:
     """The formula as a whole; rule by rule where that is wrong, or leaves more open than a rule alone does."""
     constants = Constants(own, recording.dtype)
-    whole, decided = _whole(closed, floats, weights, recording, names, constants)
+    whole, decided = _whole(closed, program, recording, constants)
     sharp = 2 * NOTHING * Arithmetic.of(recording.dtype).u
-    if whole and all(f.verdict == "pass" and f.resolution <= sharp for f in whole):
-        return [Step("formula", str(f.array), "", f) for f in whole], "the formula was read as a whole"
-    rules = judged_rules(own, floats, weights, constants, recording.dtype)
-    steps = [Step("formula", r.name, r.line, max(r.findings, key=_rank)) for r in rules]
-    wrong = [Step("formula", str(f.array), "", f) for f in whole if f.verdict == "wrong" and not decided]
-    if wrong and all(step.verdict == "pass" for step in steps):
+    steps = [Step("formula", str(f.array), "", f) for f in whole]
+    if whole and all(f.verdict == "pass" and f.resolution <= sharp and not f.open for f in whole):
+        return steps, "the formula was read as a whole"
+    judged = judged_rules(own, program.floats, program.weights, constants, recording.dtype)
+    rules = [Step("formula", r.name, r.line, max(r.findings, key=_rank)) for r in judged]
+    wrong = [step for step in steps if step.verdict == "wrong" and not decided]
+    if wrong and all(step.verdict == "pass" for step in rules):
         return wrong, "the formula was read as a whole; each rule alone is right"
-    return steps, "the formula was read rule by rule"
+    return rules, "the formula was read rule by rule"
 
 
-def _whole(
-    closed: Any,
-    floats: Sequence[Any],
-    weights: Sequence[Any],
-    recording: Recording,
-    names: Sequence[str],
-    constants: Constants,
-) -> tuple[list[Finding], bool]:
+def _whole(closed: Any, program: Program, recording: Recording, constants: Constants) -> tuple[list[Finding], bool]:
     """The findings on the gradient as a whole; and whether the program's floats decided anything in it."""
     sources, outputs = list(recording.sources.values()), list(recording.outputs)
-    exact = [*outputs, *pulled_back(outputs, sources, [constant(w) for w in weights])]
+    weights = [constant(w) for w in program.weights]
+    exact = [*outputs, *pulled_back(outputs, sources, weights)]
     reading = Reading(constants)
-    cells = [Cell(jnp.asarray(x), node) for x, node in zip(floats, sources, strict=True)]
+    values = [*program.floats, *program.weights]
+    cells = [Cell(jnp.asarray(x), node) for x, node in zip(values, [*sources, *weights], strict=True)]
     try:
         results = reading.run(closed.jaxpr, closed.consts, cells)
-        program = [number(c.operand) for c in results if c.operand is not None]
+        nodes = [number(c.operand) for c in results if c.operand is not None]
     except UnsupportedError:
         return [], True
-    return compared(names, exact, program, recording.inputs, recording.dtype), reading.decided
+    names = [*program.outputs, *program.sources]
+    return compared(names, exact, nodes, recording.inputs, recording.dtype), reading.decided
 
 
 def with_steps(report: Report, program: Program, recording: Recording) -> Report:
@@ -265,49 +239,36 @@ def with_steps(report: Report, program: Program, recording: Recording) -> Report
     What nobody could tell from end to end is certified if all steps pass; a step that is wrong becomes the first of the
     findings, since it says what is at fault.
     """
-    names = [*program.outputs, *program.sources]
-    gradient = program.reverse(program.weights)
     try:
-        outcome = judged_steps(program.function, gradient, program.floats, program.weights, recording, names)
+        outcome = judged_steps(program, recording)
     except (UnsupportedError, *NEEDS_A_NUMBER) as error:
         said = f"the steps could not be judged: {str(error).splitlines()[0]}"
         return replace(report, remarks=(*report.remarks, said))
-    faults = [replace(s.finding, array=s.place, message=s.message) for s in outcome.steps if s.verdict == "wrong"]
-    findings, remarks = list(report.findings), [outcome.remark]
-    if outcome.verdict == "pass" and not report.ok:
-        more = _rest(report, program, gradient, outcome, names)
-        findings, remarks = more[0], [*remarks, *more[1]]
+    faults = [replace(s.finding, array=s.place, message=s.message) for s in outcome.steps if s.verdict != "pass"]
+    findings, remarks = report.findings, [outcome.remark]
+    if not faults and report.verdict == "wrong":
+        remarks.append("each step is right: what is wrong is how what is compiled as a whole rounds")
+    elif not faults and report.verdict == "undecided":
+        findings, said = _certified(report.findings, program, outcome)
+        remarks.append(said)
     remarks += [f"  {step}" for step in outcome.steps[:SHOWN]]
-    return replace(
-        report,
-        findings=(*faults[:SHOWN], *findings),
-        steps=outcome.steps,
-        remarks=(*report.remarks, *remarks),
-    )
+    findings = (*faults[:SHOWN], *findings)
+    return replace(report, findings=findings, steps=outcome.steps, remarks=(*report.remarks, *remarks))
 
 
-def _rest(
-    report: Report, program: Program, gradient: Any, outcome: Outcome, names: Sequence[str]
-) -> tuple[list[Finding], list[str]]:
-    """What the findings of the report become where every step passes."""
-    if report.verdict == "wrong":
-        return list(report.findings), [
-            "each step is right: what is wrong is the rounding of what is compiled as a whole"
-        ]
+def _certified(findings: tuple[Finding, ...], program: Program, outcome: Outcome) -> tuple[tuple[Finding, ...], str]:
+    """The findings where every step passes: what is undecided from end to end passes, if the steps are the program."""
+    names = [*program.outputs, *program.sources]
     with jax.disable_jit():
-        plain = gradient(*program.floats)
-    different = [
-        name for name, a, b in zip(names, plain, outcome.values, strict=True)
-        if not np.array_equal(np.asarray(a), np.asarray(b))
-    ]  # fmt: skip
+        plain = program.gradient(program.floats, [jnp.asarray(w) for w in program.weights])
+    pairs = zip(names, plain, outcome.values, strict=True)
+    different = [name for name, a, b in pairs if not np.array_equal(np.asarray(a), np.asarray(b))]
     if different:
-        return list(report.findings), [
-            f"{', '.join(different)}: not what the steps give when the program runs as it is"
-        ]
-    certified = {*names, *(f"{name} of jax.vjp" for name in program.outputs)}
-    certified |= {f"{name}, compiled" for name in certified}
-    findings = [
-        replace(f, verdict="pass", message="") if f.verdict == "undecided" and f.array in certified else f
-        for f in report.findings
-    ]
-    return findings, ["what is undecided from end to end is certified step by step"]
+        return findings, f"as it is, the program gives other floats than its steps for {', '.join(different)}"
+    judged = {*names, *(f"{name} of jax.vjp" for name in program.outputs)}
+    judged |= {f"{name}, compiled" for name in judged}
+    passed = tuple(
+        replace(f, verdict="pass", message="") if f.verdict == "undecided" and f.array in judged else f
+        for f in findings
+    )
+    return passed, "what is undecided from end to end is certified step by step"

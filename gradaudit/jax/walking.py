@@ -55,6 +55,10 @@ class Walk(ABC):
     def leaf(self, here: Equation, cells: Sequence[Cell]) -> Sequence[Cell]:
         """The results of an equation."""
 
+    def is_whole(self, here: Equation, cells: Sequence[Cell]) -> bool:  # noqa: ARG002 (a subclass asks)
+        """Whether an equation that calls a jaxpr is not entered."""
+        return here.name in self.whole
+
     def constant(self, value: Any) -> Cell:
         """An array that the jaxpr has closed over, or a number that stands in it."""
         return Cell(value)
@@ -87,7 +91,7 @@ class Walk(ABC):
     def _results(self, here: Equation, cells: list[Cell]) -> Sequence[Cell]:
         if here.name in SILENT:
             return []
-        if here.name in self.whole:
+        if self.is_whole(here, cells):
             return self.leaf(here, cells)
         if here.name in CALLED:
             return self._inside(here, here.params[CALLED[here.name]], cells)
