@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,9 +14,13 @@ from gradaudit.changes import change
 from gradaudit.errors import GradientError, UndecidedError
 from gradaudit.readings import USEFUL
 
-__all__ = ["USEFUL", "Finding", "Report", "Verdict", "judge"]
+__all__ = ["RANK", "USEFUL", "Finding", "Report", "Step", "Verdict", "judge", "worst_first"]
 
 Verdict = Literal["pass", "wrong", "undecided"]
+#: Verdicts, the worst with the largest number.
+RANK = {"pass": 0, "undecided": 1, "wrong": 2}
+#: So many steps are shown at most.
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -61,17 +66,81 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One step of a program, held against its own definition at the floats that the program had there.
+
+    Attributes
+    ----------
+    kind : {"forward", "backward", "sum", "formula", "kernel"}
+        An operation's result; what a function of the backward pass contributes to the cotangents of its operands; or
+        the sum of the contributions to one of them. Where a program is known as a list of primitives: a derivative as
+        it is written, read without rounding; or a primitive that was run.
+    name : str
+        The operation's, or the function's.
+    module : str
+        The path of the module where it was computed; empty if in none.
+    line : str
+        Where in the user's code it stands, as FILE:LINE; empty if nowhere.
+    findings : tuple of Finding
+        One an array.
+    opinion : str
+        Of a wrong backward step: whether its formula or its rounding is at fault, where that is known.
+    """
+
+    kind: Literal["forward", "backward", "sum", "formula", "kernel"]
+    name: str
+    module: str
+    line: str
+    findings: tuple[Finding, ...]
+    opinion: str = ""
+
+    @property
+    def worst(self) -> Finding:
+        """The worst of the findings."""
+        return max(self.findings, key=lambda f: (RANK[f.verdict], f.ratio))
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the findings'."""
+        return self.worst.verdict
+
+    @property
+    def place(self) -> str:
+        """Its name, the module and the line, in words."""
+        module = f" in {self.module}" if self.module else ""
+        return f"{self.name}{module}{f' at {self.line}' if self.line else ''}"
+
+    @property
+    def message(self) -> str:
+        """What there is to say of it in words; empty if it passes."""
+        words = {
+            "forward": "the value of",
+            "backward": "the backward pass of",
+            "sum": "what was made of",
+            "formula": f"the formula is {self.verdict}:",
+            "kernel": "the kernel of",
+        }[self.kind]
+        opinion = f"; {self.opinion}" if self.opinion else ""
+        return f"{words} {self.place}: {self.worst.message}{opinion}" if self.verdict != "pass" else ""
+
+
+def worst_first(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Steps, the worst first."""
+    return tuple(sorted(steps, key=lambda step: (-RANK[step.verdict], -step.worst.ratio)))
+
+
+@dataclass(frozen=True)
 class Report:
     """The findings on a value and its gradients; true if all of them pass.
 
     Attributes
     ----------
     verdict : {"pass", "wrong", "undecided"}
-        The worst of the findings'.
+        The worst of the findings' and of the steps'.
     findings : tuple of Finding
         One a judged array.
-    steps : tuple
-        The steps of a deep network, where they were judged one by one.
+    steps : tuple of Step
+        The steps of the program, the worst first, where they were judged one by one.
     kinks : tuple of Kink
         Where a branch stands that rounding, or a tie, leaves open, and in how many entries: either side was accepted.
     remarks : tuple of str
@@ -80,13 +149,13 @@ class Report:
 
     findings: tuple[Finding, ...]
     kinks: tuple[Kink, ...] = ()
-    steps: tuple[Any, ...] = field(default=())
+    steps: tuple[Step, ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        verdicts = {f.verdict for f in self.findings}
-        return "wrong" if "wrong" in verdicts else "undecided" if "undecided" in verdicts else "pass"
+        verdicts: list[Verdict] = [f.verdict for f in self.findings] + [step.verdict for step in self.steps]
+        return max(verdicts, key=RANK.__getitem__, default="pass")
 
     @property
     def ok(self) -> bool:
@@ -120,7 +189,15 @@ class Report:
                 lines.append(f"{f.array} depends on kinks in {_counted(f.open)}: {_side(f)}")
             if f.blind:
                 lines.append(f"{f.array} is no larger than its bound: its terms cancel, and zeros would pass as well")
-        return "\n".join([*lines, *self.remarks])
+        return "\n".join([*lines, *self.remarks, *self._steps()])
+
+    def _steps(self) -> list[str]:
+        if not self.steps:
+            return []
+        shown = [step for step in self.steps if step.verdict != "pass"][: 2 * SHOWN] or self.steps[:SHOWN]
+        return [f"{len(self.steps)} steps, the worst first:"] + [
+            f"  {step.kind}  {step.verdict}  error/bound {step.worst.ratio:.3g}  {step.place}" for step in shown
+        ]
 
     def raise_unless_ok(self) -> None:
         """Raise what the verdict asks for.
@@ -134,7 +211,9 @@ class Report:
         """
         if not self.ok:
             error = GradientError if self.verdict == "wrong" else UndecidedError
-            raise error("\n".join(f.message for f in self.findings if f.verdict == self.verdict) + f"\n{self}")
+            faults = [step.message for step in self.steps if step.verdict == self.verdict][:SHOWN]
+            messages = [*faults, *(f.message for f in self.findings if f.verdict == self.verdict)]
+            raise error("\n".join([*messages, str(self)]))
 
 
 def _counted(entries: int) -> str:

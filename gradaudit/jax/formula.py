@@ -43,6 +43,12 @@ MOST_BITS = 2048
 #: Comparisons that no enclosure decides where they hold: the program's own decision is taken.
 EQUALITIES = ("eq", "ne", "eq_to")
 
+#: What rounds nothing.
+EXACT = (
+    "input", "constant", "reshape", "transpose", "broadcast", "gather", "concatenate", "largest", "maximum", "negative",
+    "absolute", "stopped",
+)  # fmt: skip
+
 #: A constant that may be a real number which was rounded; `error` says how far it may be off.
 uncertain: Operation = replace(
     constant_,
@@ -134,15 +140,32 @@ class Reading(Walk):
         if all(isinstance(x, Known) for x in operands):
             return [Cell(v, x) for v, x in zip(values, result(here, operands, values), strict=True)]
         if here.name in EQUALITIES and is_float(here.operand(0).dtype):
-            self.decided = True
+            self._decides(operands)
             return [Cell(values[0], known(values[0]))]
-        return [Cell(v, self._certain(v, x)) for v, x in zip(values, made(here, values, cells), strict=True)]
+        results = made(here, values, cells)
+        if here.name == "select_and_scatter_add" or any(isinstance(x, Decided) for x in results):
+            self._decides(operands)
+        return [Cell(v, known(v) if isinstance(x, Decided) else x) for v, x in zip(values, results, strict=True)]
 
-    def _certain(self, value: Any, operand: Operand) -> Operand:
-        if not isinstance(operand, Decided):
-            return operand
-        self.decided = True
-        return known(value)
+    def decision(self, cell: Cell) -> Any:
+        self._decides([cell.operand])
+        return np.asarray(cell.value)
+
+    def _decides(self, operands: Sequence[Any]) -> None:
+        self.decided = self.decided or not all(is_exact(x) for x in operands if isinstance(x, Node))
+
+
+def is_exact(node: Node) -> bool:
+    """Whether a node's entries are among the floats that its graph begins with: a program has them exactly."""
+    stack, seen = [node], set[int]()
+    while stack:
+        n = stack.pop()
+        if id(n) not in seen:
+            seen.add(id(n))
+            if n.operation.name not in EXACT:
+                return False
+            stack.extend(n.inputs)
+    return True
 
 
 def made(here: Equation, values: Sequence[Any], cells: Sequence[Cell]) -> Sequence[Operand]:
@@ -195,14 +218,16 @@ def compared(
     sure = not any(node.operation is uncertain for node in topological_order(program))
     plan = Plan.of([*(exact if sure else unsure(exact, dtype)), *program])
     given = {id(node): np.asarray(a, dtype=np.float64) for node, a in inputs.items()}
-    u, findings = float(np.finfo(dtype).eps) / 2, list[Finding]()
+    u, findings, last = float(np.finfo(dtype).eps) / 2, list[Finding](), np.inf
     for A in _arithmetics(plan, u):
         with suppress(OutOfRange):
             outputs = plan.read(A, unrounded(), given).outputs
             halves = outputs[: len(names)], outputs[len(names) :]
             findings = [_same(name, a, b, u, sure) for name, a, b in zip(names, *halves, strict=True)]
-            if all(f.verdict != "undecided" for f in findings):
-                break
+            spread = max((float(c.exact.radius.max(initial=0.0)) for c in outputs), default=0.0)
+            if all(f.verdict != "undecided" for f in findings) or last / 2 <= spread < np.inf:
+                break  # sharper enclosures do not help any more
+            last = spread
     return findings
 
 

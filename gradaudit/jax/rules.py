@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -201,7 +201,8 @@ class _Back:
         judged = [(n, r) for n, r in zip(chosen, results[count:], strict=True) if nodes[n] is not None]
         if not judged or not finite:
             return None, parts
-        return self._judged(here, cells, cotangents, results[:count], judged), parts
+        rule = self._judged(here, cells, cotangents, results[:count], judged)
+        return _open(rule) if reading.decided else rule, parts
 
     def _judged(
         self, here: Equation, cells: list[Cell], cotangents: list[Any], values: list[Cell], derivatives: Any
@@ -230,6 +231,16 @@ def _rule(here: Equation, findings: Sequence[Finding]) -> Rule:
         return Rule(f"rule of {here.name}", here.line, tuple(findings))
     function, _, place = str(here.params["call_jaxpr"].jaxpr.debug_info.func_src_info).partition(" at ")
     return Rule(f"{here.name.removesuffix('_call')} rule of {function}", here.line or place, tuple(findings))
+
+
+def _open(rule: Rule) -> Rule:
+    """A rule in which floats that were rounded have decided something: what is wrong may be right on the other side."""
+    said = "floats that were rounded decide in it which branch is taken"
+    findings = (
+        replace(f, verdict="undecided", message=f"{f.message}; {said}") if f.verdict == "wrong" else f
+        for f in rule.findings
+    )
+    return replace(rule, findings=tuple(findings))
 
 
 def _not_followed(here: Equation, error: Exception) -> Rule:

@@ -59,6 +59,10 @@ class Walk(ABC):
         """Whether an equation that calls a jaxpr is not entered."""
         return here.name in self.whole
 
+    def decision(self, cell: Cell) -> Any:
+        """What a branch, or the end of a loop, is decided by."""
+        return np.asarray(cell.value)
+
     def constant(self, value: Any) -> Cell:
         """An array that the jaxpr has closed over, or a number that stands in it."""
         return Cell(value)
@@ -101,7 +105,7 @@ class Walk(ABC):
             return self._while(here, cells)
         if here.name == "cond":
             branches = here.params["branches"]
-            taken = int(np.clip(int(np.asarray(cells[0].value)), 0, len(branches) - 1))
+            taken = int(np.clip(int(self.decision(cells[0])), 0, len(branches) - 1))
             return self._inside(here, branches[taken], cells[1:])
         return self.leaf(here, cells)
 
@@ -127,7 +131,7 @@ class Walk(ABC):
         of_condition, of_body = here.params["cond_nconsts"], here.params["body_nconsts"]
         asked, used = cells[:of_condition], cells[of_condition : of_condition + of_body]
         carry = list(cells[of_condition + of_body :])
-        while bool(np.asarray(self._inside(here, here.params["cond_jaxpr"], [*asked, *carry])[0].value)):
+        while self.decision(self._inside(here, here.params["cond_jaxpr"], [*asked, *carry])[0]):
             carry = self._inside(here, here.params["body_jaxpr"], [*used, *carry])
         return carry
 
