@@ -95,5 +95,7 @@ def _without(certificate: Certificate, apart: NDArray[np.bool_]) -> Certificate:
     old = certificate.exact
     arrays = (old.hi, old.lo, old.radius, certificate.below, certificate.above, certificate.apart)
     hi, lo, radius, below, above, own = (np.where(apart, 0.0, a) for a in arrays)
-    rounding = float(own.max(initial=0.0))
-    return Certificate(Enclosure(hi, lo, radius), below, above, own, rounding, certificate.size)
+    rounding, size = float(own.max(initial=0.0)), certificate.size
+    if not np.isfinite(size):
+        size = float(np.abs(hi).max(initial=0.0))
+    return Certificate(Enclosure(hi, lo, radius), below, above, own, rounding, size)

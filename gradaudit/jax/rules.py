@@ -21,6 +21,7 @@ from gradaudit.errors import UnsupportedError
 from gradaudit.graph import Node
 from gradaudit.jax.following import Equation, result
 from gradaudit.jax.formula import Constants, Reading, compared
+from gradaudit.jax.lines import is_of_jax
 from gradaudit.jax.operands import is_float, is_random_key, known, number
 from gradaudit.jax.walking import CUSTOM, Cell, Walk, computed
 from gradaudit.judge import Finding
@@ -229,8 +230,10 @@ def _rule(here: Equation, findings: Sequence[Finding]) -> Rule:
     """What is said of a rule: a custom one has the name of its function, and where nobody called it, its line."""
     if here.name not in CUSTOM:
         return Rule(f"rule of {here.name}", here.line, tuple(findings))
-    function, _, place = str(here.params["call_jaxpr"].jaxpr.debug_info.func_src_info).partition(" at ")
-    return Rule(f"{here.name.removesuffix('_call')} rule of {function}", here.line or place, tuple(findings))
+    jaxpr = here.params["call_jaxpr"].jaxpr
+    function, _, place = str(jaxpr.debug_info.func_src_info).partition(" at ")
+    line = here.line or ("" if is_of_jax(jaxpr) else place)
+    return Rule(f"{here.name.removesuffix('_call')} rule of {function}", line, tuple(findings))
 
 
 def _open(rule: Rule) -> Rule:

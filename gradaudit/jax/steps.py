@@ -52,7 +52,8 @@ def judged_steps(program: Program, recording: Recording) -> Outcome:
     floats, weights = program.floats, [jnp.asarray(w) for w in program.weights]
     closed, own = jax.make_jaxpr(program.gradient)(floats, weights), jax.make_jaxpr(program.function)(*floats)
     kernels = Kernels(recording.dtype)
-    values = kernels.run(closed.jaxpr, closed.consts, [Cell(x) for x in (*floats, *weights)])
+    with jax.disable_jit():  # as `_certified` runs the program: what is compiled for one is there for the other
+        values = kernels.run(closed.jaxpr, closed.consts, [Cell(x) for x in (*floats, *weights)])
     formula, remark = _formula(closed, own, program, recording)
     steps = [*formula, *(Step("kernel", name, "", line, (finding,)) for (name, line), finding in kernels.worst.items())]
     said = f"step by step: {remark}; {kernels.count} results of primitives, each at the program's own floats"
@@ -84,7 +85,8 @@ def _whole(closed: Any, program: Program, recording: Recording, constants: Const
     values = [*program.floats, *program.weights]
     cells = [Cell(jnp.asarray(x), node) for x, node in zip(values, [*sources, *weights], strict=True)]
     try:
-        results = reading.run(closed.jaxpr, closed.consts, cells)
+        with jax.disable_jit():
+            results = reading.run(closed.jaxpr, closed.consts, cells)
         nodes = [number(c.operand) for c in results if c.operand is not None]
     except UnsupportedError:
         return [], True

@@ -43,7 +43,8 @@ def test_a_wrong_rule_is_convicted(pair: Pair, dtype: str) -> None:
     with pytest.raises(GradientError, match="is wrong: got") as caught:
         check_grads(pair.wrong, arguments(pair, dtype))
     assert not isinstance(caught.value, UndecidedError)
-    assert "args[" in str(caught.value).splitlines()[0]
+    assert str(caught.value).startswith(("the formula is wrong: custom_", "the kernel of convert_element_type"))
+    assert any(line.startswith("args[") for line in str(caught.value).splitlines())
 
 
 @pytest.mark.parametrize(("pair", "dtype"), FORWARD)
