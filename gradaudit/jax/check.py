@@ -107,7 +107,7 @@ def check_grads(
     report = Report(tuple(_findings(stages, answers, certificates.outputs)), certificates.kinks)
     if "rev" in wanted and (steps is True or (steps == "auto" and not report.ok)):
         with jax.enable_x64(True) if given.dtype == np.float64 else nullcontext():
-            report = with_steps(report, program, recording)
+            report = with_steps(report, program, recording, steps is True)
     if raise_exception:
         report.raise_unless_ok()
     return report

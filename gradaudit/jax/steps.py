@@ -94,39 +94,55 @@ def _whole(closed: Any, program: Program, recording: Recording, constants: Const
     return compared(names, exact, nodes, recording.inputs, recording.dtype), reading.decided
 
 
-def with_steps(report: Report, program: Program, recording: Recording) -> Report:
+def with_steps(report: Report, program: Program, recording: Recording, always: bool) -> Report:
     """The report, with what its steps say of the value and the reverse mode.
 
     What nobody could tell from end to end is certified if all steps pass.
+
+    Parameters
+    ----------
+    report : Report
+        From end to end.
+    program, recording
+        What is judged, and its function as a graph.
+    always : bool
+        Whether the steps are judged even where the report says that value and reverse mode pass.
     """
+    ends = {f.verdict for f in report.findings if _is_reverse(f, program)}
+    if ends == {"pass"} and not always:
+        return report
     try:
         outcome = judged_steps(program, recording)
     except (UnsupportedError, *NEEDS_A_NUMBER) as error:
         said = f"the steps could not be judged: {str(error).splitlines()[0]}"
         return replace(report, remarks=(*report.remarks, said))
-    faults = any(step.verdict != "pass" for step in outcome.steps)
     findings, remarks = report.findings, [outcome.remark]
-    if not faults and report.verdict == "wrong":
-        remarks.append("each step is right: what is wrong is how what is compiled as a whole rounds")
-    elif not faults and report.verdict == "undecided":
-        findings, said = _certified(report.findings, program, outcome)
-        remarks.append(said)
+    if all(step.verdict == "pass" for step in outcome.steps):
+        if "wrong" in ends:
+            remarks.append("each step is right: what is wrong is how what is compiled as a whole rounds")
+        elif "undecided" in ends:
+            findings, said = _certified(report.findings, program, outcome)
+            remarks.append(said)
     return replace(report, findings=findings, steps=outcome.steps, remarks=(*report.remarks, *remarks))
+
+
+def _is_reverse(finding: Finding, program: Program, drawn: bool = False) -> bool:
+    """Whether a finding is on the value or the reverse mode; `drawn`: not on what unit vectors were pulled back to."""
+    array = str(finding.array).removesuffix(", compiled")
+    array = array if drawn else array.partition(" of value")[0]
+    return array in {*program.outputs, *program.sources, *(f"{name} of jax.vjp" for name in program.outputs)}
 
 
 def _certified(findings: tuple[Finding, ...], program: Program, outcome: Outcome) -> tuple[tuple[Finding, ...], str]:
     """The findings where every step passes: what is undecided from end to end passes, if the steps are the program."""
-    names = [*program.outputs, *program.sources]
     with jax.disable_jit():
         plain = program.gradient(program.floats, [jnp.asarray(w) for w in program.weights])
-    pairs = zip(names, plain, outcome.values, strict=True)
+    pairs = zip([*program.outputs, *program.sources], plain, outcome.values, strict=True)
     different = [name for name, a, b in pairs if not np.array_equal(np.asarray(a), np.asarray(b))]
     if different:
         return findings, f"as it is, the program gives other floats than its steps for {', '.join(different)}"
-    judged = {*names, *(f"{name} of jax.vjp" for name in program.outputs)}
-    judged |= {f"{name}, compiled" for name in judged}
     passed = tuple(
-        replace(f, verdict="pass", message="") if f.verdict == "undecided" and f.array in judged else f
+        replace(f, verdict="pass", message="") if f.verdict == "undecided" and _is_reverse(f, program, True) else f
         for f in findings
     )
     return passed, "what is undecided from end to end is certified step by step"

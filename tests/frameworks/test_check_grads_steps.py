@@ -17,15 +17,19 @@ from jax import lax
 
 from gradaudit import GradientError, InputError, UndecidedError
 from gradaudit.jax import check_grads, kernels
-from gradaudit.jax.walking import Cell
+from gradaudit.jax.walking import Cell, computed
 from tests.frameworks.custom_rules import PAIRS, vjp
 from tests.frameworks.deep_jax import NETWORKS, arguments, planted
 
 ERRORS = {"float32": 1e-4, "float64": 1e-11}
 rng = np.random.default_rng(0)
 x = rng.standard_normal((3, 4))
-#: A network that the bound from end to end says nothing of, in float32.
 DEEP = arguments("tanh", 12, "float32")
+
+
+def deep(x: Any, weights: Any) -> Any:
+    """A network that the bound from end to end says nothing of, in float32."""
+    return lax.scan(lambda h, W: (jnp.tanh(h @ W), None), x, jnp.stack(weights))[0]
 
 
 def judged(f: Callable[..., Any], args: Any, **options: Any) -> Any:
@@ -53,10 +57,9 @@ def test_deep_networks_are_certified(name: str, figure: Callable[[str], None]) -
 
 
 def test_without_steps_nobody_can_tell() -> None:
-    network, _ = NETWORKS["tanh"]
     with pytest.raises(UndecidedError):
-        check_grads(network, DEEP, steps=False)
-    assert "certified step by step" in str(check_grads(network, DEEP))
+        check_grads(deep, DEEP, steps=False)
+    assert "certified step by step" in str(check_grads(deep, DEEP))
 
 
 def test_what_is_planted_anywhere_is_convicted_and_named(
@@ -138,13 +141,13 @@ def test_a_value_that_the_reverse_rule_changes_is_the_fault_of_the_formula() -> 
 def test_whatever_a_program_calls_is_entered() -> None:
     wrong = vjp(jnp.sin, lambda g, x: g * jnp.cos(x) * (1 + 1e-11))
 
-    def deep(x: Any, count: int = 9) -> Any:
+    def calls(x: Any, count: int = 9) -> Any:
         x = jax.jit(jax.checkpoint(lambda x: jnp.tanh(3 * x)))(x)
         x, _ = lax.scan(lambda c, r: (jnp.tanh(wrong(c) + r), None), x, jnp.stack([x, 2 * x]))
         x = lax.cond(count > 3, lambda x: lax.cond(x.sum() > 99, wrong, jnp.cos, x), wrong, x)
         return lax.fori_loop(0, count, lambda i, c: jnp.tanh(c * x[i % 3]), x)
 
-    assert set(faults(judged(deep, (x,)))) == {f"formula: custom_vjp rule of sin, call {n}" for n in (1, 2)}
+    assert set(faults(judged(calls, (x,)))) == {f"formula: custom_vjp rule of sin, call {n}" for n in (1, 2)}
 
 
 # --- kinks ------------------------------------------------------------------------------------------------------------
@@ -164,17 +167,15 @@ TIES: dict[str, Any] = {
 def test_at_a_tie_whatever_lies_between_is_accepted_at_any_depth(name: str) -> None:
     """All ties at once, in the first layer; below it the bound from end to end says nothing."""
     tied = np.array([[0, 0, 1, -1, 1, 2], [-1, -1, -1, 0, 0, 0]], np.float32)
-    network, weights = NETWORKS["tanh"][0], DEEP[1]
-    report = check_grads(lambda x, weights: network(TIES[name](x), weights), (tied, weights))
+    report = check_grads(lambda x, weights: deep(TIES[name](x), weights), (tied, DEEP[1]))
     assert report.steps
 
 
 @pytest.mark.parametrize(("slope", "verdict"), [(0.0, "pass"), (0.5, "pass"), (1.0, "pass"), (1.1, "wrong")])
 def test_beyond_the_one_sided_derivatives_a_rule_is_wrong_at_any_depth(slope: float, verdict: str) -> None:
     relu = vjp(lambda x: jnp.maximum(x, 0), lambda g, x: jnp.where(x > 0, g, jnp.where(x < 0, 0, g * slope)))
-    network, weights = NETWORKS["tanh"][0], DEEP[1]
     tied = np.array([[0, 0, 1, -1, 1, 2]], np.float32)
-    assert judged(lambda x, weights: network(relu(x), weights), (tied, weights)).verdict == verdict
+    assert judged(lambda x, weights: deep(relu(x), weights), (tied, DEEP[1])).verdict == verdict
 
 
 # --- kernels ----------------------------------------------------------------------------------------------------------
@@ -183,15 +184,14 @@ def test_beyond_the_one_sided_derivatives_a_rule_is_wrong_at_any_depth(slope: fl
 @pytest.mark.parametrize("primitive", ["exp", "dot_general", "reduce_sum", "select_n", "mul"])
 def test_a_kernel_that_is_not_exact_enough_is_named(primitive: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """JAX has no such kernel: it is put between, and errs in one entry by 4e-6."""
-    true = kernels.computed
 
-    def computed(here: Any, cells: list[Cell]) -> list[Any]:
-        results = true(here, cells)
+    def spoilt(here: Any, cells: list[Cell]) -> list[Any]:
+        results = computed(here, cells)
         if here.name != primitive:
             return results
         return [jnp.ravel(r).at[0].multiply(1 + 4e-6).reshape(r.shape) for r in results]
 
-    monkeypatch.setattr(kernels, "computed", computed)
+    monkeypatch.setattr(kernels, "computed", spoilt)
     f = lambda x: jax.nn.softmax(jax.nn.relu(x @ x.T + 1))  # noqa: E731
     report = judged(f, (x.astype(np.float32),), steps=True)
     assert set(faults(report)) == {f"kernel: {primitive}"}
@@ -222,8 +222,8 @@ def test_a_rule_that_is_another_one_while_it_is_traced_is_not_certified() -> Non
     def back(g: Any, x: Any) -> Any:
         return g * jnp.cos(x) * (1.0 if isinstance(x, jax.core.Tracer) else 1.001)
 
-    f, network = vjp(jnp.sin, back), NETWORKS["tanh"][0]
-    report = judged(lambda x, weights: network(f(x), weights), DEEP)
+    f = vjp(jnp.sin, back)
+    report = judged(lambda x, weights: deep(f(x), weights), DEEP)
     assert report.verdict == "undecided"
     assert "gives other floats than its steps for args[0]" in str(report)
 
@@ -236,6 +236,11 @@ def test_what_cannot_be_followed_leaves_the_verdict() -> None:
     report = judged(wrong, (x,), reference=jnp.sin)
     assert report.verdict == "wrong"
     assert any("pure_callback" in step.message for step in report.steps)
+
+
+def test_of_a_forward_mode_that_is_wrong_the_steps_say_nothing() -> None:
+    pair = PAIRS["tanh"]
+    assert not judged(pair.wrong, (x,), modes=("fwd",)).steps
 
 
 @pytest.mark.parametrize("steps", ["always", None, 2])
