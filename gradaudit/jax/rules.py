@@ -182,7 +182,7 @@ class _Back:
         if here is None:
             _, pull = jax.vjp(lambda *xs: entry.function(*xs), *values)
             return None, list(zip(entry.operands, pull(cotangents), strict=True))
-        key = id(here.of)
+        key = id(here.of), tuple(chosen)
         if key not in self.traced:
             # the equation is kept: its id is not to be another's
             self.traced[key] = jax.make_jaxpr(_pulled(entry, chosen))(values, cotangents), here.of
@@ -233,7 +233,8 @@ def _rule(here: Equation, findings: Sequence[Finding]) -> Rule:
     jaxpr = here.params["call_jaxpr"].jaxpr
     function, _, place = str(jaxpr.debug_info.func_src_info).partition(" at ")
     line = here.line or ("" if is_of_jax(jaxpr) else place)
-    return Rule(f"{here.name.removesuffix('_call')} rule of {function}", line, tuple(findings))
+    of = "" if function == "<unknown>" else f" of {function}"  # what is no function has no name
+    return Rule(f"{here.name.removesuffix('_call')} rule{of}", line, tuple(findings))
 
 
 def _open(rule: Rule) -> Rule:

@@ -150,6 +150,15 @@ def test_whatever_a_program_calls_is_entered() -> None:
     assert set(faults(judged(calls, (x,)))) == {f"formula: custom_vjp rule of sin, call {n}" for n in (1, 2)}
 
 
+def test_a_loop_may_begin_with_constants() -> None:
+    """Its first step is differentiated by fewer operands than the others."""
+    wrong = vjp(jnp.multiply, lambda g, a, b: (g * b, g * a * (1 + 1e-11)))
+    f = lambda x: lax.scan(lambda c, r: (c + wrong(jnp.cos(c), r), None), jnp.zeros(4), x)[0]  # noqa: E731
+    report = judged(f, (x,))
+    assert set(faults(report)) == {f"formula: custom_vjp rule, call {n}" for n in (1, 2, 3)}
+    assert all(step.verdict == "pass" for step in report.steps if step.kind == "kernel")
+
+
 # --- kinks ------------------------------------------------------------------------------------------------------------
 
 TIES: dict[str, Any] = {
@@ -202,6 +211,11 @@ def test_a_rule_in_a_narrower_dtype_is_the_fault_of_a_kernel() -> None:
     pair = PAIRS["sine in half"]
     with pytest.raises(GradientError, match=r"^the kernel of convert_element_type"):
         check_grads(pair.wrong, (x.astype(np.float32),))
+
+
+def test_numbers_below_the_dtype_are_no_fault_of_a_kernel() -> None:
+    assert judged(lambda x: jnp.exp(jnp.exp(x - 100) - 100) + x, (x.astype(np.float32),), steps=True).ok
+    assert judged(lambda x: jnp.sin(0 * x) + x, (x.astype(np.float32),), steps=True).ok
 
 
 def test_infinities_that_are_meant_are_not_judged() -> None:
