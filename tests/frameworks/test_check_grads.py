@@ -133,7 +133,6 @@ FOLLOWED: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "sort": (lambda x: jnp.sort(x, axis=0) ** 2, (x,)),
     "median": (jnp.median, (x,)),
     "top_k": (lambda x: lax.top_k(x, 2)[0], (x,)),
-    "turned and reshaped": (lambda x: lax.reshape(x, (2, 6), dimensions=(1, 0)) ** 2, (x,)),
     "prod": (lambda x: jnp.prod(x, axis=1), (x,)),
     "cumprod": (lambda x: jnp.cumprod(x, axis=1), (x,)),
     "einsum": (lambda x, p: jnp.einsum("ij,kj->ki", x, p), (x, p)),
@@ -170,10 +169,6 @@ WINDOWS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "by channels": (
         lambda i, k: lax.conv_general_dilated(i, k, (1, 1), "SAME", dimension_numbers=LAYOUT, feature_group_count=2),
         (image, rng.standard_normal((3, 3, 1, 4))),
-    ),
-    "by samples": (
-        lambda i, k: lax.conv_general_dilated(i, k, (1, 1), "SAME", dimension_numbers=LAYOUT, batch_group_count=2),
-        (image, rng.standard_normal((3, 3, 2, 4))),
     ),
     "largest": (lambda i: lax.reduce_window(i, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "SAME"), (image,)),
     "mean": (lambda i: lax.reduce_window(i, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID") / 4, (image,)),

@@ -159,6 +159,21 @@ def test_a_loop_may_begin_with_constants() -> None:
     assert all(step.verdict == "pass" for step in report.steps if step.kind == "kernel")
 
 
+@pytest.mark.parametrize("groups", [{"batch_group_count": 2}, {"feature_group_count": 2}])
+def test_convolutions_by_groups_and_their_gradients(groups: dict[str, int]) -> None:
+    """The gradient of the one has the other."""
+    kernel = rng.standard_normal((3, 3, 2 // groups.get("feature_group_count", 1), 4)).astype(np.float32)
+
+    def f(i: Any, k: Any) -> Any:
+        return lax.conv_general_dilated(i, k, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"), **groups)
+
+    assert check_grads(f, (rng.standard_normal((2, 4, 4, 2)).astype(np.float32), kernel), steps=True).ok
+
+
+def test_axes_that_are_turned_while_an_array_is_reshaped() -> None:
+    assert check_grads(lambda x: lax.reshape(x, (2, 6), dimensions=(1, 0)) ** 2, (x,), steps=True).ok
+
+
 # --- kinks ------------------------------------------------------------------------------------------------------------
 
 TIES: dict[str, Any] = {
