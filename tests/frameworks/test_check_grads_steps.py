@@ -62,6 +62,13 @@ def test_without_steps_nobody_can_tell() -> None:
     assert "certified step by step" in str(check_grads(deep, DEEP))
 
 
+def test_what_nobody_can_tell_is_undecided_but_step_by_step() -> None:
+    at = np.array([1.0, 2.0], np.float32) + np.float32(1e-7)
+    with pytest.raises(UndecidedError, match="is undecided"):
+        check_grads(lambda x: jnp.sqrt(x - 1), (at,), steps=False)
+    assert check_grads(lambda x: jnp.sqrt(x - 1), (at,)).steps
+
+
 def test_what_is_planted_anywhere_is_convicted_and_named(
     request: pytest.FixtureRequest, figure: Callable[[str], None]
 ) -> None:
