@@ -71,9 +71,10 @@ class Step:
 
     Attributes
     ----------
-    kind : {"forward", "backward", "sum"}
+    kind : {"forward", "backward", "sum", "formula", "kernel"}
         An operation's result; what a function of the backward pass contributes to the cotangents of its operands; or
-        the sum of the contributions to one of them.
+        the sum of the contributions to one of them. Where a program is known as a list of primitives: a derivative as
+        it is written, read without rounding; or a primitive that was run.
     name : str
         The operation's, or the function's.
     module : str
@@ -86,7 +87,7 @@ class Step:
         Of a wrong backward step: whether its formula or its rounding is at fault, where that is known.
     """
 
-    kind: Literal["forward", "backward", "sum"]
+    kind: Literal["forward", "backward", "sum", "formula", "kernel"]
     name: str
     module: str
     line: str
@@ -112,7 +113,13 @@ class Step:
     @property
     def message(self) -> str:
         """What there is to say of it in words; empty if it passes."""
-        words = {"forward": "the value of", "backward": "the backward pass of", "sum": "what was made of"}[self.kind]
+        words = {
+            "forward": "the value of",
+            "backward": "the backward pass of",
+            "sum": "what was made of",
+            "formula": f"the formula is {self.verdict}:",
+            "kernel": "the kernel of",
+        }[self.kind]
         opinion = f"; {self.opinion}" if self.opinion else ""
         return f"{words} {self.place}: {self.worst.message}{opinion}" if self.verdict != "pass" else ""
 

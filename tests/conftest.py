@@ -19,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--random-problems", type=int, default=2000, metavar="N", help="for test_attack.py")
     parser.addoption("--few-bit-networks", type=int, default=2000, metavar="N", help="for test_attack.py")
     parser.addoption("--operation-problems", type=int, default=100, metavar="N", help="for library/test_operations.py")
+    parser.addoption("--plantings", type=int, default=2, metavar="N", help="for test_check_grads_steps.py")
     parser.addoption("--random-graphs", type=int, default=250, metavar="N", help="for library/test_graphs.py")
     parser.addoption("--deep-networks", type=int, default=40, metavar="N", help="for frameworks/test_gradcheck_deep.py")
     parser.addoption("--plantings", type=int, default=3, metavar="N", help="for frameworks/test_gradcheck_deep.py")

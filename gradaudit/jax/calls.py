@@ -36,7 +36,7 @@ def _inside(here: Equation, closed: Any, operands: Sequence[Operand]) -> list[Op
     return followed(jaxpr, constants, operands, here.line)
 
 
-def _part(operand: Operand, n: int) -> Operand:
+def part(operand: Operand, n: int) -> Operand:
     """An entry along the first axis."""
     if isinstance(operand, Known):
         return Known(
@@ -53,7 +53,7 @@ def _is_followed(operand: Known) -> bool:
     return not operand.drawn and is_float(operand.value.dtype)
 
 
-def _stacked(parts: Sequence[Operand]) -> Operand:
+def stacked(parts: Sequence[Operand]) -> Operand:
     """The results of a loop's steps, along a new first axis."""
     if all(isinstance(p, Known) and not is_float(p.value.dtype) for p in parts):
         return known(np.stack([p.value for p in parts]))  # type: ignore[union-attr]
@@ -68,12 +68,12 @@ def _scan(here: Equation, *operands: Operand) -> Sequence[Operand]:
     carry, sequences = list(operands[params["num_consts"] : first]), operands[first:]
     rows: list[Sequence[Operand]] = [()] * length
     for n in reversed(range(length)) if params["reverse"] else range(length):
-        results = _inside(here, params["jaxpr"], [*constants, *carry, *(_part(x, n) for x in sequences)])
+        results = _inside(here, params["jaxpr"], [*constants, *carry, *(part(x, n) for x in sequences)])
         carry, rows[n] = results[: len(carry)], results[len(carry) :]
     shapes = [v.aval for v in here.of.outvars[len(carry) :]]
     if not length:
         return [*carry, *(known(np.zeros(a.shape, a.dtype)) for a in shapes)]
-    return [*carry, *(_stacked(column) for column in zip(*rows, strict=True))]
+    return [*carry, *(stacked(column) for column in zip(*rows, strict=True))]
 
 
 def _while(here: Equation, *operands: Operand) -> Sequence[Operand]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -17,6 +17,7 @@ from gradaudit.jax.following import followed
 from gradaudit.jax.lines import refused, user_line
 from gradaudit.jax.operands import drawn, number
 from gradaudit.jax.program import NEEDS_A_NUMBER, Program, Stage
+from gradaudit.jax.steps import with_steps
 from gradaudit.judge import Finding, Report, judge
 from gradaudit.operations.shapes import input_
 from gradaudit.patterns import recognised
@@ -32,6 +33,7 @@ def check_grads(
     modes: str | Sequence[str] = ("rev",),
     *,
     reference: Callable[..., Any] | None = None,
+    steps: Literal["auto"] | bool = "auto",
     jacobian: bool = False,
     seed: int = 0,
     raise_exception: bool = True,
@@ -58,6 +60,11 @@ def check_grads(
         a direction drawn from the seed.
     reference : callable, optional
         A function that JAX can follow and that says what `f` computes, where `f` itself cannot be followed.
+    steps : {"auto", True, False}
+        Whether the value and the reverse mode are also judged step by step: that the gradient's own jaxpr, read without
+        rounding, is the gradient (the formula), and that each of its primitives, run alone at the program's own floats,
+        is as exact as it can be (the kernels). So a program of any depth is certified, and what is wrong has a name.
+        "auto": where the bound from end to end decides nothing, or something is wrong.
     jacobian : bool
         Whether to pull back each unit vector instead of drawn numbers, in reverse mode.
     seed : int
@@ -84,6 +91,8 @@ def check_grads(
         If the arguments do not fit.
     """
     wanted = _modes(modes, order)
+    if not isinstance(steps, bool) and steps != "auto":
+        raise InputError(f"steps={steps!r}; expected 'auto', True or False")
     given = read_arguments(args)
     with jax.enable_x64(True) if given.dtype == np.float64 else nullcontext():
         program = Program(f, given, seed, jacobian)
@@ -96,6 +105,9 @@ def check_grads(
         inputs.update(stage.inputs)
     certificates = certify([n for stage in stages for n in stage.nodes], inputs, recording.dtype)
     report = Report(tuple(_findings(stages, answers, certificates.outputs)), certificates.kinks)
+    if "rev" in wanted and (steps is True or (steps == "auto" and not report.ok)):
+        with jax.enable_x64(True) if given.dtype == np.float64 else nullcontext():
+            report = with_steps(report, program, recording, steps is True)
     if raise_exception:
         report.raise_unless_ok()
     return report

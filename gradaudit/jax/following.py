@@ -105,7 +105,7 @@ def followed(jaxpr: Any, constants: Sequence[Any], arguments: Sequence[Operand],
     of_jax = bool(outer) and is_of_jax(jaxpr)
     for equation in jaxpr.eqns:
         here = Equation(equation, outer if of_jax else line(equation, outer))
-        results = _result(here, [read(v) for v in equation.invars])
+        results = result(here, [read(v) for v in equation.invars])
         environment.update(zip(equation.outvars, results, strict=True))
     return [read(v) for v in jaxpr.outvars]
 
@@ -114,21 +114,22 @@ def _closed_over(value: Any) -> Operand:
     return value if isinstance(value, (Node, Known)) else known(value)
 
 
-def _result(here: Equation, operands: list[Operand]) -> Sequence[Operand]:
-    if here.name in CALLS and not _draws(operands):
+def result(here: Equation, operands: list[Operand], ready: Sequence[Any] = ()) -> Sequence[Operand]:
+    """What an equation makes of its operands; `ready` is what JAX has computed of it, if it has."""
+    if here.name in CALLS and not draws(operands):
         return CALLS[here.name](here, *operands)
     if any(isinstance(x, Decided) for x in operands):
         x = next(x for x in operands if isinstance(x, Decided))
         raise here.refuse(f"uses whole numbers that {x.by!r} makes of values that depend on an input")
     if all(isinstance(x, Known) for x in operands):
-        return _computed(here, operands)  # type: ignore[arg-type]
+        return _computed(here, operands, ready)  # type: ignore[arg-type]
     rule = RULES.get(here.name)
     if rule is None:
         raise here.refuse("cannot be followed")
     return _several(_applied(here, rule, operands))
 
 
-def _draws(operands: list[Operand]) -> bool:
+def draws(operands: Sequence[Operand]) -> bool:
     """Whether a call makes nothing but random numbers: it is computed as a whole, as JAX does it."""
     numbers = [x for x in operands if isinstance(x, Known)]
     return len(numbers) == len(operands) and any(x.drawn or is_random_key(x.value) for x in numbers)
@@ -142,26 +143,25 @@ def _applied(here: Equation, rule: Callable[..., Any], operands: Sequence[Operan
     return rule(here, *operands)
 
 
-def _several(result: Any) -> Sequence[Operand]:
-    return result if isinstance(result, list) else [result]
+def _several(results: Any) -> Sequence[Operand]:
+    return results if isinstance(results, list) else [results]
 
 
-def _computed(here: Equation, operands: list[Known]) -> Sequence[Operand]:
-    """What JAX computes; floats that were not drawn keep the nodes that compute them."""
-    drawn = here.name.startswith(DRAWS) or _draws(list(operands))
+def _computed(here: Equation, operands: list[Known], ready: Sequence[Any] = ()) -> Sequence[Operand]:
+    """What JAX computes, or has computed; floats that were not drawn keep the nodes that compute them."""
+    drawn = here.name.startswith(DRAWS) or draws(list(operands))
     if here.of.effects:
         raise here.refuse("has effects")
-    table: list[Any] = []
+    table: list[Any] = list(ready)
 
     def value(n: int) -> Any:
         if not table:
-            result = here.bind(*(x.value for x in operands))
-            table.extend(result if here.of.primitive.multiple_results else [result])
+            values = here.bind(*(x.value for x in operands))
+            table.extend(values if here.of.primitive.multiple_results else [values])
         return table[n]
 
     def node(n: int) -> Node:
-        result = _several(_applied(here, RULES[here.name], operands))[n]
-        return node_of(result)
+        return node_of(_several(_applied(here, RULES[here.name], operands))[n])
 
     results: list[Operand] = []
     for n, variable in enumerate(here.of.outvars):

@@ -36,9 +36,12 @@ def _convolved(here: Equation, x: Operand, w: Operand) -> Node:
     """Samples and channels first; the input is dilated by zeros between its entries."""
     params: dict[str, Any] = here.params
     numbers = params["dimension_numbers"]
-    if params["batch_group_count"] != 1:
-        raise here.refuse("with groups of samples")
     a, b = transposed(number(x), numbers.lhs_spec), transposed(number(w), numbers.rhs_spec)
+    groups = params["batch_group_count"]
+    if groups != 1:  # groups of samples become groups of channels
+        parts = reshaped(a, (groups, a.shape[0] // groups, *a.shape[1:]))
+        turned = transposed(parts, [1, 0, *range(2, parts.ndim)])
+        a = reshaped(turned, (a.shape[0] // groups, groups * a.shape[1], *a.shape[2:]))
     pairs, index = [], places(a.shape)
     for axis, (dilation, (low, high)) in enumerate(zip(params["lhs_dilation"], params["padding"], strict=True), 2):
         index = np.moveaxis(index, axis, 0)
@@ -48,7 +51,8 @@ def _convolved(here: Equation, x: Operand, w: Operand) -> Node:
         index = np.moveaxis(wide, 0, axis)
         pairs.append((max(0, low), max(0, high)))
     result = convolution(
-        arranged(a, index), b, params["window_strides"], pairs, params["rhs_dilation"], params["feature_group_count"],
+        arranged(a, index), b, params["window_strides"], pairs, params["rhs_dilation"],
+        params["feature_group_count"] * groups,
         line=here.line,
     )  # fmt: skip
     return transposed(result, np.argsort(numbers.out_spec).tolist(), here.line)

@@ -107,12 +107,13 @@ class Program:
                 weights[n][place] = 1
                 yield f" of {name}[{', '.join(map(str, place))}]", weights
 
-    def _reverse(self, weights: Arrays) -> Callable[..., Arrays]:
-        def run(*floats: Any) -> Arrays:
-            values, pull = jax.vjp(self.function, *floats)
-            return [*values, *pull([jnp.asarray(w) for w in weights])]
+    def gradient(self, floats: Arrays, weights: Arrays) -> Arrays:
+        """The values, and the derivatives by the floats, pulled back with the weights."""
+        values, pull = jax.vjp(self.function, *floats)
+        return [*values, *pull(list(weights))]
 
-        return run
+    def _reverse(self, weights: Arrays) -> Callable[..., Arrays]:
+        return lambda *floats: self.gradient(floats, [jnp.asarray(w) for w in weights])
 
     def _forward(self, *floats: Any) -> Arrays:
         values, along = jax.jvp(self.function, floats, tuple(jnp.asarray(v) for v in self.direction))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,9 +78,8 @@ def _over_mapped(here: Equation, x: Operand) -> Node:
     return marked(total(number(x), axes), here)
 
 
-def _windows(here: Equation, shape: tuple[int, ...]) -> Indices:
+def windows(params: Mapping[str, Any], shape: tuple[int, ...]) -> Indices:
     """The numbers of the entries in each window, those of one along the last axis; -1 where there is none."""
-    params: dict[str, Any] = here.params
     index, inside = np.zeros([1] * (2 * len(shape)), dtype=np.int64), np.ones([1] * (2 * len(shape)), dtype=bool)
     for a, length in enumerate(shape):
         size, stride = params["window_dimensions"][a], params["window_strides"][a]
@@ -100,7 +99,7 @@ def _windows(here: Equation, shape: tuple[int, ...]) -> Indices:
 
 def _window_sum(here: Equation, x: Operand) -> Node:
     node = number(x)
-    index = _windows(here, node.shape)
+    index = windows(here.params, node.shape)
     return sum_axis(gather(node, index=index), axis=node.ndim, line=here.line)
 
 
@@ -109,7 +108,7 @@ def _window_largest(here: Equation, x: Operand) -> Node:
 
 
 def _largest_of(here: Equation, node: Node) -> Node:
-    index = _windows(here, node.shape)
+    index = windows(here.params, node.shape)
     if not (index >= 0).any(axis=-1).all():
         raise here.refuse("has a window of nothing but padding")
     entries = mixed(node, index, constant(np.full(index.shape, LOWEST))) if (index < 0).any() else None

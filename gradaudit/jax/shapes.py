@@ -17,7 +17,9 @@ from gradaudit.operations.shapes import as_shape, gather, reshape, scatter, tran
 
 
 def _reshape(here: Equation, x: Operand) -> Node:
-    return reshaped(node_of(x), here.shape, here.line)
+    order = here.params.get("dimensions")
+    node = node_of(x) if here.name != "reshape" or order is None else transposed(node_of(x), order, here.line)
+    return reshaped(node, here.shape, here.line)
 
 
 def reshaped(node: Node, shape: Shape, line: str = "") -> Node:

@@ -17,7 +17,7 @@ jax = pytest.importorskip("jax")
 import jax.numpy as jnp
 from jax import lax
 
-from gradaudit import GradientError, InputError, UndecidedError, UnsupportedError
+from gradaudit import GradientError, InputError, UnsupportedError
 from gradaudit.jax import check_grads
 from tests.frameworks.custom_rules import jvp, vjp
 
@@ -188,7 +188,9 @@ def test_windows_are_followed(name: str) -> None:
 
 def test_of_a_custom_rule_the_function_is_followed_and_the_rule_is_judged() -> None:
     halved = vjp(lambda x: x**2, lambda g, x: g * x)
-    with pytest.raises(GradientError, match=r"^args\[0\]\[.*\] is wrong: got"):
+    with pytest.raises(
+        GradientError, match=r"^the formula is wrong: custom_vjp rule of <lambda> (.|\n)*args\[0\]\[.*\] is wrong: got"
+    ):
         check_grads(halved, (x,))
     assert check_grads(halved, (x,), reference=lambda x: x**2, raise_exception=False).verdict == "wrong"
 
@@ -341,8 +343,3 @@ def test_a_function_with_a_branch_of_python_is_judged_by_its_reference() -> None
     report = check_grads(lambda x: x**2 if x.sum() > -100 else x, (x,), reference=lambda x: x**2)
     assert report.ok
     assert not any("compiled" in name for name in names(report))
-
-
-def test_what_nobody_can_tell_is_undecided() -> None:
-    with pytest.raises(UndecidedError, match="is undecided"):
-        check_grads(lambda x: jnp.sqrt(x - 1), (np.array([1.0, 2.0], np.float32) + np.float32(1e-7),))
