@@ -100,7 +100,7 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, labels: Operand, 
     t = of.p + at_label
     rest = np.where(at_label, of.E_p, reach).sum(axis=-1, keepdims=True)
     spread = np.fmin(reach * np.expm1(of.rho), of.cap).sum(axis=-1, keepdims=True)
-    of_maximum = spread + 2 * fp.gamma(x.v.shape[-1] + 5) * rest
+    of_maximum = spread + 2 * fp.gamma(fp.steps(x.v.shape[-1]) + 5) * rest
     E = of.E_p + fp.gamma(6) * (t + of.E_p) + np.where(of.top, of_maximum, 0.0)
     G, E_G = np.abs(g.v)[..., None], g.E[..., None]
     E = np.where((G + E_G == 0) & np.isfinite(of.E_p), 0.0, G * E + E_G * (t + E) + fp.eta) * OF_EVALUATION
@@ -120,7 +120,7 @@ def _gradient_size(fp: Arithmetic, value: Any, sizes: Sequence[Array]) -> Array:
     _, labels, g = sizes
     G, at_label = g[..., None], _onehot(labels, value.hi.shape)
     p = np.abs(np.abs(value.hi) / np.where(G > 0, G, 1) - at_label)
-    return np.asarray(np.maximum(p + at_label, fp.eta / fp.u) * G)
+    return np.asarray(np.maximum(p + at_label, fp.normal / fp.u) * G)
 
 
 def _gradient_shape(x: Shape, labels: Shape, g: Shape) -> Shape:

@@ -32,7 +32,7 @@ def _averaged_rounding(fp: Arithmetic, value: Any, m: Operand, x: Operand, axes:
     """A mean that is found in one pass, by Welford's updates, is never exact (ROUNDING.md, 2)."""
     N = int(np.prod([x.v.shape[a] for a in axes]))
     size = x.reach.mean(axis=axes, keepdims=True).reshape(m.v.shape)
-    E = m.E + fp.gamma(2 * N + 8) * size + (2 * N + 8) * fp.eta
+    E = m.E + fp.gamma(fp.steps(2 * N + 8)) * size + (2 * N + 8) * fp.eta
     return rounded(fp.unless_overflow(E * (1 + 1e-6), N * size))
 
 
