@@ -47,8 +47,8 @@ class Function:
     narrow : float
         How many roundings a program of float16 or bfloat16 has in that dtype: more than one where it is computed by
         parts. K comes on top, in units of float32's u.
-    lost : float
-        What such a program may lose where a reciprocal overflows, in units of 1 / Omega.
+    inverse : bool
+        Whether a program may compute it as a reciprocal, which is 0 where its divisor overflows.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Function:
     growth: Callable[[Array], Array] = np.zeros_like
     floor: float = 0.0
     narrow: float = 1.0
-    lost: float = 0.0
+    inverse: bool = False
 
 
 def nearest(low: Array, high: Array) -> Array:
@@ -147,7 +147,7 @@ SIGMOID = Function(
     4,
     1.0,
     narrow=3,
-    lost=1.0,
+    inverse=True,
 )
 SOFTPLUS = Function("softplus", _softplus, _ball_softplus, lambda _, high: _sigmoid(high), 5, narrow=2)
 ERF = Function("erf", _erf, lambda x: x.erf(), _bell, 5, 1.0)

@@ -24,7 +24,7 @@ def _power_rounding(fp: Arithmetic, value: Any, x: Operand, exponent: int) -> Bo
         steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
         moved = np.where((x.E == 0) | (exponent == 0), 0.0, steep * x.E)
         E = moved + (fp.gamma(_steps(fp, exponent)) if n > 1 or exponent < 0 else 0.0) * (v + moved)
-        E = E + (n * fp.eta if n > 1 or exponent < 0 else 0.0)
+        E = E + (n * fp.inverse if exponent < 0 else n * fp.eta if n > 1 else 0.0)
         E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
         E = np.where((exponent < 0) & ((v + E) * fp.normal * 1.001 > 1), np.inf, E)
         return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
@@ -75,10 +75,11 @@ def _power_gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand,
         size = or_infinite(np.abs(value.hi) + error)
         factors = n if exponent > 0 else 1
         there = ((x.reach != 0) | (m < 0)) & (g.reach != 0)
-        faint = there * (n - factors + 1) * fp.eta
+        lost = fp.eta if exponent > 0 else fp.inverse
+        faint = there * (n - factors + 1) * lost
         if abs(m) > 1:
             least = np.maximum(a - x.E, 0) ** m if m > 0 else (a + x.E) ** float(m)
-            faint = faint + np.where(there & (least < fp.normal * OF_OVERFLOW), n * abs(m) * fp.eta * g.reach, 0.0)
+            faint = faint + np.where(there & (least < fp.normal * OF_OVERFLOW), n * abs(m) * lost * g.reach, 0.0)
         terms = Terms(there * float(factors), size, (n + 2) * size, or_infinite(error), faint, n + 2, factors)
         largest = n * np.maximum(power, g.bound.late * g.reach)
         normal = (m > 0) | (power * fp.normal * OF_OVERFLOW <= 1)

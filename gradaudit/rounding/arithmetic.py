@@ -96,6 +96,11 @@ class Arithmetic:
         return float(2.0 ** self.exponents[0])
 
     @property
+    def inverse(self) -> float:
+        """What a reciprocal may lose: it is 0 where its divisor overflows; no more than `eta`, but of float16."""
+        return max(self.eta, 1 / self.omega)
+
+    @property
     def widest(self) -> float:
         """The largest number that a partial sum inside one operation may be."""
         return max(self.omega, WIDE_OMEGA) if self.is_narrow else self.omega

@@ -92,7 +92,7 @@ class Terms(NamedTuple):
         terms = self.reduced(change)
         if not fp.is_narrow:
             return terms
-        most = largest(_repeated(self.count, self.size.shape))
+        most = np.maximum(largest(_repeated(self.count, self.size.shape)), self.groups)
         count = np.where(terms.count > 1, most + 1 + (terms.number - 1) * fp.part, terms.count)
         return terms._replace(count=count, more=terms.number - count)
 
