@@ -8,6 +8,7 @@ the form of a softmax. What the operations are is not written down a second time
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -131,7 +132,7 @@ class Program(Arithmetic[Value]):
         """A product, a fused one, or a sum whose terms are scaled by numbers that were given."""
         for scale, other in ((a, b), (b, a)):
             if scale.known and other.terms and self.chance():
-                return self.distributed(other, scale.x, lambda t, c=scale.x: self.way.multiply(c, t))  # type: ignore[misc]
+                return self.distributed(other, scale.x, partial(self.way.multiply, scale.x))
         exact = self.way.use(a.x) * self.way.use(b.x)
         return Value(self.way.round(exact), (exact,) if self.fused and self.chance() else ())
 
@@ -185,7 +186,7 @@ class Program(Arithmetic[Value]):
             return super().accumulate(a, axis)._replace(known=False)
         first = (slice(None),) * axis
         sums = [
-            self.sum(self.restructure(lambda x, i=i: x[(*first, slice(0, i + 1))], a), axis)  # type: ignore[misc]
+            self.sum(self.restructure(lambda x, i=i: x[(*first, slice(0, i + 1))], a), axis)
             for i in range(a.x.shape[axis])
         ]
         return self.restructure(lambda *parts: np.stack(parts, axis=axis), *sums)._replace(known=False)
