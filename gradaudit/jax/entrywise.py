@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from gradaudit.graph import Node
-from gradaudit.jax.following import RULES, Equation
+from gradaudit.jax.following import RULES, Equation, judged
 from gradaudit.jax.operands import Known, Operand, is_float, known, mask_of, node_of, number, repeated
 from gradaudit.operations import choices, entrywise, planar, special, statistics, whole
 from gradaudit.operations.arrangements import mixed, places
@@ -216,7 +216,9 @@ def _converted(here: Equation, x: Operand) -> Operand:
         return mask_of(x, whole=not is_float(source))
     if not is_float(target):
         return marked(whole.step(number(x), to="trunc"), here) if is_float(source) else number(x)
-    if is_float(source) and jax.numpy.finfo(target).nmant < jax.numpy.finfo(source).nmant:
+    narrower = is_float(source) and jax.numpy.finfo(target).nmant < jax.numpy.finfo(source).nmant
+    own = target == judged.get() and target.itemsize == 2  # each operation is rounded to it (ROUNDING.md, section 9)
+    if narrower and not own:
         raise here.refuse(f"rounds {source} to {target}: the definition would be less precise than the dtype judged")
     return number(x)
 

@@ -128,6 +128,17 @@ class Arithmetic:
         return np.where(size * OF_OVERFLOW <= self.omega, E, np.inf)
 
 
+def is_float(dtype: Any) -> bool:
+    """Whether a dtype of NumPy is one of floats; bfloat16, which NumPy has not got itself, is known by its name."""
+    return bool(dtype.kind == "f" or dtype.name == "bfloat16")
+
+
+def remarks(fp: Arithmetic) -> tuple[str, ...]:
+    """What a report says of the model: of float64 and float32 nothing."""
+    name = {8: "bfloat16", 11: "float16"}.get(fp.precision, "this arithmetic")
+    return (f"in {name} each operation is taken to add up in float32, and to round its result once",) * fp.is_narrow
+
+
 def magnitude_product(A: Array, B: Array) -> Array:
     """``A . B`` of non-negative factors, where 0 times infinity counts as infinite."""
     result = np.asarray(A @ B)

@@ -14,6 +14,7 @@ from gradaudit.errors import InputError
 from gradaudit.judge import Report
 from gradaudit.recording import Recording
 from gradaudit.torch.arguments import Arguments, read_arguments, read_options
+from gradaudit.torch.memory import array
 from gradaudit.torch.runs import followed
 
 
@@ -41,8 +42,8 @@ def gradcheck(
     func : callable or torch.nn.Module
         Returns a tensor, or several. A module is differentiated by its parameters as well.
     inputs : Tensor, or sequence of anything
-        Its arguments. Those tensors are differentiated by that require a gradient; all float64 or all float32. The
-        function gets copies.
+        Its arguments. Those tensors are differentiated by that require a gradient; all of float64, float32,
+        float16 or bfloat16. The function gets copies.
     reference : callable, optional
         A function in PyTorch of the same arguments that says what `func` computes, where `func` leaves PyTorch: a
         kernel in CUDA, Triton, C or NumPy. Only the reference is followed then.
@@ -121,7 +122,7 @@ def _same_shapes(outputs: Sequence[torch.Tensor], shown: Sequence[torch.Tensor])
 
 def _values(outputs: Sequence[torch.Tensor]) -> dict[str, Any]:
     several = len(outputs) > 1
-    return {f"output {n}" if several else "output": t.detach().cpu().numpy() for n, t in enumerate(outputs)}
+    return {f"output {n}" if several else "output": array(t) for n, t in enumerate(outputs)}
 
 
 def _cotangents(outputs: Sequence[torch.Tensor], jacobian: bool, seed: int) -> list[list[Any]]:
@@ -163,7 +164,7 @@ def _gradients(arguments: Arguments, outputs: Sequence[torch.Tensor], weights: S
             allow_unused=True,
         )
     return {
-        name: (torch.zeros_like(t) if g is None else g).detach().cpu().numpy(force=True)
+        name: array(torch.zeros_like(t) if g is None else g)
         for name, t, g in zip(arguments.sources, tensors, gradients, strict=True)
     }
 
@@ -175,4 +176,4 @@ def _together(reports: Sequence[Report], remarks: Sequence[str]) -> Report:
         max(of, key=lambda f: (rank[f.verdict], f.ratio)) for of in zip(*(r.findings for r in reports), strict=True)
     ]
     kinks = tuple(dict.fromkeys(kink for r in reports for kink in r.kinks))
-    return Report(tuple(findings), kinks, remarks=tuple(remarks))
+    return Report(tuple(findings), kinks, remarks=(*remarks, *reports[0].remarks))

@@ -58,7 +58,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         self._sources: set[int] = set()
         self._parts: list[str] = []
         self._lost: dict[int, Lost] = {}
-        self._itemsize = 0
+        self._dtype = torch.float64
 
     def begin(self, tensor: torch.Tensor, live: bool) -> Node:
         """Record an input, whose memory is its own."""
@@ -67,7 +67,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         self._memories[key(tensor)] = Memory(tensor, node, live)
         if live:
             self._sources.add(id(tensor))
-            self._itemsize = tensor.element_size()
+            self._dtype = tensor.dtype
         return node
 
     def is_recorded(self, tensor: Any) -> bool:
@@ -196,7 +196,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         for tensor, node in zip(results, nodes, strict=True):
             if not isinstance(tensor, torch.Tensor) or node is None or not _is_followed(tensor, node):
                 continue
-            if live and tensor.is_floating_point() and tensor.element_size() < self._itemsize:
+            if live and tensor.is_floating_point() and _is_narrower(tensor.dtype, self._dtype):
                 raise refused(f"a conversion to {str(tensor.dtype).removeprefix('torch.')}", "judge the parts alone")
             if tuple(tensor.shape) != node.shape:
                 raise refused(f"{call.name}: a result of shape {tuple(tensor.shape)}, taken for one of {node.shape}")
@@ -278,6 +278,12 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             (self.node(t) if isinstance(t, torch.Tensor) and t.is_floating_point() else None, t)
             for t in tree_leaves(results)
         ]
+
+
+def _is_narrower(dtype: torch.dtype, judged: torch.dtype) -> bool:
+    """Whether a dtype has fewer digits, or smaller numbers, than the one that is judged."""
+    own, other = torch.finfo(dtype), torch.finfo(judged)
+    return bool(own.eps > other.eps or own.max < other.max / 2)
 
 
 def _is_followed(tensor: torch.Tensor, node: Node) -> bool:

@@ -161,6 +161,11 @@ def product(A: Program, x: Value, axis: int, divided: bool = False) -> Value:  #
     return Value(A.way.round(total))
 
 
+def averaged(A: Program, m: Value, x: Value, axes: tuple[int, ...]) -> Value:  # noqa: ARG001
+    """The mean, which is no sum any more where one operation has added it up."""
+    return Value(m.x) if A.way.fp.is_narrow else m
+
+
 def xlogy(A: Program, x: Value, y: Value) -> Value:
     """0 where x is."""
     z = A.multiply(x, A.function(LOG, y))
@@ -214,6 +219,7 @@ FORMS: dict[str, Callable[..., Any]] = {
     "affine": affine,
     "product": product,
     "xlogy": xlogy,
+    "averaged": averaged,
     "sort": sort,
     "is_ranked": is_ranked,
     "is_largest": is_largest,
