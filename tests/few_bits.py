@@ -241,6 +241,11 @@ def arithmetic(precision: int, low: int, high: int, wide: int = 0, gradual: bool
     return Arithmetic(u=u, eta=eta, omega=omega, precision=precision, exponents=(low, high), part=part)
 
 
+def stored(fp: Arithmetic) -> Program:
+    """What rounds numbers to those that the arithmetic holds."""
+    return Program(fp, "sequential", "shift", "gradual", *3 * (False,), "first", "twice", 0)
+
+
 #: From 5 bits to float32's 24; with all the exponents one could want, and with few.
 ARITHMETICS = (
     arithmetic(5, -500, 500),
