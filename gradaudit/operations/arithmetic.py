@@ -180,7 +180,7 @@ def _divided(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
         faint = or_infinite(scale * (t.faint + np.maximum(t.number - 1, 0) * fp.eta)) + 2 * t.number * fp.eta
         terms = Terms(t.count, size, or_infinite(scale * t.rounded) + own, error, faint, t.depth + 2, t.groups, t.more)
         bound = summed(fp, terms, late=x.bound.late * _late_divisor(y), v=_accumulated(fp, value, t))
-        return bound.where(np.isfinite(x.E) & ((size == 0) | (_reciprocal(fp, y) == 0))).whole()
+        return bound.where(np.isfinite(x.E) & ((size == 0) & (not fp.is_narrow) | (_reciprocal(fp, y) == 0))).whole()
 
 
 def _late_divisor(y: Operand) -> float:
