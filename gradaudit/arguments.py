@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from gradaudit.errors import InputError
 from gradaudit.graph import Node, Shape
+from gradaudit.rounding.arithmetic import Arithmetic, is_float
 
 Arrays = Sequence[Any] | Mapping[str, Any]
 Keys = list[Any]
+#: The dtypes that are judged.
+JUDGED = ("float64", "float32", "float16", "bfloat16")
 
 
 class Inputs(NamedTuple):
@@ -61,7 +64,7 @@ class Inputs(NamedTuple):
 
 
 def _is_float(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
+    return isinstance(x, np.ndarray) and is_float(x.dtype)
 
 
 def _items(what: str, given: Any) -> dict[Any, Any]:
@@ -110,7 +113,7 @@ def read_inputs(definition: Any, inputs: Any, wrt: Any) -> Inputs:
     if not keys:
         kinds = [x.dtype.name if isinstance(x, np.ndarray) else type(x).__name__ for x in arrays.values()]
         raise InputError(
-            f"there is no float input to differentiate by, but {kinds}; expected arrays of float64 or float32"
+            f"there is no float input to differentiate by, but {kinds}; expected arrays of {' or '.join(JUDGED)}"
         )
     _finite(arrays, floats)
     return Inputs(arrays, keys, _dtype(arrays, keys, floats))
@@ -120,10 +123,10 @@ def _dtype(arrays: Mapping[Any, Any], keys: Keys, floats: Keys) -> np.dtype[Any]
     """The dtype of the inputs; numbers may be wider than arrays, as they may in NumPy."""
     wide = [k for k in floats if arrays[k].ndim] or keys
     dtypes = {arrays[k].dtype.name for k in wide}
-    if len(dtypes) > 1 or not dtypes <= {"float64", "float32"}:
+    if len(dtypes) > 1 or not dtypes <= set(JUDGED):
         names = ", ".join(f"{k!r}: {arrays[k].dtype.name}" for k in wide)
-        raise InputError(f"the inputs have the dtypes {names}; expected all float64 or all float32: use astype")
-    dtype: np.dtype[Any] = np.dtype(dtypes.pop())
+        raise InputError(f"the inputs have the dtypes {names}; expected one of {', '.join(JUDGED)}: use astype")
+    dtype: np.dtype[Any] = arrays[wide[0]].dtype
     return dtype
 
 
@@ -163,9 +166,9 @@ def _gradient(key: Any, gradient: Any, inputs: Inputs) -> NDArray[Any]:
             f"the gradient by input {key!r} is missing; expected one by each of {inputs.keys}, or name them by wrt"
         )
     got: NDArray[Any] = _array(f"the gradient by input {key!r}", gradient)
-    if got.dtype.kind != "f":
+    if not is_float(got.dtype):
         raise InputError(f"the gradient by input {key!r} has the dtype {got.dtype}; expected {inputs.dtype}")
-    if got.dtype.itemsize < inputs.dtype.itemsize:
+    if Arithmetic.of(got.dtype).precision < Arithmetic.of(inputs.dtype).precision:
         raise InputError(
             f"the gradient by input {key!r} has the dtype {got.dtype}, the inputs {inputs.dtype}; expected one dtype: "
             f"judge what was computed in {got.dtype} with inputs of {got.dtype}"
@@ -221,7 +224,7 @@ def read_values(value: Any, shapes: Sequence[Shape]) -> list[NDArray[Any]]:
             "expected the same shapes"
         )
     for a in arrays:
-        if a.dtype.kind not in "fiu":
+        if a.dtype.kind not in "iu" and not is_float(a.dtype):
             raise InputError(f"value has the dtype {a.dtype}; expected floats")
     return arrays
 

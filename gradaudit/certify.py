@@ -288,13 +288,13 @@ def certify(
     inputs : mapping of Node to ndarray
         What its input nodes are: floats, which are exact.
     arithmetic : dtype or Arithmetic
-        What the program computes in.
+        What the program computes in; of a dtype its name is enough.
     last_bits : int
         The precision beyond which to give up; the result is then not sharp.
     all_digits : bool
         Whether the values are wanted to all digits of ``hi + lo``, and not only as sharply as the bound asks for.
     """
-    fp = arithmetic if isinstance(arithmetic, Arithmetic) else Arithmetic.of(np.dtype(arithmetic))
+    fp = arithmetic if isinstance(arithmetic, Arithmetic) else Arithmetic.of(arithmetic)
     plan = outputs if isinstance(outputs, Plan) else Plan.of(outputs)
     given = {id(node): array for node, array in inputs.items()}
     if not plan.is_small:

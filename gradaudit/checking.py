@@ -39,8 +39,9 @@ def check(
         The function, written in NumPy. It is called once, with arrays that record; it returns a scalar, or arrays if
         there is a cotangent.
     inputs : tuple, or mapping of str to array
-        Its arguments, in order or by name: float arrays of one dtype (float64 or float32), which is what the gradients
-        were computed in; integers, and whatever is no array, are passed on as they are.
+        Its arguments, in order or by name: float arrays of one dtype (float64, float32, float16, or bfloat16 of
+        `ml_dtypes`), which is what the gradients were computed in; integers, and whatever is no array, are passed on as
+        they are.
     gradients : tuple, or mapping with the same keys
         The derivatives of the scalar by the float inputs (by `wrt`), in their shapes. In a tuple an entry may be None
         where the input is not differentiated by.

@@ -13,6 +13,7 @@ from gradaudit.certify import Certificate, Kink
 from gradaudit.changes import change
 from gradaudit.errors import GradientError, UndecidedError
 from gradaudit.readings import USEFUL
+from gradaudit.rounding.arithmetic import Arithmetic, is_float
 
 __all__ = ["RANK", "USEFUL", "Finding", "Report", "Step", "Verdict", "judge", "worst_first"]
 
@@ -227,8 +228,8 @@ def _side(f: Finding) -> str:
     return f"another side was taken{'' if f.other == f.open else f' in {f.other} of them'}"
 
 
-def judge(array: str | int, got: NDArray[Any], certificate: Certificate) -> Finding:
-    """The finding on one array of the certificate's shape."""
+def judge(array: str | int, got: NDArray[Any], certificate: Certificate, fp: Arithmetic | None = None) -> Finding:
+    """The finding on one array of the certificate's shape, which was computed in an arithmetic."""
     exact = certificate.exact
     with np.errstate(all="ignore"):
         values = np.asarray(got, dtype=np.float64)
@@ -252,15 +253,17 @@ def judge(array: str | int, got: NDArray[Any], certificate: Certificate) -> Find
     size = np.abs(exact.hi).max(initial=0)
     blind = bool(0 < size <= certificate.rounding and (np.abs(exact.hi) <= certificate.apart).all())
     finding = replace(finding, open=int(np.count_nonzero(open_)), other=other, blind=blind)
-    words = _in_words(np.asarray(got), exact.hi, E, wrong) if verdict == "wrong" else ""
+    words = _in_words(np.asarray(got), exact.hi, E, wrong, fp) if verdict == "wrong" else ""
     return replace(finding, message=_message(finding, words))
 
 
-def _in_words(got: Any, exact: Any, bound: Any, wrong: Any) -> str:
+def _in_words(got: Any, exact: Any, bound: Any, wrong: Any, fp: Arithmetic | None) -> str:
     """How many entries are wrong, and what change of the exact ones explains all of them."""
     if got.size < 2:
         return ""
-    bits = int(np.finfo(got.dtype).nmant) + 1 if got.dtype.kind == "f" else 53
+    bits = Arithmetic.of(got.dtype).precision if is_float(got.dtype) else 53
+    if fp is not None and fp.is_narrow:  # it may have been put into a wider dtype to be judged
+        bits = min(bits, fp.precision)
     name = change(got.astype(np.float64), exact, bound, bits)
     return f"; {int(wrong.sum())} of {got.size} entries are wrong" + (f": {name}" if name else "")
 

@@ -15,6 +15,7 @@ from gradaudit.graph import Node
 from gradaudit.judge import Report, judge
 from gradaudit.operations.shapes import constant
 from gradaudit.patterns import recognised
+from gradaudit.rounding.arithmetic import remarks
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Recording:
         The inputs that it is differentiated by, by name or number.
     inputs : mapping of Node to ndarray
         What the input nodes are: floats.
-    dtype : dtype or Arithmetic
+    dtype : dtype, str or Arithmetic
         What the program that is judged computes in.
     """
 
@@ -72,12 +73,12 @@ class Recording:
             What was computed for the outputs, by their names, in their order; not judged if they are not given.
         """
         certificates = self.certificates(cotangents)
-        count = len(self.outputs)
+        count, fp = len(self.outputs), certificates.fp
         judged: list[tuple[Any, NDArray[Any]]] = list(values.items()) if values is not None else []
         findings = [
-            judge(key, got, certificate)
+            judge(key, got, certificate, fp)
             for (key, got), certificate in zip(judged, certificates.outputs[: len(judged)], strict=True)
         ]
         for key, certificate in zip(self.sources, certificates.outputs[count:], strict=True):
-            findings.append(judge(key, gradients[key], certificate))
-        return Report(tuple(findings), certificates.kinks)
+            findings.append(judge(key, gradients[key], certificate, fp))
+        return Report(tuple(findings), certificates.kinks, remarks=remarks(fp))

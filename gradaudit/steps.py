@@ -2,7 +2,7 @@
 
 A program's intermediate values and cotangents are floats, and so known exactly. Each step is judged at exactly those
 floats: what an operation returned, what was contributed to a cotangent, and the sum of the contributions. So nothing
-grows with depth. ROUNDING.md, section 9, says what all steps together prove, and what not.
+grows with depth. ROUNDING.md, section 10, says what all steps together prove, and what not.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from gradaudit.judge import Finding, judge
 from gradaudit.operations.entrywise import add
 from gradaudit.operations.shapes import constant, input_
 from gradaudit.patterns import recognised
+from gradaudit.rounding.arithmetic import Arithmetic
 
 Floats = NDArray[Any]
 #: The floats that a program had for a node.
@@ -80,12 +81,12 @@ def cut(
 
 
 def computed(
-    roots: Sequence[Node], known: Callable[[Node], bool], floats: Known, dtype: Any
+    roots: Sequence[Node], known: Callable[[Node], bool], floats: Known, fp: Arithmetic
 ) -> tuple[Certificate, ...]:
     """The certificates of what was computed from floats that are known; a root may be known itself."""
     outputs, inputs, origins = cut(roots, known, [known(n) for n in roots])
     given = {node: floats(origins[n]) for n, node in inputs.items()}
-    return certify(outputs, given, dtype).outputs
+    return certify(outputs, given, fp).outputs
 
 
 def contributed(
@@ -96,7 +97,7 @@ def contributed(
     targets: Sequence[Node],
     live: Callable[[Node], bool],
     floats: Known,
-    dtype: Any,
+    fp: Arithmetic,
 ) -> tuple[dict[int, Certificate], tuple[Kink, ...]]:
     """The certificates of what a part of a program contributes to the cotangents of what it is computed from.
 
@@ -114,7 +115,7 @@ def contributed(
         What it contributes to, as the program has it.
     live : callable
         Whether a node depends on what is differentiated by.
-    floats, dtype
+    floats, fp
         The program's floats, and what it computes in.
 
     Returns
@@ -133,12 +134,12 @@ def contributed(
     given = {node: floats(origins[n]) for n, node in inputs.items()}
     given |= dict(zip(weights, cotangents, strict=True))
     needed = {id(n) for n in topological_order(derivatives)}
-    certificates = certify(derivatives, {n: x for n, x in given.items() if id(n) in needed}, dtype)
+    certificates = certify(derivatives, {n: x for n, x in given.items() if id(n) in needed}, fp)
     return dict(zip(sources, certificates.outputs, strict=True)), certificates.kinks
 
 
-def added_up(name: str, parts: Sequence[Floats], got: Floats, dtype: Any) -> Finding:
+def added_up(name: str, parts: Sequence[Floats], got: Floats, fp: Arithmetic) -> Finding:
     """The finding on a sum of contributions, in whatever order they were added; of none it is zero."""
     nodes = [input_(size=part.shape) for part in parts]
     total = reduce(add, nodes) if nodes else constant(np.zeros(got.shape))
-    return judge(name, got, certify([total], dict(zip(nodes, parts, strict=True)), dtype).outputs[0])
+    return judge(name, got, certify([total], dict(zip(nodes, parts, strict=True)), fp).outputs[0], fp)

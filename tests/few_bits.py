@@ -6,7 +6,8 @@ bits; an operation is done in float64 and rounded, which is right for up to 24 b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,18 +66,29 @@ class Program:
     def round(self, x: Any) -> Array:
         """The result of an operation: x rounded to the nearest, or flushed, or infinite."""
         fp = self.fp
-        magnitude = np.maximum(np.abs(np.where(np.isfinite(x), x, 1)), fp.eta)
+        magnitude = np.maximum(np.abs(np.where(np.isfinite(x), x, 1)), fp.normal)
         spacing = np.ldexp(1.0, np.frexp(magnitude)[1] - fp.precision)
         rounded = np.where(np.isfinite(x), np.rint(x / spacing) * spacing, x)
         rounded = np.where(np.abs(rounded) > fp.omega, np.copysign(np.inf, rounded), rounded)
         if self.underflow in ("results flushed", "all flushed"):
-            rounded = np.where(np.abs(rounded) < fp.eta, 0.0, rounded)
+            rounded = np.where(np.abs(rounded) < fp.normal, 0.0, rounded)
         return np.asarray(rounded)
+
+    @property
+    def wider(self) -> Program:
+        """The same program in the arithmetic in which one operation accumulates."""
+        fp = self.fp
+        if not fp.is_narrow:
+            return self
+        u, end = fp.u * fp.part, math.frexp(fp.widest)[1] - 1
+        low = fp.exponents[0] if fp.eta == fp.normal else -126
+        wide = replace(fp, u=u, eta=2.0**low, omega=fp.widest, exponents=(low, end), part=1.0)
+        return replace(self, fp=replace(wide, precision=-int(math.log2(u))))
 
     def use(self, x: Any) -> Array:
         """An operand as the operation sees it."""
         if self.underflow in ("inputs flushed", "all flushed"):
-            return np.where(np.abs(x) < self.fp.eta, 0.0, x)
+            return np.where(np.abs(x) < self.fp.normal, 0.0, x)
         return np.asarray(x)
 
     def add(self, x: Any, y: Any) -> Array:
@@ -218,10 +230,20 @@ class Program:
         return ds, losses
 
 
-def arithmetic(precision: int, low: int, high: int) -> Arithmetic:
-    """An arithmetic of so many bits with normal numbers from 2^low to below 2^(high + 1)."""
+def arithmetic(precision: int, low: int, high: int, wide: int = 0, gradual: bool = False) -> Arithmetic:
+    """An arithmetic of so many bits with normal numbers from 2^low to below 2^(high + 1).
+
+    What one operation accumulates has `wide` bits, if there are any; `gradual` underflow is never flushed.
+    """
     u = 2.0**-precision
-    return Arithmetic(u=u, eta=2.0**low, omega=2.0**high * (2 - 2 * u), precision=precision, exponents=(low, high))
+    part = 2.0 ** (precision - wide) if wide else 1.0
+    eta, omega = 2.0**low * (u if gradual else 1), 2.0**high * (2 - 2 * u)
+    return Arithmetic(u=u, eta=eta, omega=omega, precision=precision, exponents=(low, high), part=part)
+
+
+def stored(fp: Arithmetic) -> Program:
+    """What rounds numbers to those that the arithmetic holds."""
+    return Program(fp, "sequential", "shift", "gradual", *3 * (False,), "first", "twice", 0)
 
 
 #: From 5 bits to float32's 24; with all the exponents one could want, and with few.
@@ -233,6 +255,22 @@ ARITHMETICS = (
     arithmetic(8, -14, 15),
     arithmetic(11, -14, 15),
 )
+
+
+#: The same with what is accumulated in more bits: few more, and as many as bfloat16 and float16 have in float32.
+NARROW = (
+    arithmetic(5, -500, 500, 11),
+    arithmetic(5, -126, 127, 11),
+    arithmetic(8, -126, 127, 24),
+    arithmetic(11, -14, 15, 24, gradual=True),
+    arithmetic(6, -14, 15, 13, gradual=True),
+)
+
+
+def narrow_program(rng: Generator) -> Program:
+    """Any of the programs that accumulate in more bits."""
+    program, fp = random_program(rng), NARROW[rng.integers(len(NARROW))]
+    return replace(program, fp=fp, underflow=program.underflow if fp.eta == fp.normal else "gradual")
 
 
 def random_program(rng: Generator) -> Program:

@@ -44,6 +44,11 @@ class Function:
         x -> what is added to K at x, where a rounded intermediate is magnified.
     floor : float
         K is relative to the result, or to this where it is larger: near a root a library errs by so much.
+    narrow : float
+        How many roundings a program of float16 or bfloat16 has in that dtype: more than one where it is computed by
+        parts. K comes on top, in units of float32's u.
+    inverse : bool
+        Whether a program may compute it as a reciprocal, which is 0 where its divisor overflows.
     """
 
     name: str
@@ -55,6 +60,8 @@ class Function:
     defined: Callable[[Array, Array], NDArray[np.bool_]] = _everywhere
     growth: Callable[[Array], Array] = np.zeros_like
     floor: float = 0.0
+    narrow: float = 1.0
+    inverse: bool = False
 
 
 def nearest(low: Array, high: Array) -> Array:
@@ -122,18 +129,27 @@ def _bell(low: Array, high: Array) -> Array:
 
 
 EXP = Function("exp", np.exp, lambda x: x.exp(), lambda _, high: np.exp(high), 4)
-EXPM1 = Function("expm1", np.expm1, lambda x: x.expm1(), lambda _, high: np.exp(high), 8)
+EXPM1 = Function("expm1", np.expm1, lambda x: x.expm1(), lambda _, high: np.exp(high), 8, narrow=3)
 LOG = Function("log", np.log, lambda x: x.log(), lambda low, _: 1 / low, 4, defined=positive)
 LOG1P = Function(
     "log1p", np.log1p, lambda x: x.log1p(), lambda low, _: 1 / (1 + low), 4, defined=lambda a, b: positive(1 + a, b)
 )
 SQRT = Function("sqrt", np.sqrt, lambda x: x.sqrt(), lambda low, _: 0.5 / np.sqrt(low), 2, defined=positive)
 RSQRT = Function(
-    "rsqrt", lambda x: 1 / np.sqrt(x), lambda x: x.rsqrt(), lambda low, _: 0.5 / low**1.5, 4, defined=positive
+    "rsqrt", lambda x: 1 / np.sqrt(x), lambda x: x.rsqrt(), lambda low, _: 0.5 / low**1.5, 4, defined=positive, narrow=2
 )
 TANH = Function("tanh", np.tanh, lambda x: x.tanh(), lambda low, high: _sech2(nearest(low, high)), 8, 1.0)
-SIGMOID = Function("sigmoid", _sigmoid, _ball_sigmoid, lambda low, high: _sech2(nearest(low, high) / 2) / 4, 4, 1.0)
-SOFTPLUS = Function("softplus", _softplus, _ball_softplus, lambda _, high: _sigmoid(high), 5)
+SIGMOID = Function(
+    "sigmoid",
+    _sigmoid,
+    _ball_sigmoid,
+    lambda low, high: _sech2(nearest(low, high) / 2) / 4,
+    4,
+    1.0,
+    narrow=3,
+    inverse=True,
+)
+SOFTPLUS = Function("softplus", _softplus, _ball_softplus, lambda _, high: _sigmoid(high), 5, narrow=2)
 ERF = Function("erf", _erf, lambda x: x.erf(), _bell, 5, 1.0)
 #: The derivative of erf, 2 / sqrt(pi) exp(-x^2): it has a name of its own, since its factor is no float. The rounding
 #: of the square is magnified by the exponential.
@@ -145,6 +161,7 @@ BELL = Function(
     8,
     1.13,
     growth=lambda x: 3 * x * x,
+    narrow=3,
 )
 SIN = Function("sin", np.sin, lambda x: x.sin(), lambda low, _: np.ones_like(low), 3, 1.0)
 COS = Function("cos", np.cos, lambda x: x.cos(), lambda low, high: np.minimum(1.0, _furthest(low, high)), 3, 1.0)
@@ -160,14 +177,21 @@ TAN = Function(
     defined=_between_poles,
 )
 ARCSIN = Function(
-    "arcsin", np.arcsin, lambda x: x.asin(), lambda a, b: _root(1 - _furthest(a, b) ** 2), 8, math.pi / 2, inside
+    "arcsin",
+    np.arcsin,
+    lambda x: x.asin(),
+    lambda a, b: _root(1 - _furthest(a, b) ** 2),
+    8,
+    math.pi / 2,
+    inside,
+    narrow=3,
 )
 ARCCOS = Function(
-    "arccos", np.arccos, lambda x: x.acos(), lambda a, b: _root(1 - _furthest(a, b) ** 2), 4, math.pi, inside
+    "arccos", np.arccos, lambda x: x.acos(), lambda a, b: _root(1 - _furthest(a, b) ** 2), 4, math.pi, inside, narrow=3
 )
 SINH = Function("sinh", np.sinh, lambda x: x.sinh(), lambda low, high: np.cosh(_furthest(low, high)), 4)
 COSH = Function("cosh", np.cosh, lambda x: x.cosh(), lambda low, high: np.sinh(_furthest(low, high)), 5)
-ARCSINH = Function("arcsinh", np.arcsinh, lambda x: x.asinh(), lambda a, b: _root(1 + nearest(a, b) ** 2), 6)
+ARCSINH = Function("arcsinh", np.arcsinh, lambda x: x.asinh(), lambda a, b: _root(1 + nearest(a, b) ** 2), 6, narrow=3)
 ARCCOSH = Function(
     "arccosh",
     np.arccosh,
@@ -175,16 +199,29 @@ ARCCOSH = Function(
     lambda low, _: _root((low - 1) * (low + 1)),
     6,
     defined=lambda low, high: positive(low - 1, high),
+    narrow=3,
 )
 ARCTANH = Function(
-    "arctanh", np.arctanh, lambda x: x.atanh(), lambda a, b: 1 / (1 - _furthest(a, b) ** 2), 4, defined=inside
+    "arctanh", np.arctanh, lambda x: x.atanh(), lambda a, b: 1 / (1 - _furthest(a, b) ** 2), 4, defined=inside, narrow=3
 )
 EXP2 = Function("exp2", np.exp2, lambda x: (x * arb(2).log()).exp(), lambda _, high: math.log(2) * np.exp2(high), 4)
 LOG2 = Function(
-    "log2", np.log2, lambda x: x.log() / arb(2).log(), lambda low, _: 1 / (math.log(2) * low), 4, defined=positive
+    "log2",
+    np.log2,
+    lambda x: x.log() / arb(2).log(),
+    lambda low, _: 1 / (math.log(2) * low),
+    4,
+    defined=positive,
+    narrow=3,
 )
 LOG10 = Function(
-    "log10", np.log10, lambda x: x.log() / arb(10).log(), lambda low, _: 1 / (math.log(10) * low), 4, defined=positive
+    "log10",
+    np.log10,
+    lambda x: x.log() / arb(10).log(),
+    lambda low, _: 1 / (math.log(10) * low),
+    4,
+    defined=positive,
+    narrow=3,
 )
 CBRT = Function(
     "cbrt",

@@ -75,6 +75,7 @@ NORMAL_DENSITY = Function(
     8,
     0.4,
     growth=lambda x: 1.5 * x * x,
+    narrow=3,
 )
 #: The distribution of the normal law, by (1 + erf) / 2 or by erfc / 2, which err by some u of 1/2 or of the result.
 NORMAL = Function(
@@ -85,6 +86,7 @@ NORMAL = Function(
     12,
     1.0,
     floor=0.5,
+    narrow=2,
 )
 
 

@@ -14,7 +14,7 @@ from gradaudit.errors import InputError
 from gradaudit.jax.operands import is_float
 
 #: The dtypes that are judged.
-JUDGED = (np.dtype(np.float32), np.dtype(np.float64))
+JUDGED = tuple(map(np.dtype, (np.float32, np.float64, np.float16, jnp.bfloat16)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ def _dtype(floats: dict[str, Any]) -> np.dtype[Any]:
     dtypes = {name: np.dtype(x.dtype) for name, x in floats.items() if hasattr(x, "dtype")}
     for name, dtype in dtypes.items():
         if dtype not in JUDGED:
-            raise InputError(f"{name} is of the dtype {dtype}; expected float32 or float64")
+            raise InputError(f"{name} is of the dtype {dtype}; expected one of {', '.join(map(str, JUDGED))}")
     if len(set(dtypes.values())) > 1:
         said = ", ".join(f"{name}: {dtype}" for name, dtype in dtypes.items())
         raise InputError(f"args has floats of two dtypes ({said}); expected one")

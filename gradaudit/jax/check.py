@@ -13,7 +13,7 @@ from gradaudit.certify import Certificate, certify
 from gradaudit.errors import InputError
 from gradaudit.graph import topological_order
 from gradaudit.jax.arguments import Arguments, read_arguments
-from gradaudit.jax.following import followed
+from gradaudit.jax.following import followed, judged
 from gradaudit.jax.lines import refused, user_line
 from gradaudit.jax.operands import drawn, number
 from gradaudit.jax.program import NEEDS_A_NUMBER, Program, Stage
@@ -22,6 +22,7 @@ from gradaudit.judge import Finding, Report, judge
 from gradaudit.operations.shapes import input_
 from gradaudit.patterns import recognised
 from gradaudit.recording import Recording
+from gradaudit.rounding.arithmetic import Arithmetic, remarks
 
 MODES = ("rev", "fwd")
 
@@ -52,7 +53,8 @@ def check_grads(
     f : callable
         The function. It returns an array, or a tree of arrays.
     args : tuple
-        Its arguments: trees of arrays, all float32 or all float64. What is no float is passed on as it is.
+        Its arguments: trees of arrays, all of float32, float64, float16 or bfloat16. What is no float is passed on
+        as it is.
     order : {1, 2}
         Whether the derivative of the derivative is judged too.
     modes : sequence of {"rev", "fwd"}
@@ -104,7 +106,9 @@ def check_grads(
     for stage in stages:
         inputs.update(stage.inputs)
     certificates = certify([n for stage in stages for n in stage.nodes], inputs, recording.dtype)
-    report = Report(tuple(_findings(stages, answers, certificates.outputs)), certificates.kinks)
+    fp = certificates.fp
+    findings = tuple(_findings(stages, answers, certificates.outputs, fp))
+    report = Report(findings, certificates.kinks, remarks=remarks(fp))
     if "rev" in wanted and (steps is True or (steps == "auto" and not report.ok)):
         with jax.enable_x64(True) if given.dtype == np.float64 else nullcontext():
             report = with_steps(report, program, recording, steps is True)
@@ -133,9 +137,14 @@ def _followed(function: Callable[..., list[Any]], given: Arguments, program: Pro
         said = ", ".join(str(tuple(a.shape)) for a in closed.out_avals)
         raise InputError(f"reference returns arrays of the shapes {said}; expected those of f: {shapes}")
     sources = {name: input_(size=x.shape) for name, x in zip(given.floats, program.floats, strict=True)}
-    results = followed(closed.jaxpr, closed.consts, list(sources.values()))
+    token = judged.set(given.dtype)
+    try:
+        results = followed(closed.jaxpr, closed.consts, list(sources.values()))
+        outputs = recognised([number(r) for r in results])
+    finally:
+        judged.reset(token)
     inputs = {node: np.asarray(x) for node, x in zip(sources.values(), program.floats, strict=True)}
-    return Recording(recognised([number(r) for r in results]), sources, inputs, given.dtype)
+    return Recording(outputs, sources, inputs, given.dtype)
 
 
 def _said(error: Exception) -> str:
@@ -143,7 +152,10 @@ def _said(error: Exception) -> str:
 
 
 def _findings(
-    stages: Sequence[Stage], answers: Sequence[tuple[Stage, str, Sequence[Any]]], certificates: Sequence[Certificate]
+    stages: Sequence[Stage],
+    answers: Sequence[tuple[Stage, str, Sequence[Any]]],
+    certificates: Sequence[Certificate],
+    fp: Arithmetic,
 ) -> Iterator[Finding]:
     """One finding for each array that was computed; what is the same in every bit is judged once."""
     of: dict[int, Certificate] = dict(zip((id(n) for stage in stages for n in stage.nodes), certificates, strict=True))
@@ -153,4 +165,4 @@ def _findings(
             bits = np.asarray(array).tobytes()
             if bits not in judged.setdefault(id(node), []):
                 judged[id(node)].append(bits)
-                yield judge(f"{name}{way}", np.asarray(array), of[id(node)])
+                yield judge(f"{name}{way}", np.asarray(array), of[id(node)], fp)

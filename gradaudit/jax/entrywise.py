@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from gradaudit.graph import Node
-from gradaudit.jax.following import RULES, Equation
+from gradaudit.jax.following import RULES, Equation, judged
 from gradaudit.jax.operands import Known, Operand, is_float, known, mask_of, node_of, number, repeated
 from gradaudit.operations import choices, entrywise, planar, special, statistics, whole
 from gradaudit.operations.arrangements import mixed, places
@@ -209,6 +209,12 @@ def _only(node: Node, chosen: Any) -> Node:
     return constant(np.where(chosen, node.parameters["values"], 0.0))
 
 
+def _is_narrower(dtype: Any, source: Any) -> bool:
+    """Whether a dtype of floats has fewer digits than another one, or smaller numbers."""
+    own, other = jax.numpy.finfo(dtype), jax.numpy.finfo(source)
+    return bool(own.nmant < other.nmant or float(own.max) < float(other.max) / 2)
+
+
 def _converted(here: Equation, x: Operand) -> Operand:
     """The same numbers in another dtype; to a narrower one of floats they would be rounded."""
     source, target = here.operand(0).dtype, here.dtype
@@ -216,7 +222,8 @@ def _converted(here: Equation, x: Operand) -> Operand:
         return mask_of(x, whole=not is_float(source))
     if not is_float(target):
         return marked(whole.step(number(x), to="trunc"), here) if is_float(source) else number(x)
-    if is_float(source) and jax.numpy.finfo(target).nmant < jax.numpy.finfo(source).nmant:
+    narrower = is_float(source) and _is_narrower(target, source)
+    if narrower and not (target == judged.get() and target.itemsize == 2):  # each operation is rounded to such a dtype
         raise here.refuse(f"rounds {source} to {target}: the definition would be less precise than the dtype judged")
     return number(x)
 

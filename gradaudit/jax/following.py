@@ -7,6 +7,7 @@ are constants. Floats that depend on no input are followed nevertheless: a compi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,8 @@ from gradaudit.graph import Node, Shape
 from gradaudit.jax.lines import is_of_jax, line, refused
 from gradaudit.jax.operands import Decided, Known, Operand, is_float, is_random_key, known, node_of
 
+#: The dtype that is judged.
+judged: ContextVar[Any] = ContextVar("judged", default=None)
 #: What is followed, by the name of the primitive: from an equation and its operands to its result, or results.
 RULES: dict[str, Callable[..., Any]] = {}
 #: The same for what calls other jaxprs; these are followed whatever their operands are.

@@ -23,7 +23,7 @@ from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.pairs import Pairs
-from gradaudit.exact.splitting import MORE_SLICES
+from gradaudit.exact.splitting import MORE_PARTS
 from gradaudit.graph import Node, topological_order
 from gradaudit.jax.calls import part, stacked
 from gradaudit.jax.following import Equation, draws, result
@@ -258,7 +258,7 @@ def _arithmetics(plan: Plan, u: float) -> Iterator[Exact[Any]]:
     if u > 2.0**-30:
         yield Doubles()
     if not plan.is_small:
-        yield from (Pairs(), Pairs(MORE_SLICES))
+        yield from (Pairs(), Pairs(MORE_PARTS))
     yield from (Balls(bits) for bits in BITS if bits <= MOST_BITS)
 
 

@@ -68,9 +68,10 @@ class Known:
 
 def _within_range(array: NDArray[Any]) -> NDArray[Any]:
     """Infinities as half of the largest number: so they lose every comparison, and their exponential is 0."""
-    if array.dtype.kind != "f" or not np.isinf(array).any():
+    if not is_float(array.dtype) or not np.isinf(array).any():
         return array
-    return np.where(np.isinf(array), np.copysign(np.finfo(array.dtype).max / 2, array), array)
+    half = float(jax.numpy.finfo(array.dtype).max) / 2
+    return np.where(np.isinf(array), np.copysign(half, array.astype(np.float64)), array)
 
 
 class Decided(NamedTuple):

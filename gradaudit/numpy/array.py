@@ -20,6 +20,7 @@ from gradaudit.operations.arrangements import arranged, places, replaced, stack
 from gradaudit.operations.choices import where
 from gradaudit.operations.entrywise import add, negative
 from gradaudit.operations.shapes import Indices, as_shape, constant, reshape, scatter
+from gradaudit.rounding.arithmetic import is_float
 
 #: What is followed, each with what records it: the methods of ufuncs, and functions; other modules fill them.
 TABLES: dict[str, dict[Any, Callable[..., Any]]] = {"__call__": {}, "reduce": {}, "accumulate": {}}
@@ -220,7 +221,7 @@ class Recorded(NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any, *_: Any, **__: Any) -> Recorded:
         """The same values: a definition says what is computed, not in which dtype of floats."""
-        if np.dtype(dtype).kind == "f":
+        if is_float(np.dtype(dtype)):
             return Recorded(number(self))
         raise refused(f".astype({np.dtype(dtype).name}) of a recorded array", "a definition is of real numbers")
 

@@ -59,7 +59,7 @@ negative: Operation = define(
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
-def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
+def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
     """One rounding; a sum times what is known is bounded with the factor anywhere on its way through the additions.
 
     Of 0 times what may be infinite nothing is known: it may be NaN.
@@ -69,7 +69,7 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
         if _is_known(fp, factor):
             late = other.bound.late * _late(factor)
             if other.bound.terms is not None:
-                return _scaled(fp, factor, other, late)
+                return _scaled(fp, value, factor, other, late)
     with np.errstate(all="ignore"):
         size = x.reach * y.reach
         error = or_infinite(np.abs(x.v) * y.E + np.abs(y.v) * x.E + x.E * y.E)
@@ -77,7 +77,7 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
         count = ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
         size = np.where(count > 0, size, 0.0)
         least = np.maximum(np.abs(x.v) - x.E, 0) * np.maximum(np.abs(y.v) - y.E, 0)
-        faint = np.where(least >= fp.eta * OF_OVERFLOW, 0.0, count * fp.eta)
+        faint = np.where(least >= fp.normal * OF_OVERFLOW, 0.0, count * fp.eta)
         terms = Terms(count, size, np.where(free, 0.0, size), error, faint, 1.0)
         if x.bound.rough or y.bound.rough:
             return summed(fp, terms, late=late).whole()
@@ -103,20 +103,25 @@ def _is_power(x: Operand) -> Any:
     return (np.abs(np.frexp(x.v)[0]) == 0.5) & (x.E == 0)
 
 
-def _scaled(fp: Arithmetic, factor: Operand, x: Operand, late: float) -> Bound:
+def _scaled(fp: Arithmetic, value: Any, factor: Operand, x: Operand, late: float) -> Bound:
     """A sum times numbers that are known: scaled before or after it is added up, or on the way."""
     with np.errstate(all="ignore"):
         t, scale = x.bound.terms, np.abs(factor.v)
         size = scale * t.size
         own = np.where(_is_power(factor), 0.0, size)
         error = or_infinite(scale * t.error + factor.E * (t.size + t.error))
-        count = np.where(scale + factor.E == 0, 0.0, t.count)
-        faint = scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta) + count * fp.eta
-        terms = Terms(count, size, scale * t.rounded + own, error, faint, t.depth + 1, t.groups)
+        count, number = (np.where(scale + factor.E == 0, 0.0, n) for n in (t.count, t.number))
+        faint = scale * (t.faint + np.maximum(t.number - 1, 0) * fp.eta) + number * fp.eta
+        terms = Terms(count, size, scale * t.rounded + own, error, faint, t.depth + 1, t.groups, number - count)
         pure, grid = None, None
         if not (x.bound.rough or factor.bound.rough):
             pure, grid = factor.bound.pure & x.bound.pure, lambda: factor.bound.grid + x.bound.grid
-        return summed(fp, terms, pure, grid, late).where(np.isfinite(x.E)).whole()
+        return summed(fp, terms, pure, grid, late, _accumulated(fp, value, t)).where(np.isfinite(x.E)).whole()
+
+
+def _accumulated(fp: Arithmetic, value: Any, terms: Terms) -> Any:
+    """The values, if they are what one operation accumulates in a wider dtype; else None."""
+    return value.hi if fp.is_narrow and terms.groups == 1 else None
 
 
 multiply: Operation = define(
@@ -142,13 +147,13 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
         return _multiply_rounding(fp, value, x, Operand(Enclosure.exactly(inverse), exact(fp, inverse)))
     known = _is_known(fp, y)
     if x.bound.terms is not None and known:
-        return _divided(fp, x, y)
+        return _divided(fp, value, x, y)
     with np.errstate(all="ignore"):
         v = np.abs(value.hi)
         least = np.abs(y.v) - y.E
         moved = np.where((x.E == 0) & (y.E == 0), 0.0, (x.E + v * y.E) / least)
         free = _is_power(y)
-        faint = np.where(free & (v - moved >= fp.eta * OF_OVERFLOW), 0.0, fp.eta)
+        faint = np.where(free & (v - moved >= fp.normal * OF_OVERFLOW), 0.0, fp.eta)
         E = moved + np.where(free, 0.0, fp.gamma(2) * (v + moved)) + faint
         E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
         E = np.where(least > 0, E, np.inf)
@@ -159,11 +164,11 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
 def _reciprocal(fp: Arithmetic, y: Operand) -> Array:
     """0 where a program may multiply by the reciprocal of y, which is a normal number; else infinite."""
     least = np.maximum(np.abs(y.v) - y.E, 0)
-    normal = (1.001 / least <= fp.omega) & (y.reach * fp.eta * 1.001 <= 1)
-    return np.where(normal | (_is_power(y) & (y.reach * fp.eta <= 1)), 0.0, np.inf)
+    normal = (1.001 / least <= fp.omega) & (y.reach * fp.normal * 1.001 <= 1)
+    return np.where(normal | (_is_power(y) & (y.reach * fp.normal <= 1)), 0.0, np.inf)
 
 
-def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
+def _divided(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
     """A sum divided by numbers that are known: each of its terms, or the whole."""
     with np.errstate(all="ignore"):
         t, least = x.bound.terms, np.maximum(np.abs(y.v) - y.E, 0)
@@ -172,10 +177,10 @@ def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
         own = np.where(_is_power(y), 0.0, 2 * size)
         error = or_infinite(scale * t.error)
         error = or_infinite(error + scale * y.E * (size + error))
-        faint = or_infinite(scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta)) + 2 * t.count * fp.eta
-        terms = Terms(t.count, size, or_infinite(scale * t.rounded) + own, error, faint, t.depth + 2, t.groups)
-        bound = summed(fp, terms, late=x.bound.late * _late_divisor(y))
-        return bound.where(np.isfinite(x.E) & ((size == 0) | (_reciprocal(fp, y) == 0))).whole()
+        faint = or_infinite(scale * (t.faint + np.maximum(t.number - 1, 0) * fp.eta)) + 2 * t.number * fp.eta
+        terms = Terms(t.count, size, or_infinite(scale * t.rounded) + own, error, faint, t.depth + 2, t.groups, t.more)
+        bound = summed(fp, terms, late=x.bound.late * _late_divisor(y), v=_accumulated(fp, value, t))
+        return bound.where(np.isfinite(x.E) & ((size == 0) & (not fp.is_narrow) | (_reciprocal(fp, y) == 0))).whole()
 
 
 def _late_divisor(y: Operand) -> float:

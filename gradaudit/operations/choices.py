@@ -202,7 +202,7 @@ def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bou
 def flushed(fp: Arithmetic, x: Operand) -> Any:
     """The bound of what a comparison chose: it may have flushed what is put out as it was."""
     with np.errstate(all="ignore"):
-        return x.E + np.where((x.E > 0) & (np.abs(x.v) - x.E < fp.eta), fp.eta, 0.0)
+        return x.E + np.where((x.E > 0) & (np.abs(x.v) - x.E < fp.normal), fp.eta, 0.0)
 
 
 maximum: Operation = define(

@@ -101,7 +101,7 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, labels: Operand, 
     rest = np.where(at_label, of.E_p, reach).sum(axis=-1, keepdims=True)
     spread = np.fmin(reach * np.expm1(of.rho), of.cap).sum(axis=-1, keepdims=True)
     C = x.v.shape[-1]
-    of_maximum = spread + 2 * fp.gamma(C + 5) * rest
+    of_maximum = spread + 2 * fp.gamma(fp.steps(C) + 5) * rest
     E = of.E_p + fp.gamma(6) * (t + of.E_p) + np.where(of.top, of_maximum, 0.0)
     G, E_G = np.abs(g.v)[..., None], g.E[..., None]
     faint = np.where(of.top, (3 * C + 3) * fp.eta, fp.eta)
@@ -122,7 +122,7 @@ def _gradient_size(fp: Arithmetic, value: Any, sizes: Sequence[Array]) -> Array:
     _, labels, g = sizes
     G, at_label = g[..., None], _onehot(labels, value.hi.shape)
     p = np.abs(np.abs(value.hi) / np.where(G > 0, G, 1) - at_label)
-    return np.asarray(np.maximum(p + at_label, fp.eta / fp.u) * G)
+    return np.asarray(np.maximum(p + at_label, fp.normal / fp.u) * G)
 
 
 def _gradient_shape(x: Shape, labels: Shape, g: Shape) -> Shape:

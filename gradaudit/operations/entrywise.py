@@ -27,7 +27,8 @@ def function_rounding(f: Function) -> Callable[..., Bound]:
             low, high = x.v - x.E, x.v + x.E
             moved = np.where(x.E > 0, np.minimum(f.slope(low, high) * x.E, 2 * f.reach), 0.0)
             growth = np.maximum(f.growth(low), f.growth(high))
-            E = moved + (f.K + growth) * fp.u * np.maximum(v + moved, f.floor) + fp.eta
+            K = f.narrow - 1 + fp.library(f.K) if fp.is_narrow else f.K
+            E = moved + (K + growth) * fp.u * np.maximum(v + moved, f.floor) + (fp.inverse if f.inverse else fp.eta)
             E = np.where(f.defined(low, high), E, np.inf)
             return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
 

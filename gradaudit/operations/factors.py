@@ -42,7 +42,7 @@ def _rounding(fp: Arithmetic, value: Any, x: Operand, axis: int, divided: bool =
         moved = np.where((x.E > 0).any(axis=axis), (_others(x.reach, axis) * x.E).sum(axis=axis), 0.0)
         large = np.maximum(x.reach, 1).prod(axis=axis)
         v = np.abs(value.hi)
-        E = moved + np.where((n > 1) | divided, fp.gamma(n + 3) * (v + moved) + n * fp.eta * large, 0.0)
+        E = moved + np.where((n > 1) | divided, fp.gamma(fp.steps(n) + 3) * (v + moved) + n * fp.eta * large, 0.0)
         E = np.where(((x.v == 0) & (x.E == 0)).any(axis=axis), 0.0, E)
         return rounded(np.where(large * OF_OVERFLOW <= fp.omega, E * (1 + 1e-6), np.inf))
 

@@ -32,7 +32,7 @@ def _averaged_rounding(fp: Arithmetic, value: Any, m: Operand, x: Operand, axes:
     """A sum that is divided; or found in one pass, by Welford's updates, and never exact (ROUNDING.md, 2)."""
     N = int(np.prod([x.v.shape[a] for a in axes]))
     size = x.reach.mean(axis=axes, keepdims=True).reshape(m.v.shape)
-    more = fp.gamma(2 * N + 8) * size + (2 * N + 8) * fp.eta
+    more = fp.gamma(fp.steps(2 * N + 8)) * size + (2 * N + 8) * fp.eta
     bound, terms = rounded(fp.unless_overflow((m.E + more) * (1 + 1e-6), N * size)), m.bound.terms
     if terms is None:
         return bound

@@ -26,10 +26,17 @@ def _power_rounding(fp: Arithmetic, value: Any, x: Operand, exponent: int) -> Bo
         low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
         steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
         moved = np.where((x.E == 0) | (exponent == 0), 0.0, steep * x.E)
-        E = moved + (fp.gamma(n + 3) if n else 0.0) * (v + moved) + n * fp.eta
+        E = moved + (fp.gamma(_steps(fp, exponent)) if n else 0.0) * (v + moved)
+        E = E + n * (fp.inverse if exponent < 0 else fp.eta)
         E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
-        E = np.where((exponent < 0) & ((v + E) * fp.eta * 1.001 > 1), np.inf, E)
+        E = np.where((exponent < 0) & ((v + E) * fp.normal * 1.001 > 1), np.inf, E)
         return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
+
+
+def _steps(fp: Arithmetic, exponent: int) -> float:
+    """How many roundings a power has: those of its products and of a reciprocal; and what a library's pow has more."""
+    n = abs(exponent)
+    return n - (exponent > 0) + fp.library(3.0) - 1 if fp.is_narrow else n + 3
 
 
 def _power_value(A: Any, x: Any, exponent: int) -> Any:
@@ -71,13 +78,14 @@ def _power_gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand,
         size = or_infinite(np.abs(value.hi) + error)
         factors = n if exponent > 0 else 1
         there = ((x.reach != 0) | (m < 0)) & (g.reach != 0)
-        faint = there * (n - factors + 1) * fp.eta
+        lost = fp.eta if exponent > 0 else fp.inverse
+        faint = there * (n - factors + 1) * lost
         if abs(m) > 1:
             least = np.maximum(a - x.E, 0) ** m if m > 0 else (a + x.E) ** float(m)
-            faint = faint + np.where(there & (least < fp.eta * OF_OVERFLOW), n * abs(m) * fp.eta * g.reach, 0.0)
+            faint = faint + np.where(there & (least < fp.normal * OF_OVERFLOW), n * abs(m) * lost * g.reach, 0.0)
         terms = Terms(there * float(factors), size, (n + 2) * size, or_infinite(error), faint, n + 2, factors)
         largest = n * np.maximum(power, g.bound.late * g.reach)
-        normal = (m > 0) | (power * fp.eta * OF_OVERFLOW <= 1)
+        normal = (m > 0) | (power * fp.normal * OF_OVERFLOW <= 1)
         return summed(fp, terms, late=g.bound.late).where((largest * OF_OVERFLOW <= fp.omega) & normal)
 
 
@@ -131,7 +139,9 @@ def _squares_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:  # noqa:
         v, E, reach = np.abs(x.v).ravel(), x.E.ravel(), x.reach.ravel()
         size, count = np.asarray(reach @ reach), np.asarray(float(np.count_nonzero(reach)))
         error = np.asarray(E @ (v + reach)) if E.any() else np.zeros(())
-        return summed(fp, Terms(count, size, 5 * size, error, 2 * fp.eta * count, 5.0))
+        terms = Terms(count, size, 5 * size, error, 2 * fp.eta * count, 5.0)
+        once = lambda y: y  # noqa: E731
+        return summed(fp, terms.accumulated(fp, once, lambda y: np.minimum(y, 1)))
 
 
 sum_of_squares: Operation = define(

@@ -26,21 +26,26 @@ def _affine_shape(x: Shape, y: Shape, b: Shape) -> Shape:
     return shape
 
 
-def _rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
+def _rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
     """The sum of nz products, each rounded once; at most 2 nz eta may underflow (ROUNDING.md, 1 and 2)."""
-    return summed(fp, *_products(fp, x, y), late=x.bound.late * y.bound.late).whole()
+    v = value.hi if fp.is_narrow else None
+    return summed(fp, *_products(fp, x, y), late=x.bound.late * y.bound.late, v=v).whole()
 
 
-def _affine_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand, b: Operand) -> Bound:  # noqa: ARG001
+def _affine_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand, b: Operand) -> Bound:
     """The bias is one more term: it may begin the sum, or end it."""
     products, pure, grid = _products(fp, x, y)
     terms, late = together(products, terms_of(b.bound.whole(), b.v)), x.bound.late * y.bound.late
-    fits = products.size * (OF_OVERFLOW * late) <= fp.omega
+    fits, largest, v = products.size * (OF_OVERFLOW * late) <= fp.widest, OF_OVERFLOW * late, None
+    if fp.is_narrow:  # the product alone is no larger than the result and the bias
+        v = np.abs(value.hi) + b.reach
     late = late if late == b.bound.late else 1.0
     if grid is None or b.bound.rough:
-        return summed(fp, terms, late=late).where(fits).whole()
-    both = pure & b.bound.pure
-    return summed(fp, terms, both, lambda: np.minimum(grid(), b.bound.grid), late).where(fits).whole()
+        bound = summed(fp, terms, late=late, v=v)
+    else:
+        both = pure & b.bound.pure
+        bound = summed(fp, terms, both, lambda: np.minimum(grid(), b.bound.grid), late, v)
+    return bound.where(fits if v is None else fits & ((v + bound.E) * largest <= fp.omega)).whole()
 
 
 def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:
@@ -52,6 +57,9 @@ def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:
     if x.E.any():
         error = error + _each(magnitude_product, x.E, y.size)
     terms = Terms(products, size, size, error, products * fp.eta, 1.0)
+    if fp.is_narrow:  # rounded once, after n products and n - 1 additions in the wider dtype
+        counted = np.where(products > 0, 1 + products * fp.part, 0.0)
+        terms = terms._replace(count=counted, more=products - counted)
     if x.bound.rough or y.bound.rough:
         return terms, None, None
     pure_x, pure_y = x.bound.pure.all(axis=-1)[..., :, None], y.bound.pure.all(axis=-2)[..., None, :]

@@ -32,9 +32,13 @@ def _known(fp: Arithmetic, value: Any, **_: Any) -> Bound:
     if fp.precision >= 53 or ((v.astype(np.float32) == v).all() and fp.precision == 24):
         return bound
     rounded = (v != 0) & (bound.grid < np.frexp(v)[1] - fp.precision)
-    if not rounded.any():
+    if not rounded.any() and fp.eta == fp.normal:
         return bound
-    return Bound(bound.E + np.where(rounded, fp.u * np.abs(v), 0.0), ~rounded, bound.grid)
+    E = np.where(rounded, fp.u * np.abs(v), 0.0)
+    if fp.eta < fp.normal:  # it underflows gradually
+        rounded = rounded | (v != 0) & (bound.grid < fp.exponents[0] - fp.precision + 1)
+        E = np.where(rounded, np.minimum(np.maximum(E, fp.eta), np.abs(v)), 0.0)
+    return Bound(bound.E + E, ~rounded, bound.grid)
 
 
 # --- what a graph begins with -----------------------------------------------------------------------------------------
@@ -179,12 +183,18 @@ broadcast: Operation = define(
 )
 
 
-def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
-    terms = terms_of(x.bound, x.v).reduced(lambda y: y.sum(axis=axis))
+def _accumulated(fp: Arithmetic, value: Any, x: Operand) -> Any:
+    """The sum of an array, if it is added up in a wider dtype and in no other way; else None."""
+    return value.hi if fp.is_narrow and (x.bound.terms is None or x.bound.closed is True) else None
+
+
+def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:
+    terms = terms_of(x.bound, x.v).accumulated(fp, lambda y: y.sum(axis=axis), lambda y: y.max(axis=axis, initial=0))
+    v = _accumulated(fp, value, x)
     if x.bound.rough:
-        return summed(fp, terms, late=x.bound.late)
+        return summed(fp, terms, late=x.bound.late, v=v)
     pure, bound = x.bound.pure.all(axis=axis), x.bound
-    return summed(fp, terms, pure, lambda: bound.grid.min(axis=axis, initial=FINEST), bound.late)
+    return summed(fp, terms, pure, lambda: bound.grid.min(axis=axis, initial=FINEST), bound.late, v)
 
 
 sum_axis: Operation = define(
@@ -260,12 +270,14 @@ concatenate: Operation = define(
 )
 
 
-def _cumulative_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
-    terms = terms_of(x.bound, x.v).reduced(lambda y: np.cumsum(y, axis=axis))
+def _cumulative_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:
+    largest = lambda y: np.maximum.accumulate(y, axis=axis)  # noqa: E731
+    terms = terms_of(x.bound, x.v).accumulated(fp, lambda y: np.cumsum(y, axis=axis), largest)
+    v = _accumulated(fp, value, x)
     if x.bound.rough:
-        return summed(fp, terms, late=x.bound.late)
+        return summed(fp, terms, late=x.bound.late, v=v)
     pure, bound = np.logical_and.accumulate(x.bound.pure, axis=axis), x.bound
-    return summed(fp, terms, pure, lambda: np.minimum.accumulate(bound.grid, axis=axis), bound.late)
+    return summed(fp, terms, pure, lambda: np.minimum.accumulate(bound.grid, axis=axis), bound.late, v)
 
 
 def flip(x: Node, axis: int) -> Node:

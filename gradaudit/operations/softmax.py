@@ -77,7 +77,7 @@ def _beside_largest_rounding(fp: Arithmetic, value: Any, d: Operand, x: Operand,
         top, C = rules.errors(fp, rules.rows(x.value), x.E).top, x.v.shape[-1]
         size = d.reach.sum(axis=-1, keepdims=True) + g.reach[..., None]
         error = d.E.sum(axis=-1, keepdims=True) + g.E[..., None]
-        R = np.where(size == 0, 0.0, error + fp.gamma(C + 4) * size + (C + 4) * fp.eta)
+        R = np.where(size == 0, 0.0, error + fp.gamma(fp.steps(C) + 4) * size + (C + 4) * fp.eta)
         faint = np.where(size == 0, 0.0, (C + 4) * fp.eta)
         E = fp.unless_overflow(d.E + np.where(top, R, faint) * (1 + 1e-6), size)
         return rounded(E, d.bound.late)
@@ -88,10 +88,10 @@ def _unshifted_rounding(fp: Arithmetic, value: Any, y: Operand, x: Operand, loga
     with np.errstate(all="ignore"):
         M, Emax, C = x.v.max(axis=-1, keepdims=True), x.E.max(axis=-1, keepdims=True), x.v.shape[-1]
         far, least = np.abs(M) + Emax + np.log(C), (x.v - x.E).min(axis=-1, keepdims=True)
-        whole = (M - Emax >= 0) | (least >= np.log(fp.eta) + 1)
+        whole = (M - Emax >= 0) | (least >= np.log(fp.normal) + 1)
         size = np.exp(far) * y.reach.sum(axis=-1, keepdims=True)
         sure = whole & (far <= np.log(fp.omega) / 2 - 1) & (size * OF_OVERFLOW <= fp.omega)
-        of_logarithm = (rules.K + 1) * fp.u * far if logarithm else 0.0
+        of_logarithm = (fp.library(rules.K) + 1) * fp.u * far if logarithm else 0.0
         E = y.E + ((C + 4) * fp.eta * np.exp(far) + of_logarithm) * (1 + 1e-6)
         return rounded(np.where(sure, E, np.inf), y.bound.late)
 
@@ -114,7 +114,11 @@ def _logsumexp_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
     with np.errstate(all="ignore"):
         of = rules.errors(replace(fp, offset="none"), rules.rows(x.value), x.E)
         Emax = x.E.max(axis=-1)
-        E = Emax + of.rho.min(axis=-1) + (rules.K + 1) * fp.u * (np.abs(value.hi) + np.log(x.v.shape[-1]) + Emax)
+        E = (
+            Emax
+            + of.rho.min(axis=-1)
+            + (fp.library(rules.K) + 1) * fp.u * (np.abs(value.hi) + np.log(x.v.shape[-1]) + Emax)
+        )
         E = E + fp.u * np.abs(x.v).max(axis=-1) + fp.eta
         return rounded(fp.unless_overflow(E * (1 + 1e-6), np.abs(value.hi) + E))
 
@@ -196,13 +200,18 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bo
         size_G = (np.abs(g.v) + g.E).sum(axis=-1, keepdims=True)
         additions = np.maximum((np.abs(g.v) + g.E != 0).sum(axis=-1, keepdims=True) - 1, 0)
         G = np.abs(g.v.sum(axis=-1, keepdims=True)) + additions * U * size_G  # terms of both signs
-        E_G = E_G + fp.gamma(additions) * size_G + additions * fp.eta
+        E_G = (
+            E_G
+            + fp.gamma(additions if not fp.is_narrow else np.where(additions > 0, 1 + additions * fp.part, 0.0))
+            * size_G
+            + additions * fp.eta
+        )
         reach = of.p + of.E_p
         moved = g.E + of.E_p * G + reach * E_G
         t = np.abs(g.v) + of.p * G
         spread = np.fmin(reach * np.expm1(of.rho), of.cap).sum(axis=-1, keepdims=True)
         sizes = (np.abs(value.hi) + moved).sum(axis=-1, keepdims=True)
-        of_maximum = spread * (G + E_G) + fp.gamma(C + 5) * sizes + (3 * C + 2) * fp.eta
+        of_maximum = spread * (G + E_G) + fp.gamma(fp.steps(C) + 5) * sizes + (3 * C + 2) * fp.eta
         E = moved + fp.gamma(8) * (t + moved) + np.where(of.top, of_maximum, 0.0) + 3 * fp.eta
         E = np.where((G + E_G == 0) & (np.abs(g.v) + g.E == 0) & np.isfinite(of.E_p), 0.0, E)
         late = g.bound.late
@@ -255,10 +264,10 @@ def _inner_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bound
         T, rest = total(reach * R), rules.over_rest(np.add, of.p, 0.0)
         by_g = (rest + of.E_p) * g.E + rules.over_rest(np.add, reach * g.E, 0.0)
         moved = reach * (by_g + total(of.E_p * G)) + of.E_p * (G + total(of.p * G))
-        steps = reach * (fp.gamma(8) * R + fp.gamma(C + 8) * T) + (2 * C + 8) * fp.eta
+        steps = reach * (fp.gamma(8) * R + fp.gamma(fp.steps(C) + 8) * T) + (2 * C + 8) * fp.eta
         off = np.fmin(reach * np.expm1(of.rho), of.cap)
         sizes = np.abs(value.hi) + moved + steps
-        of_maximum = total(off) * T + 2 * total(off * R) + total(steps) + fp.gamma(C + 5) * total(sizes)
+        of_maximum = total(off) * T + 2 * total(off * R) + total(steps) + fp.gamma(fp.steps(C) + 5) * total(sizes)
         of_maximum = of_maximum + fp.gamma(2) * (sizes + of_maximum) + (C + 2) * fp.eta
         E = moved + steps + np.where(of.top, of_maximum, 0.0)
         E = np.where((total(R) == 0) & np.isfinite(of.E_p), 0.0, E)

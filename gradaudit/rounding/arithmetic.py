@@ -1,12 +1,14 @@
 """The arithmetic that a correct program may use: a dtype's constants, and rounded sums of products.
 
 The model (ROUNDING.md, section 1): IEEE arithmetic with unit roundoff u, any summation order, FMA or not, gradual
-underflow or flush to zero of inputs and results.
+underflow or flush to zero of inputs and results. Of float16 and bfloat16 (section 9): what one operation adds up or
+evaluates is computed in float32 at least, and rounded to the dtype.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +23,12 @@ Offset = Literal["half", "whole", "none"]
 OF_EVALUATION = 1 + 1e-6
 #: The same for sums that are compared with a number: the largest one, or the end of exact arithmetic.
 OF_OVERFLOW = 1.001
+#: Unit roundoff, least exponent and largest number of float32, in which narrower dtypes are accumulated.
+WIDE_U, WIDE_EXPONENT, WIDE_OMEGA = 2.0**-24, -126, float(np.finfo(np.float32).max)
+#: What NumPy has no `finfo` of.
+BFLOAT16 = SimpleNamespace(
+    eps=2.0**-7, smallest_normal=2.0**-126, max=2.0**127 * (2 - 2.0**-7), nmant=7, minexp=-126, maxexp=128
+)
 #: The exponent reported for the lowest set bit of nothing but zeros.
 NO_BIT = 1 << 20
 
@@ -34,17 +42,19 @@ class Arithmetic:
     u : float
         Unit roundoff, 2^-precision.
     eta : float
-        Smallest positive normal number.
+        What underflow may take: the smallest positive normal number, or of float16 half of the last bit.
     omega : float
         Largest finite number.
     precision : int
-        Bits of the significand, the implicit one included: 53 or 24.
+        Bits of the significand, the implicit one included: 53, 24, 11 or 8.
     exponents : tuple of int
-        The exponents of `eta` and of the largest power of two.
+        The exponents of the smallest normal number and of the largest power of two.
     offset : {"half", "whole", "none"}
         How many digits a softmax may lose to an offset that a row shares.
     strict : bool
         Whether a program that stands exactly on a kink has to take the side that the operation defines.
+    part : float
+        The unit roundoff of what one operation accumulates, in units of u: 1, or less if in a wider dtype.
     """
 
     u: float
@@ -54,22 +64,54 @@ class Arithmetic:
     exponents: tuple[int, int]
     offset: Offset = "half"
     strict: bool = False
+    part: float = 1.0
 
     @classmethod
-    def of(cls, dtype: np.dtype[Any]) -> Arithmetic:
-        """The arithmetic of a floating-point dtype."""
-        return cls.described(np.finfo(dtype))
+    def of(cls, dtype: Any) -> Arithmetic:
+        """The arithmetic of a floating-point dtype, or of its name."""
+        name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+        return cls.described(BFLOAT16 if name == "bfloat16" else np.finfo(name))
 
     @classmethod
     def described(cls, info: Any) -> Arithmetic:
         """The arithmetic that a `finfo` describes, NumPy's or that of a package of other dtypes."""
+        u, normal = float(info.eps) / 2, float(info.smallest_normal)
         return cls(
-            u=float(info.eps) / 2,
-            eta=float(info.smallest_normal),
+            u=u,
+            eta=normal if int(info.minexp) <= WIDE_EXPONENT else u * normal,
             omega=float(info.max),
             precision=int(info.nmant) + 1,
             exponents=(int(info.minexp), int(info.maxexp) - 1),
+            part=min(1.0, WIDE_U / u),
         )
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether one operation accumulates in a wider dtype."""
+        return self.part != 1
+
+    @property
+    def normal(self) -> float:
+        """The smallest positive normal number."""
+        return float(2.0 ** self.exponents[0])
+
+    @property
+    def inverse(self) -> float:
+        """What a reciprocal may lose: it is 0 where its divisor overflows; no more than `eta`, but of float16."""
+        return max(self.eta, 1 / self.omega)
+
+    @property
+    def widest(self) -> float:
+        """The largest number that a partial sum inside one operation may be."""
+        return max(self.omega, WIDE_OMEGA) if self.is_narrow else self.omega
+
+    def steps(self, n: Any) -> Any:
+        """What n - 1 additions inside one operation and one more rounding count as, in roundings of the dtype."""
+        return 2 + n * self.part if self.is_narrow else n
+
+    def library(self, K: float) -> float:
+        """The error of a library's function, in units of u, if it is K in units of its own arithmetic's."""
+        return 1 + 2 * K * self.part if self.is_narrow else K
 
     def gamma(self, n: Any) -> Any:
         """The relative error of n roundings, n u / (1 - n u); infinite where n u >= 1 (Higham 2002, lemma 3.1)."""
@@ -78,12 +120,23 @@ class Arithmetic:
             return nu / np.maximum(1 - nu, 0)
 
     def subnormal(self, A: Any) -> Any:
-        """|A| where it is subnormal, so that a program may flush it to zero; else 0."""
-        return np.where(self.eta > A, A, 0.0)
+        """|A| where it is subnormal, so that a program may flush it to zero; else 0. Float16 is not flushed."""
+        return np.where(self.eta > A, np.minimum(A, self.eta * (self.eta == self.normal)), 0.0)
 
     def unless_overflow(self, E: Array, size: Array | float) -> Array:
         """E, but infinite where sums of absolute values of that size may overflow."""
         return np.where(size * OF_OVERFLOW <= self.omega, E, np.inf)
+
+
+def is_float(dtype: Any) -> bool:
+    """Whether a dtype of NumPy is one of floats; bfloat16, which NumPy has not got itself, is known by its name."""
+    return bool(dtype.kind == "f" or dtype.name == "bfloat16")
+
+
+def remarks(fp: Arithmetic) -> tuple[str, ...]:
+    """What a report says of the model: of float64 and float32 nothing."""
+    name = {8: "bfloat16", 11: "float16"}.get(fp.precision, "this arithmetic")
+    return (f"in {name} each operation is taken to add up in float32, and to round its result once",) * fp.is_narrow
 
 
 def magnitude_product(A: Array, B: Array) -> Array:

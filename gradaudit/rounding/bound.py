@@ -35,7 +35,8 @@ class Terms(NamedTuple):
     Attributes
     ----------
     count : ndarray, or float
-        How many terms there are that may differ from 0; of any shape that is repeated to the array's.
+        How many terms there are that may differ from 0; of any shape that is repeated to the array's. Of what is
+        accumulated in a wider dtype as many as would be rounded as much by additions in the dtype itself.
     size : ndarray
         The sum of what their absolute values can be.
     rounded : ndarray, or 0.0
@@ -48,6 +49,8 @@ class Terms(NamedTuple):
         The largest number of such roundings.
     groups : float
         How many addends there are, a reduction counted as one: as many terms are there where a scaling is distributed.
+    more : ndarray, or 0.0
+        How many terms there are beyond `count`.
     """
 
     count: Any
@@ -57,22 +60,41 @@ class Terms(NamedTuple):
     faint: Any
     depth: float
     groups: float = 1.0
+    more: Any = 0.0
+
+    @property
+    def number(self) -> Any:
+        """How many terms there are."""
+        return self.count + self.more
 
     def changed(self, change: Any, *remainder: Terms) -> Terms:
         """The terms with `change` applied to each array, with those of others; what is 0 everywhere stays 0.0."""
         whole = (self, *remainder)
         parts: list[Any] = []
-        for n in range(5):
+        for n in (*range(5), 7):
             arrays = [terms[n] for terms in whole]
             nothing = all(type(x) is float and x == 0 for x in arrays)
             full = (_repeated(x, t.size.shape) for x, t in zip(arrays, whole, strict=True))
             parts.append(0.0 if nothing else change(*full))
-        count, size, rounds, error, faint = parts
-        return Terms(count, size, rounds, error, faint, max(t.depth for t in whole), max(t.groups for t in whole))
+        count, size, rounds, error, faint, more = parts
+        depth, groups = max(t.depth for t in whole), max(t.groups for t in whole)
+        return Terms(count, size, rounds, error, faint, depth, groups, more)
 
     def reduced(self, change: Any) -> Terms:
         """The terms of a reduction, which `change` adds up array by array."""
         return self.changed(change)._replace(groups=1.0)
+
+    def accumulated(self, fp: Arithmetic, change: Any, largest: Any) -> Terms:
+        """The same of a reduction that one operation accumulates, rounded once (ROUNDING.md, section 9).
+
+        `largest` is to the largest count of a term what `change` is to their sum.
+        """
+        terms = self.reduced(change)
+        if not fp.is_narrow:
+            return terms
+        most = np.maximum(largest(_repeated(self.count, self.size.shape)), self.groups)
+        count = np.where(terms.count > 1, most + 1 + (terms.number - 1) * fp.part, terms.count)
+        return terms._replace(count=count, more=terms.number - count)
 
 
 def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
@@ -207,11 +229,17 @@ def together(single: Terms, other: Terms) -> Terms:
     """The terms of a sum of two sums."""
     count, size, rounds = single.count + other.count, single.size + other.size, single.rounded + other.rounded
     error, faint = single.error + other.error, single.faint + other.faint
-    return Terms(count, size, rounds, error, faint, max(single.depth, other.depth), single.groups + other.groups)
+    depth, groups, more = max(single.depth, other.depth), single.groups + other.groups, single.more + other.more
+    return Terms(count, size, rounds, error, faint, depth, groups, more)
 
 
 def summed(
-    fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_] | None = None, grid: Any = None, late: float = 1.0
+    fp: Arithmetic,
+    terms: Terms,
+    pure: NDArray[np.bool_] | None = None,
+    grid: Any = None,
+    late: float = 1.0,
+    v: Any = None,
 ) -> Bound:
     """The bound of a sum of terms (ROUNDING.md, 1 to 3).
 
@@ -227,11 +255,13 @@ def summed(
         term alone that is scaled by a power of two, unless the result is subnormal.
     late : float
         How much larger the sum may be in a program that applies a scaling later.
+    v : ndarray, optional
+        The sum, if one operation accumulates it in a wider dtype: its partial sums may be as large as that allows.
     """
     with np.errstate(all="ignore"):
         additions = np.maximum(terms.count - 1, 0)
         amount = additions * terms.size + terms.rounded
-        faint = terms.faint + additions * fp.eta
+        faint = terms.faint + (additions + terms.more) * fp.eta
         unrounded, fine = None, None
         if pure is not None and pure.any():
             low, high = fp.exponents
@@ -242,7 +272,7 @@ def summed(
             unrounded = on_grid & (terms.size * OF_OVERFLOW <= limit)
             free = pure & (amount == 0)
             if free.any():
-                single = (terms.error == 0) & (terms.size >= fp.eta)
+                single = (terms.error == 0) & (terms.size >= fp.normal)
                 unrounded = unrounded | free & (on_grid | (terms.faint == 0) | single)
         E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + faint
         if unrounded is not None:
@@ -252,5 +282,10 @@ def summed(
         E = E * OF_EVALUATION
         largest = OF_OVERFLOW * late
         if not (terms.size.max(initial=0) * largest <= fp.omega and E.min(initial=0) >= 0):
-            E = np.where((terms.size * largest <= fp.omega) & (E >= 0), E, np.inf)
+            fits = terms.size * largest <= fp.omega
+            if v is not None:
+                fits = fits | (terms.size * largest <= fp.widest) & ((np.abs(v) + E) * largest <= fp.omega)
+            if fp.is_narrow:  # the size of a larger sum need not tell
+                terms = terms._replace(error=np.where(fits, terms.error, np.inf))
+            E = np.where(fits & (E >= 0), E, np.inf)
     return Bound(E, unrounded, fine, terms, late)

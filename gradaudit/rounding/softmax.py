@@ -88,7 +88,8 @@ def _errors(fp: Arithmetic, rows: Rows, E: Array, offset: Offset) -> Errors:
 
 def _evaluated(fp: Arithmetic, rows: Rows, E: Array, offset: Offset) -> Errors:
     x, log_Z = rows.x, rows.log_Z
-    C, u = x.shape[-1], fp.u
+    u, k = fp.u, fp.library(K)
+    steps = fp.gamma(fp.steps(x.shape[-1]) + 3 * k)
     tiny = float(np.finfo(np.float64).smallest_normal)
     p, z = np.maximum(rows.p, tiny), np.maximum(rows.z, -np.finfo(np.float64).max)
     Emax = E.max(axis=-1, keepdims=True)
@@ -97,17 +98,17 @@ def _evaluated(fp: Arithmetic, rows: Rows, E: Array, offset: Offset) -> Errors:
     # rounding, relative to p; a maximum without a rival is subtracted from itself: no error
     alone = (z == 0) & (over_rest(np.maximum, z + E, -np.inf) + E < 0)
     d = np.where(alone, 0.0, np.abs(z) + E + Emax)
-    log_C = np.log(C)
+    log_C = np.log(x.shape[-1])
     el = np.minimum(log_C, log_Z + 2 * Emax)
     q = np.minimum(log_C, (p * np.abs(z)).sum(axis=-1, keepdims=True) + (2 + 2 * log_C) * Emax)
     w = u * (2 * np.abs(x).max(axis=-1, keepdims=True) + np.abs(x))
     lost = {"half": np.minimum(w, np.sqrt(u)), "whole": w, "none": 0.0 * w}[offset]
-    rho = u * (2 * d + q + (K + 2) * el) + fp.gamma(C + 3 * K) + lost
+    rho = u * (2 * d + q + (k + 2) * el) + steps + lost
 
-    cap = np.exp(np.minimum(0.0, z + E + Emax + rho)) * (1 + fp.gamma(C + 3 * K))
+    cap = np.exp(np.minimum(0.0, z + E + Emax + rho)) * (1 + steps)
     E_p = np.fmin(np.maximum(p * np.expm1(up + rho), -p * np.expm1(-dn - rho)), cap) + 2 * fp.eta
     E_p = or_infinite(np.where(np.isfinite(Emax), E_p, np.inf))
-    return Errors(p, E_p, or_infinite(dn + rho + K * u * (d + el)), rho, cap, z + E + Emax >= 0)
+    return Errors(p, E_p, or_infinite(dn + rho + k * u * (d + el)), rho, cap, z + E + Emax >= 0)
 
 
 def _moved(rows: Rows, p: Array, z: Array, E: Array, Emax: Array) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_map
 
 from gradaudit.errors import InputError
 
-DTYPES = {torch.float64: "float64", torch.float32: "float32"}
+DTYPES = {torch.float64: "float64", torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "bfloat16"}
 #: Options of torch.autograd.gradcheck that have no meaning here.
 IDLE = ("eps", "atol", "rtol", "nondet_tol", "fast_mode", "check_undefined_grad")
 #: The others, with the only value that is taken.
@@ -148,11 +148,10 @@ def _copy(x: torch.Tensor) -> torch.Tensor:
 def _dtype(tensors: Mapping[str, torch.Tensor]) -> str:
     """The one dtype of all tensors."""
     dtypes = {t.dtype for t in tensors.values()}
-    narrow = [t for t in dtypes if t not in DTYPES]
-    if narrow:
-        raise InputError(
-            f"an input has the dtype {narrow[0]}; expected float64 or float32: narrower ones wait for steps"
-        )
+    other = [t for t in dtypes if t not in DTYPES]
+    if other:
+        raise InputError(f"an input has the dtype {other[0]}; expected one of {', '.join(DTYPES.values())}")
     if len(dtypes) > 1:
-        raise InputError("inputs of float32 and float64; expected all float64 or all float32")
+        names = " and ".join(sorted(DTYPES[t] for t in dtypes))
+        raise InputError(f"inputs of {names}; expected one dtype for all of them")
     return DTYPES[dtypes.pop()]

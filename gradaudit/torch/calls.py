@@ -16,8 +16,9 @@ from gradaudit.torch.tables import CONSTANTS, DECOMPOSED, EMPTY, PASSIVE, RANDOM
 
 #: Arguments that say where and how a result is put.
 _OUTPUTS = ("out", "dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking")
-#: How far two kernels of PyTorch may be apart that compute the same; it only tells two meanings from each other.
-SAME_MEANING = 1e-3
+#: How far two kernels of PyTorch may be apart that compute the same, and that in units of the last digit; it only tells
+#: two meanings from each other.
+SAME_MEANING, SAME_DIGITS = 1e-3, 16
 
 
 @dataclass
@@ -171,8 +172,11 @@ def agree(tensor: torch.Tensor, other: torch.Tensor) -> bool:
         return False
     a, b = numbers(tensor), numbers(other)
     size = float(np.abs(a[np.isfinite(a)]).max(initial=0.0)) if a.size else 0.0
+    apart = (
+        max(SAME_MEANING, SAME_DIGITS * torch.finfo(tensor.dtype).eps) if tensor.is_floating_point() else SAME_MEANING
+    )
     with np.errstate(all="ignore"):
-        return bool(((a == b) | (np.abs(a - b) <= SAME_MEANING * size) | (np.isnan(a) & np.isnan(b))).all())
+        return bool(((a == b) | (np.abs(a - b) <= apart * size) | (np.isnan(a) & np.isnan(b))).all())
 
 
 def leaves(function: Any) -> set[int]:

@@ -42,8 +42,8 @@ def gradcheck(
     func : callable or torch.nn.Module
         Returns a tensor, or several. A module is differentiated by its parameters as well.
     inputs : Tensor, or sequence of anything
-        Its arguments. Those tensors are differentiated by that require a gradient; all float64 or all float32. The
-        function gets copies.
+        Its arguments. Those tensors are differentiated by that require a gradient; all of float64, float32,
+        float16 or bfloat16. The function gets copies.
     reference : callable, optional
         A function in PyTorch of the same arguments that says what `func` computes, where `func` leaves PyTorch: a
         kernel in CUDA, Triton, C or NumPy. Only the reference is followed then.

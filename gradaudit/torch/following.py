@@ -66,7 +66,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         self._sources: set[int] = set()
         self._parts: list[str] = []
         self._lost: dict[int, Lost] = {}
-        self._itemsize = 0
+        self._dtype: torch.dtype | None = torch.float64
         self._calls = 0
 
     def begin(self, tensor: torch.Tensor, live: bool) -> Node:
@@ -76,7 +76,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         self._memories[key(tensor)] = Memory(tensor, node, live)
         if live:
             self._sources.add(id(tensor))
-            self._itemsize = tensor.element_size()
+            self._dtype = tensor.dtype
         return node
 
     def aside(self) -> Aside:
@@ -218,7 +218,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         for tensor, node in zip(results, nodes, strict=True):
             if not isinstance(tensor, torch.Tensor) or node is None or not _is_followed(tensor, node):
                 continue
-            if live and tensor.is_floating_point() and tensor.element_size() < self._itemsize:
+            if live and tensor.is_floating_point() and _is_narrower(tensor.dtype, self._dtype):
                 raise refused(f"a conversion to {str(tensor.dtype).removeprefix('torch.')}", "judge the parts alone")
             if tuple(tensor.shape) != node.shape:
                 raise refused(f"{call.name}: a result of shape {tuple(tensor.shape)}, taken for one of {node.shape}")
@@ -316,10 +316,10 @@ class Aside:
 
     def __init__(self, following: Following) -> None:
         self._following = following
-        self._own = following.results, following._itemsize
+        self._own = following.results, following._dtype
 
     def __enter__(self) -> None:
-        self._following.results, self._following._itemsize = Results(), 0
+        self._following.results, self._following._dtype = Results(), None
         self._following.__enter__()
 
     def __exit__(self, *error: Any) -> None:
@@ -327,7 +327,15 @@ class Aside:
 
     def close(self) -> None:
         """Forget it. Where it ended in an error, autograd has put back the modes that there were."""
-        self._following.results, self._following._itemsize = self._own
+        self._following.results, self._following._dtype = self._own
+
+
+def _is_narrower(dtype: torch.dtype, judged: torch.dtype | None) -> bool:
+    """Whether a dtype has fewer digits, or smaller numbers, than the one that is judged."""
+    if judged is None:
+        return False
+    own, other = torch.finfo(dtype), torch.finfo(judged)
+    return bool(own.eps > other.eps or own.max < other.max / 2)
 
 
 def _is_followed(tensor: torch.Tensor, node: Node) -> bool:

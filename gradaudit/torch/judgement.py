@@ -14,9 +14,11 @@ from gradaudit.certify import Kink
 from gradaudit.graph import Node
 from gradaudit.judge import Report, Step, worst_first
 from gradaudit.recording import Recording
+from gradaudit.rounding.arithmetic import Arithmetic, remarks
 from gradaudit.torch.arguments import Arguments
 from gradaudit.torch.backward import Backward
 from gradaudit.torch.following import Following
+from gradaudit.torch.memory import array
 from gradaudit.torch.progress import shown
 from gradaudit.torch.steps import Program
 
@@ -69,22 +71,23 @@ class Run:
         backward = self._backward(weights)
         steps = self._by_steps(backward, modules)
         same = all(np.array_equal(gradients[n], _array(g, t)) for n, g, t in self._named(backward))
-        remarks = () if same else (NOT_THE_SAME,)
+        own = () if same else (NOT_THE_SAME,)
         if not modules and same and any(f.verdict == "undecided" for f in report.findings):
             pairs = zip(report.findings, steps.findings, strict=True)
             findings = tuple(own if f.verdict == "undecided" else f for f, own in pairs)
-            return Report(findings, report.kinks, steps.steps, (BY_STEPS,))
-        return Report(report.findings, report.kinks, steps.steps, (*steps.remarks, *remarks))
+            return Report(findings, report.kinks, steps.steps, (*report.remarks, BY_STEPS))
+        return Report(report.findings, report.kinks, steps.steps, (*steps.remarks, *own))
 
     def _tells(self, report: Report) -> bool:
         """Whether the end of the run tells at least half of the digits of every array."""
-        half = math.sqrt(float(np.finfo(self.arguments.dtype).eps) / 2)
+        half = math.sqrt(Arithmetic.of(self.recording.dtype).u)
         return all(f.resolution <= half for f in report.findings)
 
     def _by_steps(self, backward: Backward, modules: Sequence[str]) -> Report:
         for tensor, node in zip(self.outputs, self.graph, strict=True):
             self.following.results.match(tensor, node)
-        program = Program(self.following, self.recording.sources, self.recording.dtype)
+        fp = Arithmetic.of(self.recording.dtype)
+        program = Program(self.following, self.recording.sources, fp)
         kinks: dict[str, int] = {}
 
         def of_backward() -> Iterator[Step]:
@@ -104,9 +107,9 @@ class Run:
             for (name, _), t, node in zip(self._values().items(), self.outputs, self.graph, strict=True)
         ]
         findings = (*results, *(step.worst for step in totals))
-        remarks = (f"only the steps of {', '.join(modules)} were judged",) if modules else ()
+        own = (f"only the steps of {', '.join(modules)} were judged",) if modules else ()
         found = worst_first([*steps, *totals])
-        return Report(findings, tuple(Kink(*kink) for kink in kinks.items()), found, remarks)
+        return Report(findings, tuple(Kink(*kink) for kink in kinks.items()), found, (*remarks(fp), *own))
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         return {name: self.arguments.tensors[name] for name in self.arguments.sources}
@@ -122,7 +125,7 @@ class Run:
 
     def _values(self) -> dict[str, Any]:
         several = len(self.outputs) > 1
-        return {f"output {n}" if several else "output": t.detach().cpu().numpy() for n, t in enumerate(self.outputs)}
+        return {f"output {n}" if several else "output": array(t) for n, t in enumerate(self.outputs)}
 
     def _gradients(self, weights: Sequence[Any]) -> dict[str, Any]:
         """What autograd returns; zeros where it says that an output does not depend on an input."""
@@ -141,4 +144,4 @@ class Run:
 
 
 def _array(gradient: Any, tensor: torch.Tensor) -> Any:
-    return (torch.zeros_like(tensor) if gradient is None else gradient).detach().cpu().numpy(force=True)
+    return array(torch.zeros_like(tensor) if gradient is None else gradient)

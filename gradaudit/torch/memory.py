@@ -132,6 +132,13 @@ def key(tensor: torch.Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
 
 
+def array(tensor: torch.Tensor) -> NDArray[Any]:
+    """A tensor as an array; bfloat16, which NumPy has not got, as float32."""
+    tensor = tensor.detach().cpu()
+    tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    return np.asarray(tensor.numpy(force=True))
+
+
 def numbers(tensor: torch.Tensor) -> NDArray[Any]:
     """A copy of a tensor's numbers; floats of any width as float64."""
     tensor = tensor.detach()

@@ -14,6 +14,7 @@ import torch
 from gradaudit.certify import Certificate, certify
 from gradaudit.errors import UnsupportedError
 from gradaudit.graph import Node
+from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.steps import Known, cut
 from gradaudit.torch.backward import Backward
 from gradaudit.torch.following import Following
@@ -32,7 +33,7 @@ def opinion(
     exact: Mapping[int, Certificate],
     begins: Callable[[Node], bool],
     floats: Known,
-    dtype: Any,
+    fp: Arithmetic,
 ) -> str:
     """What is at fault, in words; empty where the function cannot be followed.
 
@@ -46,12 +47,12 @@ def opinion(
         The function of autograd that is at fault.
     exact : mapping of int to Certificate
         What it should have contributed, by the number of what it returns.
-    begins, floats, dtype
+    begins, floats, fp
         Where the function's part of the graph begins, the program's floats, and what it computes in.
     """
     try:
         nodes = _followed(following, of, function)
-        return RIGHT if all(_agree(nodes.get(n), c, begins, floats, dtype) for n, c in exact.items()) else WRONG
+        return RIGHT if all(_agree(nodes.get(n), c, begins, floats, fp) for n, c in exact.items()) else WRONG
     except UnsupportedError:
         return ""
 
@@ -83,13 +84,15 @@ def _followed(following: Following, of: Backward, function: Any) -> dict[int, No
     return nodes
 
 
-def _agree(node: Node | None, exact: Certificate, begins: Callable[[Node], bool], floats: Known, dtype: Any) -> bool:
+def _agree(
+    node: Node | None, exact: Certificate, begins: Callable[[Node], bool], floats: Known, fp: Arithmetic
+) -> bool:
     """Whether a formula, evaluated exactly, is within the bound around the exact values."""
     if node is None:
         return bool((np.abs(exact.exact.hi) <= exact.bound).all())
     roots, inputs, origins = cut([node], begins, [begins(node)])
     given = {new: floats(origins[n]) for n, new in inputs.items()}
-    value = certify(roots, given, dtype, all_digits=True).outputs[0].exact
+    value = certify(roots, given, fp, all_digits=True).outputs[0].exact
     with np.errstate(all="ignore"):
         difference = np.abs((value.hi - exact.exact.hi) + (value.lo - exact.exact.lo))
         return bool((difference <= exact.bound + value.radius).all())

@@ -15,6 +15,7 @@ from gradaudit.exact.doubles import Doubles
 from gradaudit.graph import Node, depending, topological_order
 from gradaudit.judge import Finding, Step, judge
 from gradaudit.readings import values
+from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.steps import added_up, computed, contributed, cut
 from gradaudit.torch.backward import Backward, Edge, Place
 from gradaudit.torch.following import Following
@@ -53,14 +54,14 @@ class Program:
         The run.
     sources : mapping of str to Node
         What it is differentiated by.
-    dtype : dtype or Arithmetic
+    fp : Arithmetic
         What it computes in.
     """
 
-    def __init__(self, following: Following, sources: Mapping[str, Node], dtype: Any) -> None:
+    def __init__(self, following: Following, sources: Mapping[str, Node], fp: Arithmetic) -> None:
         following.results.settle(following.node)
         self.results, self.made = following.results.all, following.results.made
-        self.sources, self.dtype = sources, dtype
+        self.sources, self.fp = sources, fp
         self._following = following
         self.first: dict[int, Result] = {}
         for result in self.results:
@@ -109,10 +110,10 @@ class Program:
                 yield self._operation(call, results)
 
     def _operation(self, call: int, results: Sequence[Result]) -> Step:
-        certificates = computed([r.node for r in results], self._before(call), self.floats, self.dtype)
+        certificates = computed([r.node for r in results], self._before(call), self.floats, self.fp)
         several = len(results) > 1
         findings = tuple(
-            judge(f"result {n}" if several else "result", r.floats, c)
+            judge(f"result {n}" if several else "result", r.floats, c, self.fp)
             for n, (r, c) in enumerate(zip(results, certificates, strict=True))
         )
         return Step("forward", results[0].name, results[0].module, results[0].node.line, findings)
@@ -124,7 +125,7 @@ class Program:
         """The finding on what is returned."""
         result = self.first.get(id(node))
         known = self._before(result.call) if result else self._is_computed
-        return judge(name, numbers(tensor), computed([node], known, self.floats, self.dtype)[0])
+        return judge(name, numbers(tensor), computed([node], known, self.floats, self.fp)[0], self.fp)
 
     # --- backward ---------------------------------------------------------------------------------------------------
 
@@ -244,12 +245,12 @@ class Program:
         cotangents = [o.cotangent for o in outputs]
         begins = self._begins(functions, set(targets), age)
         certificates, kinks = contributed(
-            roots, itself, cotangents, begins, list(targets.values()), self._is_live, self.floats, self.dtype
+            roots, itself, cotangents, begins, list(targets.values()), self._is_live, self.floats, self.fp
         )
         findings = []
         for n, certificate in certificates.items():
             array = got[n] if n in got else np.zeros(certificate.exact.hi.shape)
-            findings.append(judge(f"gradient by {self._title(n, targets)}", array, certificate))
+            findings.append(judge(f"gradient by {self._title(n, targets)}", array, certificate, self.fp))
         name = ", ".join(f.name() for f in functions[:3]) + (" and others" if len(functions) > 3 else "")
         line = _line(functions) or next((node.line for node in roots), "")
         step = Step("backward", name, self._module(of, functions, age), line, tuple(findings))
@@ -257,7 +258,7 @@ class Program:
             own = [(e.number, self._node(of, e.place)) for e in of.of[functions[0]]]
             exact = {n: certificates[id(node)] for n, node in own if node is not None}
             step = replace(
-                step, opinion=opinion(self._following, of, functions[0], exact, begins, self.floats, self.dtype)
+                step, opinion=opinion(self._following, of, functions[0], exact, begins, self.floats, self.fp)
             )
         return step, kinks
 
@@ -281,7 +282,7 @@ class Program:
                 node = self.made.get((function, n))
                 title = self.title(node) if node is not None else f"what {function.name()} is given"
                 result = self.first.get(id(node)) if node is not None else None
-                finding = added_up(f"gradient by {title}", contributions, array, self.dtype)
+                finding = added_up(f"gradient by {title}", contributions, array, self.fp)
                 where = (result.module, result.node.line) if result else ("", "")
                 yield Step("sum", _sum_of(contributions), *where, (finding,))
 
@@ -290,7 +291,7 @@ class Program:
         for (leaf, name), gradient in zip(of.leaves.items(), of.gradients, strict=True):
             contributions = of.contributions((leaf, 0))
             got = np.zeros(self.sources[name].shape) if gradient is None else numbers(gradient)
-            finding = added_up(name, contributions, got, self.dtype)
+            finding = added_up(name, contributions, got, self.fp)
             yield Step("sum", _sum_of(contributions), "", "", (finding,))
 
 

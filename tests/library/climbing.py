@@ -21,11 +21,11 @@ from gradaudit.graph import Node, topological_order
 from gradaudit.operations.shapes import input_
 from gradaudit.patterns import recognised
 from gradaudit.readings import bounds, values
-from tests.few_bits import SUMS, UNDERFLOWS, random_program
+from tests.few_bits import SUMS, UNDERFLOWS, random_program, stored
 from tests.few_bits import Program as Way
 from tests.library.chains import chain
 from tests.library.program_forms import run
-from tests.library.random_graphs import few_bits, stored
+from tests.library.random_graphs import few_bits
 from tests.library.specimens import specimen
 
 Array = NDArray[np.float64]

@@ -10,6 +10,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from gradaudit.graph import Shape
+from gradaudit.rounding.arithmetic import BFLOAT16, Arithmetic
+from tests.few_bits import stored
 
 Draw = Callable[[Generator, Shape], Any]
 
@@ -77,13 +79,18 @@ def of_dtype(info: Any) -> tuple[Draw, ...]:
 
 
 def numbers(dtype: str) -> Callable[[Generator, Shape, bool], NDArray[Any]]:
-    """What draws an array of a dtype, of any kind: (rng, shape, whether most of them are to be positive)."""
-    info = np.finfo(dtype)
+    """What draws an array of a dtype, of any kind: (rng, shape, whether most of them are to be positive).
+
+    NumPy has no bfloat16: its numbers are drawn as float64.
+    """
+    narrow = dtype == "bfloat16"
+    info: Any = BFLOAT16 if narrow else np.finfo(dtype)
     kinds: tuple[Draw, ...] = (normal, whole, scaled, far, mixed, sparse, common, near_one, *of_dtype(info))
 
     def draw(rng: Generator, shape: Shape, positive: bool) -> NDArray[Any]:
         x = np.asarray(kinds[rng.integers(len(kinds))](rng, shape))
         x = np.abs(x) if positive and rng.random() < 0.9 else x
-        return np.asarray(np.clip(x, -float(info.max), float(info.max)), dtype=dtype)
+        x = np.clip(x, -float(info.max), float(info.max))
+        return stored(Arithmetic.of(dtype)).round(x) if narrow else np.asarray(x, dtype=dtype)
 
     return draw

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gradaudit.exact.arithmetic import Signs
 from gradaudit.exact.functions import EXP, LOG
 from gradaudit.graph import Node
-from gradaudit.operations import orders, planar, powers
+from gradaudit.operations import factors, orders, planar, powers
 from gradaudit.operations.shapes import input_
 from tests.few_bits import Program as Way
 from tests.library.programs import Program, Value
@@ -41,7 +41,7 @@ def log_softmax(A: Program, x: Value) -> Value:
         return A.subtract(Value(x.x), Value(A.add(m, log_Z).x))
     if A.way.softmax == "log of softmax":
         p = A.divide(e, _total(A, e))
-        if (p.x >= A.way.fp.eta).all():  # not in the model where the probability underflows
+        if (p.x >= A.way.fp.normal).all():  # not in the model where the probability underflows
             return A.function(LOG, p)
     return A.subtract(z, log_Z)
 
@@ -133,22 +133,46 @@ def of_library(f: Callable[..., Any], K: float) -> Callable[..., Value]:
 
     def form(A: Program, x: Value, y: Value) -> Value:
         z = f(A.way.use(x.x), A.way.use(y.x))
-        off = (K - 1) * A.way.fp.u * A.rng.choice([-1.0, -0.5, 0.5, 1.0], size=z.shape) / (1 + A.way.fp.u)
+        off = (
+            (A.way.fp.library(K) - 1)
+            * A.way.fp.u
+            * A.rng.choice([-1.0, -0.5, 0.5, 1.0], size=z.shape)
+            / (1 + A.way.fp.u)
+        )
         return Value(A.way.round(np.where((z == 0) | (z == 1), z, z * (1 + off))))
 
     return form
 
 
-def xlogy(A: Program, x: Value, y: Value) -> Value:
-    """A library's, or a product that is not taken where x is 0."""
-    product = A.multiply(x, A.function(LOG, y))
-    return Value(np.where(A.way.use(x.x) == 0, 0.0, product.x))
-
-
 def affine(A: Program, x: Value, y: Value, b: Value) -> Value:
     """The bias is one more term of the product."""
     product = A.matmul(x, y)
-    return A.closed([*product.terms, np.broadcast_to(A.way.use(b.x), product.x.shape)])
+    bias = np.broadcast_to(A.way.use(b.x), product.x.shape)
+    if A.way.fp.is_narrow and A.chance():  # a bias that is added apart
+        return A.closed([A.way.use(product.x), bias])
+    return A.accumulated([*(product.inner or product.terms), bias], closed=True)
+
+
+def product(A: Program, x: Value, axis: int, divided: bool = False) -> Value:  # noqa: ARG001
+    """One operation: in more bits, if there are any, and rounded once."""
+    if not A.way.fp.is_narrow:
+        result: Value = factors.product.value(A, x, axis)
+        return result
+    y, total = A.way.use(x.x), np.ones(np.delete(x.x.shape, axis))
+    for i in A.rng.permutation(x.x.shape[axis]):
+        total = A.wide.round(total * np.take(y, i, axis=axis))
+    return Value(A.way.round(total))
+
+
+def averaged(A: Program, m: Value, x: Value, axes: tuple[int, ...]) -> Value:  # noqa: ARG001
+    """The mean, which is no sum any more where one operation has added it up."""
+    return Value(m.x) if A.way.fp.is_narrow else m
+
+
+def xlogy(A: Program, x: Value, y: Value) -> Value:
+    """0 where x is."""
+    z = A.multiply(x, A.function(LOG, y))
+    return Value(np.where(A.way.use(x.x) == 0, 0.0, z.x))
 
 
 def sort(A: Program, x: Value) -> Value:
@@ -196,7 +220,9 @@ FORMS: dict[str, Callable[..., Any]] = {
 } | {
     "power_gradient": power_gradient,
     "affine": affine,
+    "product": product,
     "xlogy": xlogy,
+    "averaged": averaged,
     "sort": sort,
     "is_ranked": is_ranked,
     "is_largest": is_largest,

@@ -14,7 +14,7 @@ from gradaudit.graph import Node, Shape, topological_order
 from gradaudit.operations import OPERATIONS, entrywise
 from gradaudit.operations.shapes import constant, gather, input_, reshape, total
 from gradaudit.rounding.arithmetic import Arithmetic
-from tests.few_bits import Program as Way
+from tests.few_bits import stored
 from tests.library.specimens import NAMES, specimen
 
 Array = NDArray[np.float64]
@@ -119,8 +119,3 @@ def few_bits(rng: Generator, fp: Arithmetic, size: Shape) -> Array:
     elif kind == 6:
         x = x + rng.choice((-1, 1)) * 2.0 ** rng.integers(0, 5)
     return stored(fp).round(x)
-
-
-def stored(fp: Arithmetic) -> Way:
-    """What rounds numbers to those that the arithmetic holds."""
-    return Way(fp, "sequential", "shift", "gradual", *3 * (False,), "first", "twice", 0)

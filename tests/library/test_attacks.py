@@ -25,10 +25,10 @@ from gradaudit.numpy import Recorded, recorded
 from gradaudit.operations.shapes import constant, input_
 from gradaudit.patterns import recognised
 from gradaudit.readings import bounds, values
-from tests.few_bits import ARITHMETICS, random_program
+from tests.few_bits import ARITHMETICS, random_program, stored
 from tests.few_bits import Program as Way
 from tests.library.program_forms import run
-from tests.library.random_graphs import few_bits, stored
+from tests.library.random_graphs import few_bits
 
 BITS = 300
 PROGRAMS = 25

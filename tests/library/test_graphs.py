@@ -17,10 +17,10 @@ from gradaudit.exact.balls import Balls
 from gradaudit.exact.enclosure import Enclosure
 from gradaudit.readings import bounds, bounds_without_kinks, centred, evaluated
 from gradaudit.rounding.bound import Bound
-from tests.few_bits import SUMS, random_program
+from tests.few_bits import SUMS, random_program, stored
 from tests.few_bits import Program as Way
 from tests.library.program_forms import run
-from tests.library.random_graphs import Graph, random_graph, stored
+from tests.library.random_graphs import Graph, random_graph
 from tests.library.specimens import LEAVES
 
 BITS = 256

@@ -28,6 +28,12 @@ class Terms(NamedTuple):
     faint: Any
     depth: Any
     addends: Any = 1
+    number: Any = None
+
+    @property
+    def N(self) -> Any:  # noqa: N802 (the derivation's letter)
+        """How many terms there are: section 9."""
+        return self.count if self.number is None else self.number
 
 
 ZERO = Terms(0, mpf(0), mpf(0), mpf(0), mpf(0), 0)
@@ -127,13 +133,22 @@ class Machine:
 
     def __init__(self, fp: Arithmetic, of_evaluation: Any = OF_EVALUATION) -> None:
         self.p, self.low, self.high = fp.precision, *fp.exponents
-        self.u, self.eta = mpf(2) ** -self.p, mpf(2) ** self.low
+        self.u, self.normal, self.eta = mpf(2) ** -self.p, mpf(2) ** self.low, mpf(fp.eta)
         self.largest_power = mpf(2) ** self.high
         self.omega = self.largest_power * (2 - 2 * self.u)
+        self.w, self.is_narrow, self.is_flushed = mpf(fp.part), fp.part != 1, self.eta == self.normal
+        self.widest = max(self.omega, mpf(2) ** 128 - mpf(2) ** 104) if self.is_narrow else self.omega
         self.offset, self.strict, self.of_evaluation = fp.offset, fp.strict, of_evaluation
 
     def gamma(self, n: Any) -> Any:
         return n * self.u / (1 - n * self.u) if n * self.u < 1 else inf
+
+    def steps(self, n: Any) -> Any:
+        """What stands for a length, section 9."""
+        return 2 + n * self.w if self.is_narrow else n
+
+    def library(self, K: Any, k: int = 1) -> Any:
+        return k + 2 * K * self.w if self.is_narrow else K
 
     def overflows(self, *sizes: Any) -> bool:
         """Section 6."""
@@ -149,23 +164,36 @@ class Machine:
         """An input, or a constant, which the dtype may not have."""
         if abs(x) > self.omega:
             return Entry(x, inf)
-        flushed = abs(x) if abs(x) < self.eta else mpf(0)
+        flushed = abs(x) if self.is_flushed and abs(x) < self.eta else mpf(0)
         if abs(x) >= 2**self.p * lowest_bit(x):
-            return Entry(x, flushed + self.u * abs(x))
+            E = self.u * abs(x)
+            return Entry(x, flushed + (E if self.is_flushed else min(abs(x), max(E, self.eta))))
+        if not self.is_flushed and x != 0 and lowest_bit(x) < 2 * self.eta:
+            return Entry(x, min(abs(x), max(self.u * abs(x), self.eta)))
         return Entry(x, flushed, pure=True, g=lowest_bit(x))
 
     # 2. Sums, and 3. exact arithmetic
 
-    def sum(self, x: Any, terms: Terms, pure: bool, g: Any, late: Any, closed: bool = False) -> Entry:
-        """The entry that a sum is; `pure` and `g` are those of its terms together."""
-        if self.overflows(terms.size, late * terms.size) or inf in terms:
+    def sum(
+        self, x: Any, terms: Terms, pure: bool, g: Any, late: Any, closed: bool = False, alone: Any = None
+    ) -> Entry:
+        """The entry that a sum is; `pure` and `g` are those of its terms, `alone` is what one operation adds up."""
+        if inf in terms:
             return Entry(x, inf, terms, closed)
-        a, on_grid = max(terms.count - 1, 0), pure and g >= self.eta
+        entry = self._sum(x, terms, pure, g, closed)
+        wide = self.is_narrow and alone is not None and not self.overflows(late * (abs(alone) + entry.E))
+        fits = not self.overflows(late * terms.size) or (wide and late * terms.size * MARGIN <= self.widest)
+        if fits:
+            return entry
+        return replace(entry, E=inf, terms=terms._replace(error=inf) if self.is_narrow else terms)
+
+    def _sum(self, x: Any, terms: Terms, pure: bool, g: Any, closed: bool) -> Entry:
+        a, on_grid = max(terms.count - 1, 0), pure and g >= self.normal
         fits = on_grid and terms.size * MARGIN <= min(2**self.p * g, self.largest_power)
         alone = (
             pure
             and a == terms.rounded == 0
-            and (on_grid or terms.faint == 0 or (terms.error == 0 and terms.size >= self.eta))
+            and (on_grid or terms.faint == 0 or (terms.error == 0 and terms.size >= self.normal))
         )
         if fits or alone:
             return Entry(x, terms.error * self.of_evaluation, terms, closed, True, g)
@@ -176,7 +204,7 @@ class Machine:
             self.u * (a * terms.size + terms.rounded) / left
             + terms.error
             + terms.faint
-            + (0 if on_grid else a * self.eta)
+            + (0 if on_grid else max(terms.N - 1, 0) * self.eta)
         )
         return Entry(x, E * self.of_evaluation, terms, closed)
 
@@ -185,16 +213,30 @@ class Machine:
         terms = together([e.as_terms for e in entries])
         return self.sum(x, terms, all(e.pure for e in entries), min((e.g for e in entries), default=inf), late)
 
-    def reduced(self, entries: list[Entry], whole: list[Entry], late: Any) -> Entry:
-        """The sum of some entries of a whole array, which counts as one addend."""
+    def reduced(self, entries: list[Entry], whole: list[Entry], late: Any, in_one: bool = True) -> Entry:
+        """The sum of some entries of a whole array, which counts as one addend; whether one operation adds them up."""
         terms = together([e.as_terms for e in entries])
-        terms = terms._replace(addends=1, depth=max((e.as_terms.depth for e in whole), default=0))
+        parts = [e.as_terms for e in whole]
+        terms = terms._replace(addends=1, depth=max((t.depth for t in parts), default=0))
         pure = all(e.pure for e in entries) and any(e.pure for e in whole)
-        return self.sum(fsum(e.x for e in entries), terms, pure, min((e.g for e in entries), default=inf), late)
+        x, alone = fsum(e.x for e in entries), None
+        if self.is_narrow and in_one:
+            most = max([*(e.as_terms.count for e in entries), *(t.addends for t in parts)], default=0)
+            terms = self.accumulated(terms, most)
+            alone = x if all(e.terms is None or e.closed for e in whole) else None
+        return self.sum(x, terms, pure, min((e.g for e in entries), default=inf), late, alone=alone)
+
+    def accumulated(self, terms: Terms, most: Any) -> Terms:
+        """The sum of one operation, section 9."""
+        if not self.is_narrow or terms.count <= 1:
+            return terms
+        return terms._replace(count=most + 1 + (terms.N - 1) * self.w, number=terms.N)
 
 
 def together(parts: list[Terms]) -> Terms:
     """Sums added up to one."""
-    columns = list(zip(*parts, strict=True)) or [()] * 7
+    columns = list(zip(*parts, strict=True)) or [()] * 8
     count, size, rounded, error, faint = (sum(column, mpf(0)) for column in columns[:5])
-    return Terms(count, size, rounded, error, faint, max(columns[5], default=0), sum(columns[6]))
+    return Terms(
+        count, size, rounded, error, faint, max(columns[5], default=0), sum(columns[6]), sum(t.N for t in parts)
+    )

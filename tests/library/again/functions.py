@@ -164,6 +164,25 @@ OURS: dict[str, Function] = {
 }
 
 
+#: Roundings in float16 or bfloat16, where there is more than one (section 9).
+IN_PARTS = dict.fromkeys(
+    (
+        "sigmoid",
+        "expm1",
+        "log2",
+        "log10",
+        "arcsin",
+        "arccos",
+        "arcsinh",
+        "arccosh",
+        "arctanh",
+        "bell",
+        "normal_density",
+    ),
+    3,
+) | dict.fromkeys(("softplus", "rsqrt", "normal"), 2)
+
+
 def value(of: Function, x: Any) -> Any:
     """F(x), at the ends of where it is defined too; 0 beyond them, and where it is infinite."""
     try:
@@ -173,7 +192,7 @@ def value(of: Function, x: Any) -> Any:
     return y if isinstance(y, mpf) and not isinf(y) else mpf(0)
 
 
-def evaluated(m: Machine, of: Function, K: float, a: Entry) -> Entry:
+def evaluated(m: Machine, of: Function, K: float, a: Entry, k: int = 1) -> Entry:
     """F of an entry."""
     low, high = a.x - a.E, a.x + a.E
     if isinf(a.E) or not of.defined(low, high):
@@ -181,13 +200,14 @@ def evaluated(m: Machine, of: Function, K: float, a: Entry) -> Entry:
     y = of.f(a.x)
     growth = max(of.growth(low), of.growth(high))
     moved = min(of.slope(low, high) * a.E, 2 * of.reach) if a.E else mpf(0)
-    return m.entry(y, moved + (mpf(K) + growth) * m.u * max(abs(y) + moved, of.floor) + m.eta)
+    faint = max(m.eta, 1 / m.omega) if of.f is sigmoid else m.eta
+    return m.entry(y, moved + (m.library(mpf(K), k) + growth) * m.u * max(abs(y) + moved, of.floor) + faint)
 
 
 def function(name: str) -> Callable[..., Again]:
     """The rule of an elementary function."""
-    of, K = OURS[name], FUNCTIONS[name].K
-    return lambda m, x: Again(objects([evaluated(m, of, K, a) for (a,) in each(x)], x.shape))
+    of, K, k = OURS[name], FUNCTIONS[name].K, IN_PARTS.get(name, 1)
+    return lambda m, x: Again(objects([evaluated(m, of, K, a, k) for (a,) in each(x)], x.shape))
 
 
 def polygamma(m: Machine, x: Again, n: int) -> Again:

@@ -49,10 +49,10 @@ def subtract(m: Machine, x: Again, y: Again) -> Again:
     return add(m, x, negative(m, y))
 
 
-def reduced(m: Machine, x: Again, groups: list[list[Entry]], shape: Shape) -> Again:
+def reduced(m: Machine, x: Again, groups: list[list[Entry]], shape: Shape, in_one: bool = True) -> Again:
     """Sums of groups of entries of an array."""
     whole = x.entries.ravel().tolist()
-    return Again(objects([m.reduced(group, whole, x.late) for group in groups], shape), x.late)
+    return Again(objects([m.reduced(group, whole, x.late, in_one) for group in groups], shape), x.late)
 
 
 def sum_(m: Machine, x: Again, axis: int) -> Again:
@@ -77,7 +77,7 @@ def scatter(m: Machine, x: Again, index: Any, into: Shape) -> Again:
     for (a,), place in zip(each(x), np.asarray(index).ravel().tolist(), strict=True):
         if place >= 0:
             groups[place].append(a)
-    return reduced(m, x, groups, into)
+    return reduced(m, x, groups, into, False)
 
 
 # --- products --------------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def product(m: Machine, a: Entry, b: Entry, late: Any) -> Entry:
     size = a.r * b.r
     exactly = any(e.is_exact and power_of_two(e.x) for e in (a, b))
     error = abs(a.x) * b.E + abs(b.x) * a.E + a.E * b.E
-    normal = (abs(a.x) - a.E) * (abs(b.x) - b.E) >= m.eta * MARGIN and abs(a.x) > a.E
+    normal = (abs(a.x) - a.E) * (abs(b.x) - b.E) >= m.normal * MARGIN and abs(a.x) > a.E
     terms = Terms(int(size > 0), size, mpf(0) if exactly else size, error, mpf(0) if normal or size == 0 else m.eta, 1)
     return m.sum(x, terms, a.pure and b.pure, times(a.g, b.g), late, closed=True)
 
@@ -130,17 +130,20 @@ def scaled(m: Machine, x: Again, c: Again, late: Any) -> Again:
             entries.append(Entry(a.x * b.x, inf))
             continue
         k = 0 if b.is_exact and power_of_two(b.x) else 1
-        more = max(terms.count - 1, 0)
+        more = max(terms.N - 1, 0)
         new = Terms(
             terms.count if b.r else 0,
             factor * terms.size,
             factor * (terms.rounded + k * terms.size),
             factor * terms.error + b.E * (terms.size + terms.error),
-            (factor * (terms.faint + more * m.eta) + terms.count * m.eta) * (b.r > 0),
+            (factor * (terms.faint + more * m.eta) + terms.N * m.eta) * (b.r > 0),
             terms.depth + 1,
             terms.addends,
+            terms.N if b.r else 0,
         )
-        entries.append(m.sum(a.x * b.x, new, a.pure and b.pure, times(a.g, b.g), late, closed=True))
+        v = a.x * b.x
+        alone = v if terms.addends == 1 else None
+        entries.append(m.sum(v, new, a.pure and b.pure, times(a.g, b.g), late, closed=True, alone=alone))
     return Again(objects(entries, x.shape), late)
 
 
@@ -159,7 +162,7 @@ def reciprocal_fails(m: Machine, b: Entry) -> bool:
     """Whether the reciprocal may be subnormal or overflow, or there is none."""
     if isinf(b.E) or abs(b.x) <= b.E:
         return True
-    return bool(1 / b.r < m.eta or m.overflows(1 / (abs(b.x) - b.E)))
+    return bool(1 / b.r < m.normal or m.overflows(1 / (abs(b.x) - b.E)))
 
 
 def quotient(m: Machine, a: Entry, b: Entry, late: Any) -> Entry:
@@ -170,7 +173,7 @@ def quotient(m: Machine, a: Entry, b: Entry, late: Any) -> Entry:
     q = abs(a.x / b.x)
     moved = (a.E + q * b.E) / (abs(b.x) - b.E)
     exactly = b.is_exact and power_of_two(b.x)
-    faint = mpf(0) if exactly and q - moved >= m.eta * MARGIN else m.eta
+    faint = mpf(0) if exactly and q - moved >= m.normal * MARGIN else m.eta
     E = moved + (0 if exactly else m.gamma(2) * (q + moved)) + faint
     return Entry(a.x / b.x, inf) if m.overflows(late * (q + E)) else m.entry(a.x / b.x, E)
 
@@ -184,18 +187,20 @@ def divided(m: Machine, x: Again, c: Again, late: Any) -> Again:
             continue
         terms = a.terms or a.as_terms
         factor, k = 1 / (abs(b.x) - b.E), 0 if b.is_exact and power_of_two(b.x) else 2
-        more = max(terms.count - 1, 0)
+        more = max(terms.N - 1, 0)
         size = factor * terms.size
         new = Terms(
             terms.count,
             size,
             factor * terms.rounded + k * size,
             factor * terms.error + b.E * factor * factor * (terms.size + terms.error),
-            factor * (terms.faint + more * m.eta) + 2 * terms.count * m.eta,
+            factor * (terms.faint + more * m.eta) + 2 * terms.N * m.eta,
             terms.depth + 2,
             terms.addends,
+            terms.N,
         )
-        entries.append(m.sum(a.x / b.x, new, False, inf, late, closed=True))
+        v = a.x / b.x
+        entries.append(m.sum(v, new, False, inf, late, closed=True, alone=v if terms.addends == 1 else None))
     return Again(objects(entries, x.shape), late)
 
 
@@ -211,7 +216,10 @@ def matmul(m: Machine, x: Again, y: Again, bias: Again | None = None) -> Again:
         right = list(y.entries[(*place[:-2], slice(None), place[-1])])
         entry = product_of(m, left, right, biases[place], together_late)
         alone = late * dot([a.r for a in left], [b.r for b in right])
-        result[place] = Entry(entry.x, inf) if m.overflows(alone) else entry
+        fails = alone * MARGIN > m.widest
+        if m.is_narrow and biases[place]:
+            fails = fails or m.overflows(late * (abs(entry.x) + biases[place].r + entry.E))
+        result[place] = Entry(entry.x, inf) if fails else entry
     return Again(result, together_late)
 
 
@@ -224,14 +232,15 @@ def product_of(m: Machine, left: list[Entry], right: list[Entry], bias: Entry | 
     size = dot([a.r for a, _ in pairs], [b.r for _, b in pairs])
     error = sum((a.r * b.E + a.E * abs(b.x) for a, b in pairs), mpf(0))
     nz = len(pairs)
-    terms = Terms(nz, size, size, error, nz * m.eta, 1)
+    count = 1 + nz * m.w if m.is_narrow and nz else nz
+    terms = Terms(count, size, size, error, nz * m.eta, 1, 1, nz)
     for b in more:
         whole = replace(b, closed=True).as_terms
         terms = together([terms, whole])
     pure = all(e.pure for e in (*left, *right, *more))
     finest = [min((own_bit(e) for e in side), default=inf) for side in (left, right)]
     g = min([times(*finest), *(b.g for b in more)])
-    return m.sum(x, terms, pure, g, late, closed=True)
+    return m.sum(x, terms, pure, g, late, closed=True, alone=abs(x) + sum(b.r for b in more))
 
 
 def own_bit(a: Entry) -> Any:
@@ -251,7 +260,7 @@ def sum_of_squares(m: Machine, x: Again) -> Again:
     size = dot([a.r for a in entries], [a.r for a in entries])
     nz = sum(a.r > 0 for a in entries)
     error = dot([a.E for a in entries], [abs(a.x) + a.r for a in entries])
-    terms = Terms(nz, size, 5 * size, error, 2 * nz * m.eta, 5)
+    terms = m.accumulated(Terms(nz, size, 5 * size, error, 2 * nz * m.eta, 5), 1)
     return Again(objects([m.sum(exact, terms, False, inf, mpf(1))], ()))
 
 
@@ -272,12 +281,18 @@ def integer_power(m: Machine, x: Again, exponent: int) -> Again:
 def power(m: Machine, a: Entry, n: int) -> Entry:
     x = a.x**n if n >= 0 or a.x != 0 else mpf(0)
     reach = furthest(a, n)
-    if isinf(a.E) or (n < 0 and reach**-n < m.eta):
+    if isinf(a.E) or (n < 0 and reach**-n < m.normal):
         return Entry(x, inf)
     if n == 0 or (n > 0 and a.is_zero):
         return Entry(x, mpf(0))
     moved = abs(n) * times(a.E, reach ** (n - 1) if n else 0)
-    return m.entry(x, moved + m.gamma(abs(n) + 3) * (abs(x) + moved) + abs(n) * m.eta)
+    steps = abs(n) - (n > 0) + 6 * m.w if m.is_narrow else abs(n) + 3
+    return m.entry(x, moved + m.gamma(steps) * (abs(x) + moved) + abs(n) * lost(m, n))
+
+
+def lost(m: Machine, n: int) -> Any:
+    """What a power may lose: as a reciprocal it is 0 where its divisor overflows."""
+    return m.eta if n > 0 else max(m.eta, 1 / m.omega)
 
 
 def power_gradient(m: Machine, x: Again, g: Again, exponent: int) -> Again:
@@ -290,7 +305,7 @@ def power_gradient(m: Machine, x: Again, g: Again, exponent: int) -> Again:
 def slope(m: Machine, a: Entry, b: Entry, n: int, late: Any) -> Entry:
     x = n * a.x ** (n - 1) * b.x if n > 0 or a.x != 0 else mpf(0)
     reach = furthest(a, n)
-    if inf in (a.E, b.E) or (n < 0 and reach ** (1 - n) < m.eta):
+    if inf in (a.E, b.E) or (n < 0 and reach ** (1 - n) < m.normal):
         return Entry(x, inf)
     error = abs(n) * (reach ** (n - 1) * b.E + abs(n - 1) * times(a.E, reach ** (n - 2)) * abs(b.x))
     size, count = abs(x) + error, n if n > 0 else 1
@@ -300,6 +315,6 @@ def slope(m: Machine, a: Entry, b: Entry, n: int, late: Any) -> Entry:
     if (n > 0 and a.is_zero) or b.is_zero:
         return Entry(x, mpf(0), ZERO._replace(depth=k, addends=count))
     near = furthest(a, -1) ** (n - 1) if n > 0 else a.r ** (n - 1)
-    faint = (1 if n > 0 else -n) * m.eta
-    faint += abs(n * (n - 1)) * m.eta * b.r if n != 2 and near < m.eta * MARGIN else 0
+    faint = (1 if n > 0 else -n) * lost(m, n)
+    faint += abs(n * (n - 1)) * lost(m, n) * b.r if n != 2 and near < m.normal * MARGIN else 0
     return m.sum(x, Terms(count, size, k * size, error, faint, k, count), False, inf, late)

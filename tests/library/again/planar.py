@@ -32,7 +32,7 @@ def one_power(m: Machine, a: Entry, b: Entry) -> Entry:
         return Entry(x, inf)
     D = a.E / (abs(a.x) - a.E)
     moved = v * expm1(abs(b.x) * D + b.E * (abs(ln(abs(a.x))) + D))
-    return m.entry(x, moved + 4 * m.u * (v + moved) + m.eta)
+    return m.entry(x, moved + m.library(4) * m.u * (v + moved) + m.eta)
 
 
 def xlogy(m: Machine, x: Again, y: Again) -> Again:
@@ -45,7 +45,7 @@ def of_logarithm(m: Machine, a: Entry, b: Entry) -> Entry:
     if isinf(a.E) or isinf(b.E) or b.x <= b.E:
         return Entry(a.x * ln(b.x) if b.x > 0 else mpf(0), inf)
     L, moved = abs(ln(b.x)), b.E / (b.x - b.E)
-    E_L = moved + 4 * m.u * (L + moved) + m.eta
+    E_L = moved + m.library(4) * m.u * (L + moved) + m.eta
     E = abs(a.x) * E_L + a.E * (L + E_L)
     return m.entry(a.x * ln(b.x), E + m.u * (abs(a.x) * L + E) + m.eta)
 
@@ -60,7 +60,7 @@ def angle(m: Machine, y: Entry, x: Entry) -> Entry:
         return Entry(v, inf)
     least = max(abs(x.x) - x.E, 0) ** 2 + max(abs(y.x) - y.E, 0) ** 2
     moved = (x.r * y.E + y.r * x.E) / least
-    return Entry(v, min(moved + 5 * m.u * (abs(v) + moved) + m.eta, 2 * pi) * m.of_evaluation)
+    return Entry(v, min(moved + m.library(5) * m.u * (abs(v) + moved) + m.eta, 2 * pi) * m.of_evaluation)
 
 
 # --- whole numbers ----------------------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def of_factors(m: Machine, row: list[Entry], divided: bool) -> Entry:
     moved = fsum(times(e.E, *(f.r for j, f in enumerate(row) if j != i)) for i, e in enumerate(row))
     E = moved
     if n > 1 or divided:
-        E += m.gamma(n + 3) * (abs(v) + moved) + n * m.eta * large
+        E += m.gamma(m.steps(n) + 3) * (abs(v) + moved) + n * m.eta * large
     return Entry(v, E * m.of_evaluation)
 
 
@@ -117,7 +117,7 @@ def averaged(m: Machine, mean: Again, x: Again, axes: tuple[int, ...]) -> Again:
     entries = []
     for (a,), row in zip(each(mean), table, strict=True):
         total = fsum(e.r for e in row)
-        more = m.gamma(2 * N + 8) * total / N + (2 * N + 8) * m.eta
+        more = m.gamma(m.steps(2 * N + 8)) * total / N + (2 * N + 8) * m.eta
         E = inf if isinf(a.E) or m.overflows(total) else (a.E + more) * m.of_evaluation
         terms = a.terms._replace(error=a.terms.error + more) if a.terms else None
         entries.append(Entry(a.x, E, terms, closed=terms is not None))

@@ -69,7 +69,7 @@ def masked(m: Machine, mask: Again, x: Again) -> Again:
 
 def subnormal(m: Machine, a: Entry) -> Any:
     """Eta where an operand may be subnormal, and yet be returned as it is."""
-    return m.eta if a.E > 0 and abs(a.x) - a.E < m.eta else mpf(0)
+    return m.eta if a.E > 0 and abs(a.x) - a.E < m.normal else mpf(0)
 
 
 def maximum(m: Machine, x: Again, y: Again) -> Again:

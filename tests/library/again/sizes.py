@@ -113,7 +113,7 @@ def _where(mask: Any, x: Size, y: Size) -> Size:
 
 def _cross_entropy_gradient(fp: Arithmetic, node: Node, value: Size, of: Mapping[int, Again], g: Size) -> Size:
     """P is what the value and the size of g leave of it."""
-    labels, least, result = of[id(node.inputs[1])].entries, mpf(fp.eta) / mpf(fp.u), []
+    labels, least, result = of[id(node.inputs[1])].entries, mpf(2) ** fp.exponents[0] / mpf(fp.u), []
     for row, y, size in zip(rows_of(value), labels.ravel(), g.ravel(), strict=True):
         at = [c == int(y.x) for c in range(len(row))]
         p = [abs(v / (size or 1) - t) for v, t in zip(row, at, strict=True)]

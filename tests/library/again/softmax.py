@@ -38,6 +38,7 @@ class Row:
             self._bounds()
 
     def _bounds(self) -> None:
+        k = self.m.library(K)
         m, u, C, z, E, Emax, el = self.m, self.m.u, self.C, self.z, self.E_s, self.Emax, log(self.C)
         self.raised = [max(p, mpf(2) ** -1022) for p in self.p]  # as 4.3 says
         self.dn, self.up = map(list, zip(*map(self._moved, range(C)), strict=True))
@@ -49,9 +50,10 @@ class Row:
         w = [u * (2 * M + abs(s)) for s in self.s]
         lost = {"half": [min(x, sqrt(u)) for x in w], "whole": w, "none": [mpf(0)] * C}[self.offset]
         self.rho = [
-            u * (2 * d + q + (K + 2) * self.l) + m.gamma(C + 3 * K) + x for d, x in zip(self.d, lost, strict=True)
+            u * (2 * d + q + (k + 2) * self.l) + m.gamma(m.steps(C) + 3 * k) + x
+            for d, x in zip(self.d, lost, strict=True)
         ]
-        over = 1 + m.gamma(C + 3 * K)
+        over = 1 + m.gamma(m.steps(C) + 3 * k)
         self.cap = [exp(min(mpf(0), z[c] + E[c] + Emax + self.rho[c])) * over for c in range(C)]
         self.at_maximum = [z[c] + E[c] + Emax >= 0 for c in range(C)]
         self.E_p = []
@@ -76,7 +78,7 @@ class Row:
 
     def E_log(self, c: int) -> Any:  # noqa: N802 (the derivation's letter)
         """Section 4.4."""
-        E = self.dn[c] + self.rho[c] + K * self.m.u * (self.d[c] + self.l)
+        E = self.dn[c] + self.rho[c] + self.m.library(K) * self.m.u * (self.d[c] + self.l)
         return inf if abs(self.log_p[c]) + E > self.m.omega else E
 
     def reach(self, j: int) -> Any:
@@ -116,7 +118,7 @@ def logsumexp(m: Machine, x: Again) -> Again:
         row = Row(m, list(logits), "none")
         lse, E = max(row.s) + row.log_Z, inf
         if row.sure:
-            E = row.Emax + min(row.rho) + (K + 1) * m.u * (abs(lse) + log(row.C) + row.Emax)
+            E = row.Emax + min(row.rho) + (m.library(K) + 1) * m.u * (abs(lse) + log(row.C) + row.Emax)
             E += m.u * max(abs(s) for s in row.s) + m.eta
         entries.append(m.entry(lse, E))
     return Again(objects(entries, x.shape[:-1]))
@@ -145,7 +147,9 @@ def cross_entropy_gradient(m: Machine, x: Again, labels: Again, g: Again) -> Aga
         if not row.sure or isinf(g.E):
             return [m.entry(x, inf) for x in exact]
         C = row.C
-        R = row.excess() + 2 * m.gamma(C + 5) * (sum((row.reach(j) for j in range(C) if j != y), mpf(0)) + row.E_p[y])
+        R = row.excess() + 2 * m.gamma(m.steps(C) + 5) * (
+            sum((row.reach(j) for j in range(C) if j != y), mpf(0)) + row.E_p[y]
+        )
         result = []
         for c in range(C):
             t = row.raised[c] + (c == y)
@@ -167,10 +171,14 @@ def log_softmax_gradient(m: Machine, x: Again, g: Again) -> Again:
             return [m.entry(x, inf) for x in exact]
         n, p, E_p = sum(e.r > 0 for e in gs), row.raised, row.E_p
         more = max(n - 1, 0)
-        E_G = sum((e.E for e in gs), mpf(0)) + m.gamma(more) * sum((e.r for e in gs), mpf(0)) + more * m.eta
+        E_G = (
+            sum((e.E for e in gs), mpf(0))
+            + m.gamma(1 + more * m.w if m.is_narrow and more else more) * sum((e.r for e in gs), mpf(0))
+            + more * m.eta
+        )
         moved = [gs[c].E + E_p[c] * abs(G) + (p[c] + E_p[c]) * E_G for c in range(C)]
         R = row.excess() * (abs(G) + E_G)
-        R += m.gamma(C + 5) * sum((abs(exact[c]) + moved[c] for c in range(C)), mpf(0)) + (3 * C + 2) * m.eta
+        R += m.gamma(m.steps(C) + 5) * sum((abs(exact[c]) + moved[c] for c in range(C)), mpf(0)) + (3 * C + 2) * m.eta
         result = []
         for c in range(C):
             t = abs(gs[c].x) + p[c] * abs(G)
@@ -217,10 +225,10 @@ def inner_bounds(row: Row, gs: list[Entry], v: list[Any]) -> list[Any]:
     for c in range(C):
         by_g = (fsum(remainder(p, c)) + E_p[c]) * gs[c].E + dot(remainder(P, c), [e.E for e in remainder(gs, c)])
         moved.append(P[c] * (by_g + dot(E_p, size)) + E_p[c] * (size[c] + dot(p, size)))
-        steps.append(P[c] * (m.gamma(8) * R[c] + m.gamma(C + 8) * T) + (2 * C + 8) * m.eta)
+        steps.append(P[c] * (m.gamma(8) * R[c] + m.gamma(m.steps(C) + 8) * T) + (2 * C + 8) * m.eta)
     off = [min(P[j] * expm1(row.rho[j]), row.cap[j]) for j in range(C)]
     V = [abs(v[c]) + moved[c] + steps[c] for c in range(C)]
-    largest = fsum(off) * T + 2 * dot(off, R) + fsum(steps) + m.gamma(C + 5) * fsum(V)
+    largest = fsum(off) * T + 2 * dot(off, R) + fsum(steps) + m.gamma(m.steps(C) + 5) * fsum(V)
     result = []
     for c in range(C):
         R_max = largest + m.gamma(2) * (V[c] + largest) + (C + 2) * m.eta
@@ -239,7 +247,7 @@ def beside_largest(m: Machine, d: Again, x: Again, g: Again) -> Again:
         if size == 0:
             return [Entry(e.x, mpf(0)) for e in ds]
         faint = (C + 4) * m.eta
-        R = g.E + sum((e.E for e in ds), mpf(0)) + m.gamma(C + 4) * size + faint
+        R = g.E + sum((e.E for e in ds), mpf(0)) + m.gamma(m.steps(C) + 4) * size + faint
         more = [R if not row.known or row.at_maximum[c] else faint for c in range(C)]
         return [Entry(e.x, e.E + y * m.of_evaluation) for e, y in zip(ds, more, strict=True)]
 
@@ -256,9 +264,9 @@ def unshifted(m: Machine, y: Again, x: Again, logarithm: bool) -> Again:
         size = sum((e.r for e in ys), mpf(0))
         if isinf(far) or isinf(size) or far > log(m.omega) / 2 - 1 or m.overflows(exp(far) * size):
             return [Entry(e.x, inf) for e in ys]
-        if M - Emax < 0 and min(e.x - e.E for e in logits) < log(m.eta) + 1:
+        if M - Emax < 0 and min(e.x - e.E for e in logits) < log(m.normal) + 1:
             return [Entry(e.x, inf) for e in ys]
-        E = (C + 4) * m.eta * exp(far) + ((K + 1) * m.u * far if logarithm else 0)
+        E = (C + 4) * m.eta * exp(far) + ((m.library(K) + 1) * m.u * far if logarithm else 0)
         return [Entry(e.x, e.E + E * m.of_evaluation) for e in ys]
 
     result = rows(m, x, rule, rows_of(y.entries))
