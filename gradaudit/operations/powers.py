@@ -73,7 +73,7 @@ def _power_gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand,
         if abs(m) > 1:
             least = np.maximum(a - x.E, 0) ** m if m > 0 else (a + x.E) ** float(m)
             faint = faint + np.where(there & (least < fp.eta * OF_OVERFLOW), n * abs(m) * fp.eta * g.reach, 0.0)
-        terms = Terms(there * float(factors), size, (n + 2) * size, or_infinite(error), faint, n + 2, factors)
+        terms = Terms(there * float(factors), size, (n + 2) * size, or_infinite(error), faint, n + 2, float(factors))
         largest = n * np.maximum(power, g.bound.late * g.reach)
         normal = (m > 0) | (power * fp.eta * OF_OVERFLOW <= 1)
         return summed(fp, terms, late=g.bound.late).where((largest * OF_OVERFLOW <= fp.omega) & normal)

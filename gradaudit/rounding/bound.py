@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gradaudit.exact.entries import every, highest, lowest, some
 from gradaudit.rounding.arithmetic import (
     NO_BIT,
     OF_EVALUATION,
@@ -62,21 +63,25 @@ class Terms(NamedTuple):
         """The terms with `change` applied to each array, with those of others; what is 0 everywhere stays 0.0."""
         whole = (self, *remainder)
         parts: list[Any] = []
-        for n in range(5):
-            arrays = [terms[n] for terms in whole]
+        for arrays in zip(*(t[:5] for t in whole), strict=True):
             nothing = all(type(x) is float and x == 0 for x in arrays)
             full = (_repeated(x, t.size.shape) for x, t in zip(arrays, whole, strict=True))
             parts.append(0.0 if nothing else change(*full))
-        count, size, rounds, error, faint = parts
-        return Terms(count, size, rounds, error, faint, max(t.depth for t in whole), max(t.groups for t in whole))
+        return Terms(*parts, max(t.depth for t in whole), max(t.groups for t in whole))
 
     def reduced(self, change: Any) -> Terms:
         """The terms of a reduction, which `change` adds up array by array."""
         return self.changed(change)._replace(groups=1.0)
 
+    def total(self, axis: int, entries: int) -> Terms:
+        """The terms of the sum over an axis of so many entries; what is one number everywhere remains one."""
+        full = self.size.shape
+        parts = (x * entries if isinstance(x, float) else _repeated(x, full).sum(axis=axis) for x in self[:5])
+        return Terms(*parts, self.depth)
+
 
 def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
-    return x if np.shape(x) == shape else np.broadcast_to(x, shape)
+    return np.broadcast_to(x, shape) if type(x) is float or x.shape != shape else x
 
 
 class Bound:
@@ -112,8 +117,8 @@ class Bound:
         late: float = 1.0,
         closed: Any = False,
     ) -> None:
-        self.E, self.terms, self.late, self.closed = E, terms, late, closed
-        self._pure, self._grid = pure if pure is not None and pure.any() else None, grid
+        self.E, self.terms, self.late, self.closed, self._grid = E, terms, late, closed, grid
+        self._pure = pure if pure is not None and some(pure) else None
 
     @property
     def rough(self) -> bool:
@@ -157,7 +162,7 @@ class Bound:
 
     def where(self, known: NDArray[np.bool_]) -> Bound:
         """The bound where the exact value is known; infinite elsewhere. What is a sum remains one."""
-        if known.all():
+        if every(known):
             return self
         E, terms = np.where(known, self.E, np.inf), self.terms
         if terms is not None:
@@ -168,7 +173,7 @@ class Bound:
 
     def widened(self, by: Array) -> Bound:
         """The bound around values that are known to within so much themselves."""
-        if not by.any():
+        if not some(by):
             return self
         return Bound(self.E + by, self._pure, self._grid, self.terms, self.late, self.closed)
 
@@ -198,7 +203,7 @@ def terms_of(bound: Bound, v: Array) -> Terms:
         return own
     groups = own.groups if own is not None else 1.0
     reach = np.abs(v) + bound.E
-    count = (reach != 0).astype(np.float64) if groups == 1 else (reach != 0) * groups
+    count = groups if every(reach) else (reach != 0) * groups
     whole = Terms(count, reach, 0.0, bound.E, 0.0, 0.0, groups)
     return whole if own is None or closed is True else own.changed(lambda x, y: np.where(closed, y, x), whole)
 
@@ -211,7 +216,12 @@ def together(single: Terms, other: Terms) -> Terms:
 
 
 def summed(
-    fp: Arithmetic, terms: Terms, pure: NDArray[np.bool_] | None = None, grid: Any = None, late: float = 1.0
+    fp: Arithmetic,
+    terms: Terms,
+    pure: NDArray[np.bool_] | None = None,
+    grid: Any = None,
+    late: float = 1.0,
+    closed: bool = False,
 ) -> Bound:
     """The bound of a sum of terms (ROUNDING.md, 1 to 3).
 
@@ -227,30 +237,29 @@ def summed(
         term alone that is scaled by a power of two, unless the result is subnormal.
     late : float
         How much larger the sum may be in a program that applies a scaling later.
+    closed : bool
+        Whether a sum that this one is added to takes it as a whole.
     """
-    with np.errstate(all="ignore"):
-        additions = np.maximum(terms.count - 1, 0)
-        amount = additions * terms.size + terms.rounded
-        faint = terms.faint + additions * fp.eta
-        unrounded, fine = None, None
-        if pure is not None and pure.any():
-            low, high = fp.exponents
-            fine = grid() if callable(grid) else np.asarray(grid)
-            on_grid = pure & (fine >= low)
-            faint = np.where(on_grid, terms.faint, faint)
-            limit = np.ldexp(1.0, np.minimum(np.maximum(fine + fp.precision, low), high))
-            unrounded = on_grid & (terms.size * OF_OVERFLOW <= limit)
-            free = pure & (amount == 0)
-            if free.any():
-                single = (terms.error == 0) & (terms.size >= fp.eta)
-                unrounded = unrounded | free & (on_grid | (terms.faint == 0) | single)
-        E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + faint
-        if unrounded is not None:
-            E = np.where(unrounded, terms.error, E)
-            if not unrounded.any():
-                unrounded, fine = None, None
-        E = E * OF_EVALUATION
-        largest = OF_OVERFLOW * late
-        if not (terms.size.max(initial=0) * largest <= fp.omega and E.min(initial=0) >= 0):
-            E = np.where((terms.size * largest <= fp.omega) & (E >= 0), E, np.inf)
-    return Bound(E, unrounded, fine, terms, late)
+    count, size, error, unrounded, fine = terms.count, terms.size, terms.error, None, None
+    additions = max(count - 1, 0.0) if isinstance(count, float) else np.maximum(count - 1, 0.0)
+    amount = additions * size + terms.rounded
+    faint = terms.faint + additions * fp.eta
+    if pure is not None and some(pure):
+        low, high = fp.exponents
+        fine = grid() if callable(grid) else np.asarray(grid)
+        on_grid = pure & (fine >= low)
+        faint = np.where(on_grid, terms.faint, faint)
+        limit = np.ldexp(1.0, np.minimum(np.maximum(fine + fp.precision, low), high))
+        unrounded = on_grid & (size * OF_OVERFLOW <= limit)
+        free = pure & (amount == 0)
+        if some(free):
+            single = (error == 0) & (size >= fp.eta)
+            unrounded = unrounded | free & (on_grid | (terms.faint == 0) | single)
+    E = fp.unit(additions + terms.depth) * amount + error + faint
+    if unrounded is not None and some(unrounded):
+        E = np.where(unrounded, error, E)
+    E = E * OF_EVALUATION
+    largest = OF_OVERFLOW * late
+    if not (highest(size) * largest <= fp.omega and lowest(E) >= 0):
+        E = np.where((size * largest <= fp.omega) & (E >= 0), E, np.inf)
+    return Bound(E, unrounded, fine, terms, late, closed)
