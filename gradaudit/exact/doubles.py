@@ -14,11 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
-from gradaudit.exact.enclosure import TINY, UNKNOWN, UP, Array, Enclosure, U
+from gradaudit.exact.enclosure import NORMAL, TINY, UNKNOWN, UP, Array, Enclosure, U
 from gradaudit.exact.functions import PLAIN_K, Function
-
-#: The smallest number that float64 has with all its digits.
-NORMAL = 2.0**-1022
 
 
 class Approximate(NamedTuple):

@@ -17,6 +17,8 @@ U = 2.0**-53
 UP = 1 + 2.0**-30
 #: More than a single operation may lose by underflow, many times over.
 TINY = 2.0**-1060
+#: The smallest number that float64 has with all its digits.
+NORMAL = 2.0**-1022
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from gradaudit.exact.enclosure import NORMAL
+from gradaudit.exact.entries import every, lowest, some
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Array, Operand, Operation, define
 from gradaudit.operations.shapes import sum_to, transpose
@@ -28,31 +30,32 @@ def _affine_shape(x: Shape, y: Shape, b: Shape) -> Shape:
 
 def _rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """The sum of nz products, each rounded once; at most 2 nz eta may underflow (ROUNDING.md, 1 and 2)."""
-    return summed(fp, *_products(fp, x, y), late=x.bound.late * y.bound.late).whole()
+    return summed(fp, *_products(fp, x, y), late=x.bound.late * y.bound.late, closed=True)
 
 
 def _affine_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand, b: Operand) -> Bound:  # noqa: ARG001
     """The bias is one more term: it may begin the sum, or end it."""
     products, pure, grid = _products(fp, x, y)
     terms, late = together(products, terms_of(b.bound.whole(), b.v)), x.bound.late * y.bound.late
-    fits = products.size * (OF_OVERFLOW * late) <= fp.omega
-    late = late if late == b.bound.late else 1.0
     if grid is None or b.bound.rough:
-        return summed(fp, terms, late=late).where(fits).whole()
-    both = pure & b.bound.pure
-    return summed(fp, terms, both, lambda: np.minimum(grid(), b.bound.grid), late).where(fits).whole()
+        both, finest = None, None
+    else:
+        both, finest = pure & b.bound.pure, lambda: np.minimum(grid(), b.bound.grid)
+    if late == b.bound.late:
+        return summed(fp, terms, both, finest, late, closed=True)
+    fits = products.size * (OF_OVERFLOW * late) <= fp.omega
+    return summed(fp, terms, both, finest, closed=True).where(fits)
 
 
 def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:
     """The products that are added: as terms, where none was rounded before, and the finest of their grids."""
-    products, size = _each(count, x.reach, y.reach), _each(magnitude_product, x.reach, y.reach)
-    error = np.zeros(size.shape)
-    if y.E.any():
+    products, size, error = _each(count, x.reach, y.reach), _each(magnitude_product, x.reach, y.reach), 0.0
+    if some(y.E):
         error = _each(magnitude_product, x.reach, y.E)
-    if x.E.any():
+    if some(x.E):
         error = error + _each(magnitude_product, x.E, y.size)
     terms = Terms(products, size, size, error, products * fp.eta, 1.0)
-    if x.bound.rough or y.bound.rough:
+    if x.bound.rough or y.bound.rough or _are_all_rounded(fp, x, y, terms):
         return terms, None, None
     pure_x, pure_y = x.bound.pure.all(axis=-1)[..., :, None], y.bound.pure.all(axis=-2)[..., None, :]
 
@@ -66,10 +69,27 @@ def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:
 def _grid(x: Operand) -> Exponents:
     """The grid of an operand: that of its value where a program certainly has this value."""
     known = x.bound.pure & (x.E == 0) & (x.value.radius == 0)
-    if known.all():
+    if every(known):
         return lowest_bits(x.v)
     grid: Exponents = x.bound.grid
-    return np.where(known, lowest_bits(x.v), grid) if known.any() else grid
+    return np.where(known, lowest_bits(x.v), grid) if some(known) else grid
+
+
+def _are_all_rounded(fp: Arithmetic, x: Operand, y: Operand, terms: Terms) -> bool:
+    """Whether no sum is exact, and what underflows is nothing beside its rounding.
+
+    Where both factors of its first product have one digit more than half of the dtype's, that has more than the dtype.
+    """
+    if not isinstance(terms.count, float) or fp.u * lowest(terms.size) < 2.0**40 * terms.count * fp.eta:
+        return False
+    return _have_many_digits(fp, x, x.v[..., :1]) and _have_many_digits(fp, y, y.v[..., :1, :])
+
+
+def _have_many_digits(fp: Arithmetic, x: Operand, v: Array) -> bool:
+    """Whether some entries of an operand are known, and each has one digit more than half of the dtype's, or more."""
+    if some(x.E) or some(x.value.radius) or lowest(np.abs(v)) < NORMAL:
+        return False
+    return every(np.ascontiguousarray(v).view(np.int64) & (1 << 53 - (fp.precision + 1) // 2) - 1)
 
 
 def _each(f: Any, A: Any, B: Any) -> Any:

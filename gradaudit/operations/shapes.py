@@ -180,7 +180,7 @@ broadcast: Operation = define(
 
 
 def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
-    terms = terms_of(x.bound, x.v).reduced(lambda y: y.sum(axis=axis))
+    terms = terms_of(x.bound, x.v).total(axis, x.v.shape[axis])
     if x.bound.rough:
         return summed(fp, terms, late=x.bound.late)
     pure, bound = x.bound.pure.all(axis=axis), x.bound
