@@ -70,18 +70,17 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
             late = other.bound.late * _late(factor)
             if other.bound.terms is not None:
                 return _scaled(fp, factor, other, late)
-    with np.errstate(all="ignore"):
-        size = x.reach * y.reach
-        error = or_infinite(np.abs(x.v) * y.E + np.abs(y.v) * x.E + x.E * y.E)
-        free = _is_power(x) | _is_power(y)
-        count = ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
-        size = np.where(count > 0, size, 0.0)
-        least = np.maximum(np.abs(x.v) - x.E, 0) * np.maximum(np.abs(y.v) - y.E, 0)
-        faint = np.where(least >= fp.eta * OF_OVERFLOW, 0.0, count * fp.eta)
-        terms = Terms(count, size, np.where(free, 0.0, size), error, faint, 1.0)
-        if x.bound.rough or y.bound.rough:
-            return summed(fp, terms, late=late).whole()
-        return summed(fp, terms, x.bound.pure & y.bound.pure, lambda: x.bound.grid + y.bound.grid, late).whole()
+    size = x.reach * y.reach
+    error = or_infinite(np.abs(x.v) * y.E + np.abs(y.v) * x.E + x.E * y.E)
+    free = _is_power(x) | _is_power(y)
+    count = ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
+    size = np.where(count > 0, size, 0.0)
+    least = np.maximum(np.abs(x.v) - x.E, 0) * np.maximum(np.abs(y.v) - y.E, 0)
+    faint = np.where(least >= fp.eta * OF_OVERFLOW, 0.0, count * fp.eta)
+    terms = Terms(count, size, np.where(free, 0.0, size), error, faint, 1.0)
+    if x.bound.rough or y.bound.rough:
+        return summed(fp, terms, late=late).whole()
+    return summed(fp, terms, x.bound.pure & y.bound.pure, lambda: x.bound.grid + y.bound.grid, late).whole()
 
 
 def _late(factor: Operand) -> float:
@@ -105,18 +104,17 @@ def _is_power(x: Operand) -> Any:
 
 def _scaled(fp: Arithmetic, factor: Operand, x: Operand, late: float) -> Bound:
     """A sum times numbers that are known: scaled before or after it is added up, or on the way."""
-    with np.errstate(all="ignore"):
-        t, scale = x.bound.terms, np.abs(factor.v)
-        size = scale * t.size
-        own = np.where(_is_power(factor), 0.0, size)
-        error = or_infinite(scale * t.error + factor.E * (t.size + t.error))
-        count = np.where(scale + factor.E == 0, 0.0, t.count)
-        faint = scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta) + count * fp.eta
-        terms = Terms(count, size, scale * t.rounded + own, error, faint, t.depth + 1, t.groups)
-        pure, grid = None, None
-        if not (x.bound.rough or factor.bound.rough):
-            pure, grid = factor.bound.pure & x.bound.pure, lambda: factor.bound.grid + x.bound.grid
-        return summed(fp, terms, pure, grid, late).where(np.isfinite(x.E)).whole()
+    t, scale = x.bound.terms, np.abs(factor.v)
+    size = scale * t.size
+    own = np.where(_is_power(factor), 0.0, size)
+    error = or_infinite(scale * t.error + factor.E * (t.size + t.error))
+    count = np.where(scale + factor.E == 0, 0.0, t.count)
+    faint = scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta) + count * fp.eta
+    terms = Terms(count, size, scale * t.rounded + own, error, faint, t.depth + 1, t.groups)
+    pure, grid = None, None
+    if not (x.bound.rough or factor.bound.rough):
+        pure, grid = factor.bound.pure & x.bound.pure, lambda: factor.bound.grid + x.bound.grid
+    return summed(fp, terms, pure, grid, late).where(np.isfinite(x.E)).whole()
 
 
 multiply: Operation = define(
@@ -143,17 +141,16 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
     known = _is_known(fp, y)
     if x.bound.terms is not None and known:
         return _divided(fp, x, y)
-    with np.errstate(all="ignore"):
-        v = np.abs(value.hi)
-        least = np.abs(y.v) - y.E
-        moved = np.where((x.E == 0) & (y.E == 0), 0.0, (x.E + v * y.E) / least)
-        free = _is_power(y)
-        faint = np.where(free & (v - moved >= fp.eta * OF_OVERFLOW), 0.0, fp.eta)
-        E = moved + np.where(free, 0.0, fp.gamma(2) * (v + moved)) + faint
-        E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
-        E = np.where(least > 0, E, np.inf)
-        late = x.bound.late * (_late_divisor(y) if known else 1.0)
-        return rounded(fp.unless_overflow((E + _reciprocal(fp, y)) * (1 + 1e-6), (v + E) * late), late)
+    v = np.abs(value.hi)
+    least = np.abs(y.v) - y.E
+    moved = np.where((x.E == 0) & (y.E == 0), 0.0, (x.E + v * y.E) / least)
+    free = _is_power(y)
+    faint = np.where(free & (v - moved >= fp.eta * OF_OVERFLOW), 0.0, fp.eta)
+    E = moved + np.where(free, 0.0, fp.gamma(2) * (v + moved)) + faint
+    E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
+    E = np.where(least > 0, E, np.inf)
+    late = x.bound.late * (_late_divisor(y) if known else 1.0)
+    return rounded(fp.unless_overflow((E + _reciprocal(fp, y)) * (1 + 1e-6), (v + E) * late), late)
 
 
 def _reciprocal(fp: Arithmetic, y: Operand) -> Array:
@@ -165,17 +162,16 @@ def _reciprocal(fp: Arithmetic, y: Operand) -> Array:
 
 def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
     """A sum divided by numbers that are known: each of its terms, or the whole."""
-    with np.errstate(all="ignore"):
-        t, least = x.bound.terms, np.maximum(np.abs(y.v) - y.E, 0)
-        scale = 1 / least
-        size = or_infinite(scale * t.size)
-        own = np.where(_is_power(y), 0.0, 2 * size)
-        error = or_infinite(scale * t.error)
-        error = or_infinite(error + scale * y.E * (size + error))
-        faint = or_infinite(scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta)) + 2 * t.count * fp.eta
-        terms = Terms(t.count, size, or_infinite(scale * t.rounded) + own, error, faint, t.depth + 2, t.groups)
-        bound = summed(fp, terms, late=x.bound.late * _late_divisor(y))
-        return bound.where(np.isfinite(x.E) & ((size == 0) | (_reciprocal(fp, y) == 0))).whole()
+    t, least = x.bound.terms, np.maximum(np.abs(y.v) - y.E, 0)
+    scale = 1 / least
+    size = or_infinite(scale * t.size)
+    own = np.where(_is_power(y), 0.0, 2 * size)
+    error = or_infinite(scale * t.error)
+    error = or_infinite(error + scale * y.E * (size + error))
+    faint = or_infinite(scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta)) + 2 * t.count * fp.eta
+    terms = Terms(t.count, size, or_infinite(scale * t.rounded) + own, error, faint, t.depth + 2, t.groups)
+    bound = summed(fp, terms, late=x.bound.late * _late_divisor(y))
+    return bound.where(np.isfinite(x.E) & ((size == 0) | (_reciprocal(fp, y) == 0))).whole()
 
 
 def _late_divisor(y: Operand) -> float:

@@ -34,18 +34,16 @@ def _compared(A: Any, x: Any, y: Any) -> Signs:
 
 def _unsure(fp: Arithmetic, value: Signs, x: Operand, y: Operand) -> Any:
     """Where rounding decides, or a tie stands on the kink itself (unless the side is prescribed there)."""
-    with np.errstate(all="ignore"):
-        E = x.E + y.E
-        certain = (E == 0) & ((x.v != y.v) | fp.strict)
-        rest = 2 * U * (np.abs(x.v) + np.abs(y.v))  # v is rounded itself
-        return ~(np.abs(x.v - y.v) > E * OF_EVALUATION + rest) & ~certain | (value == UNKNOWN)
+    E = x.E + y.E
+    certain = (E == 0) & ((x.v != y.v) | fp.strict)
+    rest = 2 * U * (np.abs(x.v) + np.abs(y.v))  # v is rounded itself
+    return ~(np.abs(x.v - y.v) > E * OF_EVALUATION + rest) & ~certain | (value == UNKNOWN)
 
 
 def ends(x: Operand) -> tuple[Any, Any]:
     """What an operand certainly is not below, nor above; v is rounded itself, and so are these numbers."""
-    with np.errstate(all="ignore"):
-        E = x.E + np.where(x.E > 0, x.E * (OF_EVALUATION - 1) + 2 * U * x.reach, 0.0)
-        return x.v - E, x.v + E
+    E = x.E + np.where(x.E > 0, x.E * (OF_EVALUATION - 1) + 2 * U * x.reach, 0.0)
+    return x.v - E, x.v + E
 
 
 def _comparison(name: str, truth: dict[int, int]) -> Operation:
@@ -115,8 +113,7 @@ def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Op
     certain = ~mask.bound
     E = np.where(chosen, x.E, y.E)
     if not certain.all():
-        with np.errstate(all="ignore"):
-            either = np.maximum(*(np.abs((b.v - value.hi) + (b.value.lo - value.lo)) + b.E for b in (x, y)))
+        either = np.maximum(*(np.abs((b.v - value.hi) + (b.value.lo - value.lo)) + b.E for b in (x, y)))
         E = np.where(certain, E, either * (1 + 1e-6))
     if x.bound.rough and y.bound.rough:
         return Bound(E, late=late)
@@ -126,8 +123,7 @@ def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Op
 
 def _between(mask: Operand, x: Operand, y: Operand) -> tuple[Any, Any]:
     """Where the mask is not certain, the middle of all that either branch may be."""
-    with np.errstate(all="ignore"):
-        middle = 0.5 * np.minimum(x.v - x.E, y.v - y.E) + 0.5 * np.maximum(x.v + x.E, y.v + y.E)
+    middle = 0.5 * np.minimum(x.v - x.E, y.v - y.E) + 0.5 * np.maximum(x.v + x.E, y.v + y.E)
     finite = np.isfinite(middle)
     return mask.bound & finite, np.where(finite, middle, 0.0)
 
@@ -143,8 +139,7 @@ def _zeros(fp: Arithmetic, x: Operand) -> Operand:
 
 
 def _between_zero(mask: Operand, x: Operand) -> tuple[Any, Any]:
-    with np.errstate(all="ignore"):
-        middle = 0.5 * np.minimum(x.v - x.E, 0) + 0.5 * np.maximum(x.v + x.E, 0)
+    middle = 0.5 * np.minimum(x.v - x.E, 0) + 0.5 * np.maximum(x.v + x.E, 0)
     finite = np.isfinite(middle)
     return mask.bound & finite, np.where(finite, middle, 0.0)
 
@@ -185,9 +180,8 @@ def maximum_value(A: Any, x: Any, y: Any) -> Any:
 
 def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """The maximum moves no further than its operands; where one is certainly larger, no further than that."""
-    with np.errstate(all="ignore"):
-        first, second = x.v - x.E > y.v + y.E, y.v - y.E > x.v + x.E
-        second = second | ((x.E == 0) & (y.v - y.E >= x.v))  # a tie of normal numbers: either is right
+    first, second = x.v - x.E > y.v + y.E, y.v - y.E > x.v + x.E
+    second = second | ((x.E == 0) & (y.v - y.E >= x.v))  # a tie of normal numbers: either is right
 
     def chosen(a: Any, b: Any, either: Any) -> Any:
         return np.where(first, a, np.where(second, b, either))
@@ -201,8 +195,7 @@ def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bou
 
 def flushed(fp: Arithmetic, x: Operand) -> Any:
     """The bound of what a comparison chose: it may have flushed what is put out as it was."""
-    with np.errstate(all="ignore"):
-        return x.E + np.where((x.E > 0) & (np.abs(x.v) - x.E < fp.eta), fp.eta, 0.0)
+    return x.E + np.where((x.E > 0) & (np.abs(x.v) - x.E < fp.eta), fp.eta, 0.0)
 
 
 maximum: Operation = define(

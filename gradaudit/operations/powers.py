@@ -18,16 +18,15 @@ from gradaudit.rounding.bound import Bound, Terms, rounded, summed
 def _power_rounding(fp: Arithmetic, value: Any, x: Operand, exponent: int) -> Bound:
     """x^n by products in any order, or exp(n log x) in the library's accuracy; 1 / x^n where x^n is not subnormal."""
     n = abs(exponent)
-    with np.errstate(all="ignore"):
-        v = np.abs(value.hi)
-        low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
-        steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
-        moved = np.where((x.E == 0) | (exponent == 0), 0.0, steep * x.E)
-        E = moved + (fp.gamma(n + 3) if n > 1 or exponent < 0 else 0.0) * (v + moved)
-        E = E + (n * fp.eta if n > 1 or exponent < 0 else 0.0)
-        E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
-        E = np.where((exponent < 0) & ((v + E) * fp.eta * 1.001 > 1), np.inf, E)
-        return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
+    v = np.abs(value.hi)
+    low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
+    steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
+    moved = np.where((x.E == 0) | (exponent == 0), 0.0, steep * x.E)
+    E = moved + (fp.gamma(n + 3) if n > 1 or exponent < 0 else 0.0) * (v + moved)
+    E = E + (n * fp.eta if n > 1 or exponent < 0 else 0.0)
+    E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
+    E = np.where((exponent < 0) & ((v + E) * fp.eta * 1.001 > 1), np.inf, E)
+    return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
 
 
 def _power_value(A: Any, x: Any, exponent: int) -> Any:
@@ -59,24 +58,23 @@ def _power_gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand,
     and their product).
     """
     n, m = abs(exponent), exponent - 1
-    with np.errstate(all="ignore"):
-        a = np.abs(x.v)
-        power = a + x.E if m == 1 else (a + x.E) ** m if m > 0 else np.maximum(a - x.E, 0) ** float(m)
-        error = np.where(g.E == 0, 0.0, n * power * g.E)
-        if x.E.any():
-            steep = abs(m) * ((a + x.E) ** (m - 1) if m > 0 else np.maximum(a - x.E, 0) ** (m - 1.0))
-            error = error + np.where(x.E > 0, n * steep * x.E * np.abs(g.v), 0.0)
-        size = or_infinite(np.abs(value.hi) + error)
-        factors = n if exponent > 0 else 1
-        there = ((x.reach != 0) | (m < 0)) & (g.reach != 0)
-        faint = there * (n - factors + 1) * fp.eta
-        if abs(m) > 1:
-            least = np.maximum(a - x.E, 0) ** m if m > 0 else (a + x.E) ** float(m)
-            faint = faint + np.where(there & (least < fp.eta * OF_OVERFLOW), n * abs(m) * fp.eta * g.reach, 0.0)
-        terms = Terms(there * float(factors), size, (n + 2) * size, or_infinite(error), faint, n + 2, float(factors))
-        largest = n * np.maximum(power, g.bound.late * g.reach)
-        normal = (m > 0) | (power * fp.eta * OF_OVERFLOW <= 1)
-        return summed(fp, terms, late=g.bound.late).where((largest * OF_OVERFLOW <= fp.omega) & normal)
+    a = np.abs(x.v)
+    power = a + x.E if m == 1 else (a + x.E) ** m if m > 0 else np.maximum(a - x.E, 0) ** float(m)
+    error = np.where(g.E == 0, 0.0, n * power * g.E)
+    if x.E.any():
+        steep = abs(m) * ((a + x.E) ** (m - 1) if m > 0 else np.maximum(a - x.E, 0) ** (m - 1.0))
+        error = error + np.where(x.E > 0, n * steep * x.E * np.abs(g.v), 0.0)
+    size = or_infinite(np.abs(value.hi) + error)
+    factors = n if exponent > 0 else 1
+    there = ((x.reach != 0) | (m < 0)) & (g.reach != 0)
+    faint = there * (n - factors + 1) * fp.eta
+    if abs(m) > 1:
+        least = np.maximum(a - x.E, 0) ** m if m > 0 else (a + x.E) ** float(m)
+        faint = faint + np.where(there & (least < fp.eta * OF_OVERFLOW), n * abs(m) * fp.eta * g.reach, 0.0)
+    terms = Terms(there * float(factors), size, (n + 2) * size, or_infinite(error), faint, n + 2, float(factors))
+    largest = n * np.maximum(power, g.bound.late * g.reach)
+    normal = (m > 0) | (power * fp.eta * OF_OVERFLOW <= 1)
+    return summed(fp, terms, late=g.bound.late).where((largest * OF_OVERFLOW <= fp.omega) & normal)
 
 
 def _power_gradient_derivative(node: Node, h: Node) -> Sequence[Node | None]:
@@ -125,11 +123,10 @@ def _squares_value(A: Any, x: Any) -> Any:
 
 def _squares_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:  # noqa: ARG001
     """Each square as the power has it, and their sum; the square of its rounded root has no more roundings."""
-    with np.errstate(all="ignore"):
-        v, E, reach = np.abs(x.v).ravel(), x.E.ravel(), x.reach.ravel()
-        size, count = np.asarray(reach @ reach), np.asarray(float(np.count_nonzero(reach)))
-        error = np.asarray(E @ (v + reach)) if E.any() else np.zeros(())
-        return summed(fp, Terms(count, size, 5 * size, error, 2 * fp.eta * count, 5.0))
+    v, E, reach = np.abs(x.v).ravel(), x.E.ravel(), x.reach.ravel()
+    size, count = np.asarray(reach @ reach), np.asarray(float(np.count_nonzero(reach)))
+    error = np.asarray(E @ (v + reach)) if E.any() else np.zeros(())
+    return summed(fp, Terms(count, size, 5 * size, error, 2 * fp.eta * count, 5.0))
 
 
 sum_of_squares: Operation = define(

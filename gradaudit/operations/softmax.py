@@ -73,27 +73,25 @@ def _beside_largest_rounding(fp: Arithmetic, value: Any, d: Operand, x: Operand,
 
     By the other forms of a softmax what underflows on the way is not scaled by p.
     """
-    with np.errstate(all="ignore"):
-        top, C = rules.errors(fp, rules.rows(x.value), x.E).top, x.v.shape[-1]
-        size = d.reach.sum(axis=-1, keepdims=True) + g.reach[..., None]
-        error = d.E.sum(axis=-1, keepdims=True) + g.E[..., None]
-        R = np.where(size == 0, 0.0, error + fp.gamma(C + 4) * size + (C + 4) * fp.eta)
-        faint = np.where(size == 0, 0.0, (C + 4) * fp.eta)
-        E = fp.unless_overflow(d.E + np.where(top, R, faint) * (1 + 1e-6), size)
-        return rounded(E, d.bound.late)
+    top, C = rules.errors(fp, rules.rows(x.value), x.E).top, x.v.shape[-1]
+    size = d.reach.sum(axis=-1, keepdims=True) + g.reach[..., None]
+    error = d.E.sum(axis=-1, keepdims=True) + g.E[..., None]
+    R = np.where(size == 0, 0.0, error + fp.gamma(C + 4) * size + (C + 4) * fp.eta)
+    faint = np.where(size == 0, 0.0, (C + 4) * fp.eta)
+    E = fp.unless_overflow(d.E + np.where(top, R, faint) * (1 + 1e-6), size)
+    return rounded(E, d.bound.late)
 
 
 def _unshifted_rounding(fp: Arithmetic, value: Any, y: Operand, x: Operand, logarithm: bool) -> Bound:  # noqa: ARG001
     """Rows whose exponentials neither overflow nor underflow nor have a square that does (ROUNDING.md, 4.7)."""
-    with np.errstate(all="ignore"):
-        M, Emax, C = x.v.max(axis=-1, keepdims=True), x.E.max(axis=-1, keepdims=True), x.v.shape[-1]
-        far, least = np.abs(M) + Emax + np.log(C), (x.v - x.E).min(axis=-1, keepdims=True)
-        whole = (M - Emax >= 0) | (least >= np.log(fp.eta) + 1)
-        size = np.exp(far) * y.reach.sum(axis=-1, keepdims=True)
-        sure = whole & (far <= np.log(fp.omega) / 2 - 1) & (size * OF_OVERFLOW <= fp.omega)
-        of_logarithm = (rules.K + 1) * fp.u * far if logarithm else 0.0
-        E = y.E + ((C + 4) * fp.eta * np.exp(far) + of_logarithm) * (1 + 1e-6)
-        return rounded(np.where(sure, E, np.inf), y.bound.late)
+    M, Emax, C = x.v.max(axis=-1, keepdims=True), x.E.max(axis=-1, keepdims=True), x.v.shape[-1]
+    far, least = np.abs(M) + Emax + np.log(C), (x.v - x.E).min(axis=-1, keepdims=True)
+    whole = (M - Emax >= 0) | (least >= np.log(fp.eta) + 1)
+    size = np.exp(far) * y.reach.sum(axis=-1, keepdims=True)
+    sure = whole & (far <= np.log(fp.omega) / 2 - 1) & (size * OF_OVERFLOW <= fp.omega)
+    of_logarithm = (rules.K + 1) * fp.u * far if logarithm else 0.0
+    E = y.E + ((C + 4) * fp.eta * np.exp(far) + of_logarithm) * (1 + 1e-6)
+    return rounded(np.where(sure, E, np.inf), y.bound.late)
 
 
 def _unshifted_derivative(node: Node, g: Node) -> Sequence[Node | None]:
@@ -111,12 +109,11 @@ def _log_softmax_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
 
 def _logsumexp_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
     """Within Emax of its inputs', the logarithm's own error, and a rounding of the result."""
-    with np.errstate(all="ignore"):
-        of = rules.errors(replace(fp, offset="none"), rules.rows(x.value), x.E)
-        Emax = x.E.max(axis=-1)
-        E = Emax + of.rho.min(axis=-1) + (rules.K + 1) * fp.u * (np.abs(value.hi) + np.log(x.v.shape[-1]) + Emax)
-        E = E + fp.u * np.abs(x.v).max(axis=-1) + fp.eta
-        return rounded(fp.unless_overflow(E * (1 + 1e-6), np.abs(value.hi) + E))
+    of = rules.errors(replace(fp, offset="none"), rules.rows(x.value), x.E)
+    Emax = x.E.max(axis=-1)
+    E = Emax + of.rho.min(axis=-1) + (rules.K + 1) * fp.u * (np.abs(value.hi) + np.log(x.v.shape[-1]) + Emax)
+    E = E + fp.u * np.abs(x.v).max(axis=-1) + fp.eta
+    return rounded(fp.unless_overflow(E * (1 + 1e-6), np.abs(value.hi) + E))
 
 
 beside_largest: Operation = define(
@@ -189,24 +186,23 @@ def _gradient_derivative(node: Node, h: Node) -> Sequence[Node | None]:
 
 def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bound:
     """G - p sum(g) by any route; where the maximum was left in the graph, its own derivative's error beside it."""
-    with np.errstate(all="ignore"):
-        of = rules.errors(fp, rules.rows(x.value), x.E)
-        C = x.v.shape[-1]
-        E_G = g.E.sum(axis=-1, keepdims=True)
-        size_G = (np.abs(g.v) + g.E).sum(axis=-1, keepdims=True)
-        additions = np.maximum((np.abs(g.v) + g.E != 0).sum(axis=-1, keepdims=True) - 1, 0)
-        G = np.abs(g.v.sum(axis=-1, keepdims=True)) + additions * U * size_G  # terms of both signs
-        E_G = E_G + fp.gamma(additions) * size_G + additions * fp.eta
-        reach = of.p + of.E_p
-        moved = g.E + of.E_p * G + reach * E_G
-        t = np.abs(g.v) + of.p * G
-        spread = np.fmin(reach * np.expm1(of.rho), of.cap).sum(axis=-1, keepdims=True)
-        sizes = (np.abs(value.hi) + moved).sum(axis=-1, keepdims=True)
-        of_maximum = spread * (G + E_G) + fp.gamma(C + 5) * sizes + (3 * C + 2) * fp.eta
-        E = moved + fp.gamma(8) * (t + moved) + np.where(of.top, of_maximum, 0.0) + 3 * fp.eta
-        E = np.where((G + E_G == 0) & (np.abs(g.v) + g.E == 0) & np.isfinite(of.E_p), 0.0, E)
-        late = g.bound.late
-        return rounded(fp.unless_overflow(E * (1 + 1e-6), late * np.maximum(t + moved, size_G)), late)
+    of = rules.errors(fp, rules.rows(x.value), x.E)
+    C = x.v.shape[-1]
+    E_G = g.E.sum(axis=-1, keepdims=True)
+    size_G = (np.abs(g.v) + g.E).sum(axis=-1, keepdims=True)
+    additions = np.maximum((np.abs(g.v) + g.E != 0).sum(axis=-1, keepdims=True) - 1, 0)
+    G = np.abs(g.v.sum(axis=-1, keepdims=True)) + additions * U * size_G  # terms of both signs
+    E_G = E_G + fp.gamma(additions) * size_G + additions * fp.eta
+    reach = of.p + of.E_p
+    moved = g.E + of.E_p * G + reach * E_G
+    t = np.abs(g.v) + of.p * G
+    spread = np.fmin(reach * np.expm1(of.rho), of.cap).sum(axis=-1, keepdims=True)
+    sizes = (np.abs(value.hi) + moved).sum(axis=-1, keepdims=True)
+    of_maximum = spread * (G + E_G) + fp.gamma(C + 5) * sizes + (3 * C + 2) * fp.eta
+    E = moved + fp.gamma(8) * (t + moved) + np.where(of.top, of_maximum, 0.0) + 3 * fp.eta
+    E = np.where((G + E_G == 0) & (np.abs(g.v) + g.E == 0) & np.isfinite(of.E_p), 0.0, E)
+    late = g.bound.late
+    return rounded(fp.unless_overflow(E * (1 + 1e-6), late * np.maximum(t + moved, size_G)), late)
 
 
 def _gradient_size(fp: Arithmetic, value: Any, sizes: Sequence[Array]) -> Array:  # noqa: ARG001
@@ -244,26 +240,25 @@ def _inner_derivative(node: Node, h: Node) -> Sequence[Node | None]:
 
 def _inner_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bound:
     """P (g - sum(p g)) by any route; where the maximum was left in the graph, its own derivative's error beside it."""
-    with np.errstate(all="ignore"):
-        of = rules.errors(fp, rules.rows(x.value), x.E)
-        C, G = x.v.shape[-1], np.abs(g.v)
-        reach, R = of.p + of.E_p, G + g.E
+    of = rules.errors(fp, rules.rows(x.value), x.E)
+    C, G = x.v.shape[-1], np.abs(g.v)
+    reach, R = of.p + of.E_p, G + g.E
 
-        def total(y: Array) -> Array:
-            return np.asarray(y.sum(axis=-1, keepdims=True))
+    def total(y: Array) -> Array:
+        return np.asarray(y.sum(axis=-1, keepdims=True))
 
-        T, rest = total(reach * R), rules.over_rest(np.add, of.p, 0.0)
-        by_g = (rest + of.E_p) * g.E + rules.over_rest(np.add, reach * g.E, 0.0)
-        moved = reach * (by_g + total(of.E_p * G)) + of.E_p * (G + total(of.p * G))
-        steps = reach * (fp.gamma(8) * R + fp.gamma(C + 8) * T) + (2 * C + 8) * fp.eta
-        off = np.fmin(reach * np.expm1(of.rho), of.cap)
-        sizes = np.abs(value.hi) + moved + steps
-        of_maximum = total(off) * T + 2 * total(off * R) + total(steps) + fp.gamma(C + 5) * total(sizes)
-        of_maximum = of_maximum + fp.gamma(2) * (sizes + of_maximum) + (C + 2) * fp.eta
-        E = moved + steps + np.where(of.top, of_maximum, 0.0)
-        E = np.where((total(R) == 0) & np.isfinite(of.E_p), 0.0, E)
-        late = g.bound.late
-        return rounded(fp.unless_overflow(or_infinite(E) * (1 + 1e-6), total(R) * late), late)
+    T, rest = total(reach * R), rules.over_rest(np.add, of.p, 0.0)
+    by_g = (rest + of.E_p) * g.E + rules.over_rest(np.add, reach * g.E, 0.0)
+    moved = reach * (by_g + total(of.E_p * G)) + of.E_p * (G + total(of.p * G))
+    steps = reach * (fp.gamma(8) * R + fp.gamma(C + 8) * T) + (2 * C + 8) * fp.eta
+    off = np.fmin(reach * np.expm1(of.rho), of.cap)
+    sizes = np.abs(value.hi) + moved + steps
+    of_maximum = total(off) * T + 2 * total(off * R) + total(steps) + fp.gamma(C + 5) * total(sizes)
+    of_maximum = of_maximum + fp.gamma(2) * (sizes + of_maximum) + (C + 2) * fp.eta
+    E = moved + steps + np.where(of.top, of_maximum, 0.0)
+    E = np.where((total(R) == 0) & np.isfinite(of.E_p), 0.0, E)
+    late = g.bound.late
+    return rounded(fp.unless_overflow(or_infinite(E) * (1 + 1e-6), total(R) * late), late)
 
 
 softmax_gradient: Operation = define(
