@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradaudit.exact.enclosure import Enclosure
+from gradaudit.exact.entries import every, lowest
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
 from gradaudit.operations.shapes import constant, constant_
@@ -71,30 +72,31 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
             if other.bound.terms is not None:
                 return _scaled(fp, factor, other, late)
     size = x.reach * y.reach
-    error = or_infinite(np.abs(x.v) * y.E + np.abs(y.v) * x.E + x.E * y.E)
+    error = or_infinite(x.size * y.E + y.size * x.E + x.E * y.E)
     free = _is_power(x) | _is_power(y)
-    count = ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
-    size = np.where(count > 0, size, 0.0)
-    least = np.maximum(np.abs(x.v) - x.E, 0) * np.maximum(np.abs(y.v) - y.E, 0)
-    faint = np.where(least >= fp.eta * OF_OVERFLOW, 0.0, count * fp.eta)
+    there = every(x.reach) and every(y.reach)
+    count = 1.0 if there else ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
+    size = size if there else np.where(count > 0, size, 0.0)
+    least = np.maximum(x.size - x.E, 0) * np.maximum(y.size - y.E, 0)
+    faint = 0.0 if lowest(least) >= fp.eta * OF_OVERFLOW else np.where(least >= fp.eta * OF_OVERFLOW, 0.0, count * fp.eta)
     terms = Terms(count, size, np.where(free, 0.0, size), error, faint, 1.0)
     if x.bound.rough or y.bound.rough:
-        return summed(fp, terms, late=late).whole()
-    return summed(fp, terms, x.bound.pure & y.bound.pure, lambda: x.bound.grid + y.bound.grid, late).whole()
+        return summed(fp, terms, late=late, closed=True)
+    pure = x.bound.pure & y.bound.pure
+    return summed(fp, terms, pure, lambda: x.bound.grid + y.bound.grid, late, closed=True)
 
 
 def _late(factor: Operand) -> float:
     """How much larger a product may be before a factor is applied that is the same number everywhere."""
-    v = np.abs(factor.v)
-    first = float(v.flat[0]) if v.size else 1.0
-    return 1 / first if 0 < first < 1 and bool((v == first).all()) else 1.0
+    first = float(factor.size.flat[0]) if factor.size.size else 1.0
+    return 1 / first if 0 < first < 1 and every(factor.size == first) else 1.0
 
 
 def _is_known(fp: Arithmetic, x: Operand) -> bool:
     """Whether an operand is known to a program but for the rounding to its dtype, flushing apart."""
     if x.bound.terms is not None:
         return False
-    return bool((x.bound.pure | (fp.u * np.abs(x.v) >= x.E)).all())
+    return every(x.bound.pure | (fp.u * x.size >= x.E))
 
 
 def _is_power(x: Operand) -> Any:
@@ -104,17 +106,17 @@ def _is_power(x: Operand) -> Any:
 
 def _scaled(fp: Arithmetic, factor: Operand, x: Operand, late: float) -> Bound:
     """A sum times numbers that are known: scaled before or after it is added up, or on the way."""
-    t, scale = x.bound.terms, np.abs(factor.v)
+    t, scale = x.bound.terms, factor.size
     size = scale * t.size
     own = np.where(_is_power(factor), 0.0, size)
     error = or_infinite(scale * t.error + factor.E * (t.size + t.error))
-    count = np.where(scale + factor.E == 0, 0.0, t.count)
+    count = t.count if every(factor.reach) else np.where(factor.reach == 0, 0.0, t.count)
     faint = scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta) + count * fp.eta
     terms = Terms(count, size, scale * t.rounded + own, error, faint, t.depth + 1, t.groups)
     pure, grid = None, None
     if not (x.bound.rough or factor.bound.rough):
         pure, grid = factor.bound.pure & x.bound.pure, lambda: factor.bound.grid + x.bound.grid
-    return summed(fp, terms, pure, grid, late).where(np.isfinite(x.E)).whole()
+    return summed(fp, terms, pure, grid, late, closed=True).where(np.isfinite(x.E))
 
 
 multiply: Operation = define(
@@ -135,7 +137,7 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
 
     A power of two has an exact reciprocal.
     """
-    if not x.bound.rough and bool((_is_power(y) & (_reciprocal(fp, y) == 0)).all()):
+    if not x.bound.rough and every(_is_power(y) & (_reciprocal(fp, y) == 0)):
         inverse = 1 / y.v
         return _multiply_rounding(fp, value, x, Operand(Enclosure.exactly(inverse), exact(fp, inverse)))
     known = _is_known(fp, y)
@@ -162,7 +164,7 @@ def _reciprocal(fp: Arithmetic, y: Operand) -> Array:
 
 def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
     """A sum divided by numbers that are known: each of its terms, or the whole."""
-    t, least = x.bound.terms, np.maximum(np.abs(y.v) - y.E, 0)
+    t, least = x.bound.terms, np.maximum(y.size - y.E, 0)
     scale = 1 / least
     size = or_infinite(scale * t.size)
     own = np.where(_is_power(y), 0.0, 2 * size)
@@ -170,15 +172,14 @@ def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
     error = or_infinite(error + scale * y.E * (size + error))
     faint = or_infinite(scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta)) + 2 * t.count * fp.eta
     terms = Terms(t.count, size, or_infinite(scale * t.rounded) + own, error, faint, t.depth + 2, t.groups)
-    bound = summed(fp, terms, late=x.bound.late * _late_divisor(y))
-    return bound.where(np.isfinite(x.E) & ((size == 0) | (_reciprocal(fp, y) == 0))).whole()
+    bound = summed(fp, terms, late=x.bound.late * _late_divisor(y), closed=True)
+    return bound.where(np.isfinite(x.E) & ((size == 0) | (_reciprocal(fp, y) == 0)))
 
 
 def _late_divisor(y: Operand) -> float:
     """How much larger a quotient may be before it is divided by what is one and the same number everywhere."""
-    v = np.abs(y.v)
-    first = float(v.flat[0]) if v.size else 1.0
-    return first if first > 1 and bool((v == first).all()) else 1.0
+    first = float(y.size.flat[0]) if y.size.size else 1.0
+    return first if first > 1 and every(y.size == first) else 1.0
 
 
 divide: Operation = define(

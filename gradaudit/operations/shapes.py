@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
+from gradaudit.exact.entries import every, highest, some
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
 from gradaudit.rounding.arithmetic import Arithmetic
@@ -28,11 +29,13 @@ def _known(fp: Arithmetic, value: Any, **_: Any) -> Bound:
     What is larger than the dtype's largest number is infinite there; only of INFINITE that is what is meant.
     """
     v = value.hi
-    bound = exact(fp, v).where((np.abs(v) <= fp.omega) | (np.abs(v) == INFINITE))
-    if fp.precision >= 53 or ((v.astype(np.float32) == v).all() and fp.precision == 24):
+    bound, size = exact(fp, v), np.abs(v)
+    if not highest(size) <= fp.omega:
+        bound = bound.where((size <= fp.omega) | (size == INFINITE))
+    if fp.precision >= 53 or (fp.precision == 24 and every(v.astype(np.float32) == v)):
         return bound
     rounded = (v != 0) & (bound.grid < np.frexp(v)[1] - fp.precision)
-    if not rounded.any():
+    if not some(rounded):
         return bound
     return Bound(bound.E + np.where(rounded, fp.u * np.abs(v), 0.0), ~rounded, bound.grid)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.entries import every, highest, some
+from gradaudit.exact.entries import every, highest, lowest, some
 
 Array = NDArray[np.float64]
 #: What a program may lose to an offset that all entries of a row share: by policy at most half of the digits
@@ -86,7 +86,7 @@ class Arithmetic:
 
     def subnormal(self, A: Any) -> Any:
         """|A| where it is subnormal, so that a program may flush it to zero; else 0."""
-        return np.where(self.eta > A, A, 0.0)
+        return np.where(self.eta > A, A, 0.0) if lowest(A) < self.eta else np.zeros(A.shape)
 
     def unless_overflow(self, E: Array, size: Array) -> Array:
         """E, but infinite where sums of absolute values of that size may overflow."""

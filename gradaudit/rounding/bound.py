@@ -9,6 +9,7 @@ scaling. What is closed counts as few terms in the next sum: a product or a redu
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -141,8 +142,8 @@ class Bound:
 
         `change` may fill in zeros, which are exact and on every grid.
         """
-        if not remainder and self.rough and self.terms is None:
-            return Bound(change(self.E), late=self.late)
+        if not remainder and self.terms is None:
+            return self._alone(change)
         bounds = (self, *remainder)
         E = change(*(b.E for b in bounds))
         pure, grid, terms = None, None, None
@@ -159,6 +160,14 @@ class Bound:
         if isinstance(closed, np.ndarray) or any(b.closed is not closed for b in remainder):
             closed = change(*(np.broadcast_to(b.closed, b.E.shape) for b in bounds))
         return Bound(E, pure, grid, terms, max(b.late for b in bounds), closed)
+
+    def _alone(self, change: Any) -> Bound:
+        """The bound of what is no sum."""
+        if self._pure is None:
+            return Bound(change(self.E), late=self.late)
+        return Bound(
+            change(self.E), ~change(~self._pure), lambda: change(self.grid - FINEST) + FINEST, None, self.late
+        )
 
     def where(self, known: NDArray[np.bool_]) -> Bound:
         """The bound where the exact value is known; infinite elsewhere. What is a sum remains one."""
@@ -188,7 +197,12 @@ class Bound:
 
 def exact(fp: Arithmetic, v: Array) -> Bound:
     """The bound of an input: none but that it may be flushed to zero where it is subnormal."""
-    return Bound(fp.subnormal(np.abs(v)), np.ones(v.shape, dtype=bool), lambda: lowest_bits(v))
+    return Bound(fp.subnormal(np.abs(v)), _everywhere(v.shape), lambda: lowest_bits(v))
+
+
+@lru_cache(maxsize=256)
+def _everywhere(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    return np.ones(shape, dtype=bool)
 
 
 def rounded(E: Array, late: float = 1.0) -> Bound:
