@@ -78,7 +78,9 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
     count = 1.0 if there else ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
     size = size if there else np.where(count > 0, size, 0.0)
     least = np.maximum(x.size - x.E, 0) * np.maximum(y.size - y.E, 0)
-    faint = 0.0 if lowest(least) >= fp.eta * OF_OVERFLOW else np.where(least >= fp.eta * OF_OVERFLOW, 0.0, count * fp.eta)
+    faint = (
+        0.0 if lowest(least) >= fp.eta * OF_OVERFLOW else np.where(least >= fp.eta * OF_OVERFLOW, 0.0, count * fp.eta)
+    )
     terms = Terms(count, size, np.where(free, 0.0, size), error, faint, 1.0)
     if x.bound.rough or y.bound.rough:
         return summed(fp, terms, late=late, closed=True)

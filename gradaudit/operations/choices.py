@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure, U
+from gradaudit.exact.entries import every, highest
 from gradaudit.graph import Node
 from gradaudit.memory import remembered
 from gradaudit.operations.entrywise import negative
@@ -35,9 +36,11 @@ def _compared(A: Any, x: Any, y: Any) -> Signs:
 def _unsure(fp: Arithmetic, value: Signs, x: Operand, y: Operand) -> Any:
     """Where rounding decides, or a tie stands on the kink itself (unless the side is prescribed there)."""
     E = x.E + y.E
-    certain = (E == 0) & ((x.v != y.v) | fp.strict)
-    rest = 2 * U * (np.abs(x.v) + np.abs(y.v))  # v is rounded itself
-    return ~(np.abs(x.v - y.v) > E * OF_EVALUATION + rest) & ~certain | (value == UNKNOWN)
+    rest = 2 * U * (x.size + y.size)  # v is rounded itself
+    apart = np.abs(x.v - y.v) > E * OF_EVALUATION + rest
+    if every(apart):
+        return value == UNKNOWN
+    return ~(apart | (E == 0) & ((x.v != y.v) | fp.strict)) | (value == UNKNOWN)
 
 
 def ends(x: Operand) -> tuple[Any, Any]:
@@ -112,7 +115,7 @@ def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Op
     chosen, late = mask.value == 1, max(x.bound.late, y.bound.late)
     certain = ~mask.bound
     E = np.where(chosen, x.E, y.E)
-    if not certain.all():
+    if not every(certain):
         either = np.maximum(*(np.abs((b.v - value.hi) + (b.value.lo - value.lo)) + b.E for b in (x, y)))
         E = np.where(certain, E, either * (1 + 1e-6))
     if x.bound.rough and y.bound.rough:
@@ -130,7 +133,8 @@ def _between(mask: Operand, x: Operand, y: Operand) -> tuple[Any, Any]:
 
 def _masked_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand) -> Bound:
     """As where with zeros; but a program may multiply by ones and zeros, and of 0 times infinity nothing is known."""
-    return _where_rounding(fp, value, mask, x, _zeros(fp, x)).where(np.isfinite(x.E))
+    bound = _where_rounding(fp, value, mask, x, _zeros(fp, x))
+    return bound if highest(x.E) < np.inf else bound.where(np.isfinite(x.E))
 
 
 def _zeros(fp: Arithmetic, x: Operand) -> Operand:
@@ -180,13 +184,15 @@ def maximum_value(A: Any, x: Any, y: Any) -> Any:
 
 def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """The maximum moves no further than its operands; where one is certainly larger, no further than that."""
-    first, second = x.v - x.E > y.v + y.E, y.v - y.E > x.v + x.E
-    second = second | ((x.E == 0) & (y.v - y.E >= x.v))  # a tie of normal numbers: either is right
+    low = y.v - y.E
+    first, second = x.v - x.E > y.v + y.E, low > x.v + x.E
+    second = second | ((x.E == 0) & (low >= x.v))  # a tie of normal numbers: either is right
+    decided = every(first | second)
 
     def chosen(a: Any, b: Any, either: Any) -> Any:
-        return np.where(first, a, np.where(second, b, either))
+        return np.where(first, a, b if decided else np.where(second, b, either))
 
-    E = chosen(x.E, y.E, np.maximum(flushed(fp, x), flushed(fp, y)))
+    E = chosen(x.E, y.E, None if decided else np.maximum(flushed(fp, x), flushed(fp, y)))
     if x.bound.rough and y.bound.rough:
         return Bound(E)
     pure = chosen(x.bound.pure, y.bound.pure, x.bound.pure & y.bound.pure)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradaudit.exact.entries import some
 from gradaudit.exact.functions import LOG
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.entrywise import multiply, subtract
@@ -35,7 +36,7 @@ def _repeated(x: Any, shape: Shape) -> Any:
 
 def _picked(x: Any, labels: Array) -> Any:
     """The entry of the label of each row."""
-    return np.take_along_axis(x, labels.astype(np.int64)[..., None], -1)[..., 0]
+    return rules.picked(x, labels.astype(np.int64))
 
 
 # --- the loss of each row ---------------------------------------------------------------------------------------------
@@ -102,8 +103,10 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, labels: Operand, 
     spread = np.fmin(reach * np.expm1(of.rho), of.cap).sum(axis=-1, keepdims=True)
     of_maximum = spread + 2 * fp.gamma(x.v.shape[-1] + 5) * rest
     E = of.E_p + fp.gamma(6) * (t + of.E_p) + np.where(of.top, of_maximum, 0.0)
-    G, E_G = np.abs(g.v)[..., None], g.E[..., None]
-    E = np.where((G + E_G == 0) & np.isfinite(of.E_p), 0.0, G * E + E_G * (t + E) + fp.eta) * OF_EVALUATION
+    G, E_G = g.size[..., None], g.E[..., None]
+    nothing = (G + E_G == 0) & np.isfinite(of.E_p)
+    E = G * E + E_G * (t + E) + fp.eta
+    E = (np.where(nothing, 0.0, E) if some(nothing) else E) * OF_EVALUATION
     return rounded(fp.unless_overflow(E, g.bound.late * (t * G + E)), g.bound.late)
 
 

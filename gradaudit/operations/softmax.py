@@ -32,9 +32,9 @@ def parts(A: Any, x: Any) -> tuple[Any, Any, Any, Any]:
     There z is 0 and exp z is 1, whatever the radius of m: so a probability close to 1 is known as well as it may be.
     """
     shape = A.shape(x)
-    top = A.enclosure(x).hi.argmax(axis=-1)[..., None]
-    at_top = np.arange(shape[-1]) == top
-    m = A.restructure(lambda y: np.take_along_axis(y, top, -1)[..., 0], x)
+    top = A.enclosure(x).hi.argmax(axis=-1)
+    at_top = np.arange(shape[-1]) == top[..., None]
+    m = A.restructure(lambda y: rules.picked(y, top), x)
     z = A.restructure(lambda y: np.where(at_top, 0, y), A.subtract(x, _repeated(A, m, shape)))
     ones = A.constant(np.ones(shape))
     e = A.restructure(lambda y, unit: np.where(at_top, unit, y), A.function(EXP, z), ones)

@@ -165,9 +165,7 @@ class Bound:
         """The bound of what is no sum."""
         if self._pure is None:
             return Bound(change(self.E), late=self.late)
-        return Bound(
-            change(self.E), ~change(~self._pure), lambda: change(self.grid - FINEST) + FINEST, None, self.late
-        )
+        return Bound(change(self.E), ~change(~self._pure), lambda: change(self.grid - FINEST) + FINEST, None, self.late)
 
     def where(self, known: NDArray[np.bool_]) -> Bound:
         """The bound where the exact value is known; infinite elsewhere. What is a sum remains one."""
