@@ -17,6 +17,7 @@ from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
+from gradaudit.exact.entries import every, highest, lowest, some
 from gradaudit.exact.pairs import Pairs
 from gradaudit.exact.splitting import MORE_SLICES
 from gradaudit.graph import Node, depending, topological_order
@@ -296,13 +297,23 @@ def _arithmetics(fp: Arithmetic, last_bits: int, all_digits: bool, small: bool) 
 
 def _is_sharp(order: Sequence[Node], read: Values, of: Bounds) -> bool:
     """Whether every radius is far below its bound, and every mask is decided."""
-    masks = [node for node in order if node.operation.mask]
-    if any((read[id(node)] == UNKNOWN).any() for node in masks):
-        return False
-    arrays = [id(node) for node in order if not node.operation.mask and node.operation not in REARRANGED]
-    return all(bool((read[n].spread <= np.minimum(SHARP * of[n].E, LARGEST)).all()) for n in arrays)
+    for node in order:
+        value, bound = read[id(node)], of[id(node)]
+        if node.operation.mask:
+            if some(value == UNKNOWN):
+                return False
+        elif node.operation not in REARRANGED and not _is_far_below(value.spread, bound.E):
+            return False
+    return True
+
+
+def _is_far_below(spread: NDArray[Any], E: NDArray[Any]) -> bool:
+    """Whether each radius is far below its bound; mostly the largest is below the least."""
+    if highest(spread) <= min(SHARP * lowest(E), LARGEST):
+        return True
+    return every(spread <= np.minimum(SHARP * E, LARGEST))
 
 
 def _largest(array: NDArray[Any]) -> float:
     """The largest entry; 0 where there is none."""
-    return float(array.max(initial=0.0))
+    return float(highest(array))

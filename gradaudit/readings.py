@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
+from gradaudit.exact.entries import some
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Operand
 from gradaudit.operations.shapes import input_
@@ -83,7 +84,7 @@ def bounds_without_kinks(fp: Arithmetic, order: Sequence[Node], read: Values, kn
         for node in order:
             own = known[id(node)]
             if node.operation.mask:
-                of[id(node)] = np.zeros_like(own) if own.any() else own
+                of[id(node)] = np.zeros_like(own) if some(own) else own
             elif node.inputs and any(of[id(n)] is not known[id(n)] for n in node.inputs):
                 of[id(node)] = _bound(fp, node, read, of, operands)
             else:
@@ -93,17 +94,22 @@ def bounds_without_kinks(fp: Arithmetic, order: Sequence[Node], read: Values, kn
 
 def _bound(fp: Arithmetic, node: Node, read: Values, of: Bounds, operands: dict[int, Operand]) -> Any:
     """The bound of a node; where its value is not known, nor is the bound."""
-    bound = node.operation.rounding(fp, read[id(node)], *_operands(node, read, of, operands), **node.parameters)
-    return bound if node.operation.mask or read[id(node)].is_known else bound.where(read[id(node)].known)
+    value = read[id(node)]
+    bound = node.operation.rounding(fp, value, *_operands(node.inputs, read, of, operands), **node.parameters)
+    return bound if node.operation.mask or value.is_known else bound.where(value.known)
 
 
-def _operands(node: Node, read: Values, of: Bounds, operands: dict[int, Operand]) -> list[Operand]:
-    """The operands of a node; each is made once."""
-    for n in node.inputs:
-        if id(n) not in operands:
-            value, bound = read[id(n)], of[id(n)]
-            operands[id(n)] = Operand(value, bound if n.operation.mask else bound.widened(value.spread))
-    return [operands[id(n)] for n in node.inputs]
+def _operands(inputs: Sequence[Node], read: Values, of: Bounds, operands: dict[int, Operand]) -> list[Operand]:
+    """The inputs of a node as operands; each is made once."""
+    result = []
+    for node in inputs:
+        n = id(node)
+        operand = operands.get(n)
+        if operand is None:
+            value, bound = read[n], of[n]
+            operand = operands[n] = Operand(value, bound if node.operation.mask else bound.widened(value.spread))
+        result.append(operand)
+    return result
 
 
 def centred(
@@ -133,13 +139,13 @@ def centred(
     moved: set[int] = set()
     for node in order:
         n, operation = id(node), node.operation
-        open_ = operation.middle is not None and any(around[id(m)].any() for m in node.inputs if m.operation.mask)
+        open_ = operation.middle is not None and any(some(around[id(m)]) for m in node.inputs if m.operation.mask)
         if any(id(m) in moved for m in node.inputs):
             own[n] = operation.value(A, *[own[id(m)] for m in node.inputs], **node.parameters)
         elif not open_:
             continue
         if open_ and operation.middle is not None:
-            mask, middle = operation.middle(*_operands(node, read, around, operands))
+            mask, middle = operation.middle(*_operands(node.inputs, read, around, operands))
             own[n] = A.select(mask.astype(np.int8), A.constant(middle), own[n])
         read[n] = own[n] if operation.mask else A.enclosure(own[n])
         around[n] = _bound(fp, node, read, around, operands)
@@ -158,21 +164,20 @@ def sizes(
     """
     natural: dict[int, NDArray[Any]] = {}
     for node in order:
-        value, operation = read[id(node)], node.operation
+        n, value, operation = id(node), read[id(node)], node.operation
         if operation.mask:
-            natural[id(node)] = np.where(of[id(node)], UNKNOWN, value) if of[id(node)].any() else value
+            natural[n] = np.where(of[n], UNKNOWN, value) if some(of[n]) else value
             continue
-        parts = [natural[id(n)] for n in node.inputs]
+        v, parts = np.abs(value.hi), [natural[id(m)] for m in node.inputs]
         if operation.natural is not None:
-            natural[id(node)] = operation.natural(fp, value, parts, **node.parameters)
+            natural[n] = operation.natural(fp, value, parts, **node.parameters)
         elif operation.size is not None and parts:
             if typical:
-                parts = [s if n.operation.mask else s * s for n, s in zip(node.inputs, parts, strict=True)]
+                parts = [s if m.operation.mask else s * s for m, s in zip(node.inputs, parts, strict=True)]
             size = operation.size(*parts, **node.parameters)
-            natural[id(node)] = np.maximum(np.sqrt(size) if typical else size, np.abs(value.hi))
+            natural[n] = np.maximum(np.sqrt(size) if typical else size, v)
         else:
-            natural[id(node)] = np.abs(value.hi)
+            natural[n] = v
         if typical and parts:
-            v = np.abs(value.hi)
-            natural[id(node)] = np.where(of[id(node)].E + value.spread <= USEFUL * v, v, natural[id(node)])
+            natural[n] = np.where(of[n].E + value.spread <= USEFUL * v, v, natural[n])
     return natural

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
 from gradaudit.exact.enclosure import UNKNOWN, UP, Array, Enclosure, U
+from gradaudit.exact.entries import every, highest
 from gradaudit.exact.functions import Function
 
 Balls_ = NDArray[np.object_]
@@ -55,16 +56,16 @@ class Balls(Arithmetic[Balls_]):
         """Those of several values: all of their balls are rounded at once."""
         entries = [x for a in values for x in a.ravel().tolist()]
         hi = np.array(list(map(float, entries)), dtype=np.float64)
-        spread = np.array([float(x.rad()) for x in entries], dtype=np.float64)
+        spread = np.array(list(map(float, map(arb.rad, entries))), dtype=np.float64)
         known = np.isfinite(hi) & np.isfinite(spread)
-        is_known = bool(known.all())
+        is_known = every(known)
         hi = hi if is_known else np.where(known, hi, 0.0)
         results: list[Enclosure] = []
         first = 0
         for a in values:
             part = slice(first, first + a.size)
             first += a.size
-            whole = is_known or bool(known[part].all())
+            whole = is_known or every(known[part])
             results.append(Rounded(entries[part], hi[part].reshape(a.shape), spread[part].reshape(a.shape), whole))
         return results
 
@@ -144,17 +145,23 @@ class Rounded(Enclosure):
             self.__dict__[name] = value
 
     def __getattr__(self, name: str) -> Any:
-        """`lo`, what rounding to `hi` took away, rounded once; and `radius`, which holds what that took away."""
+        """`lo`, what rounding to `hi` took away, rounded once; and `radius`, which holds what that took away.
+
+        The difference is rounded itself, to 53 bits or more.
+        """
         if name not in ("lo", "radius"):
             raise AttributeError(name)
         rests = [x - value for x, value in zip(self.entries, self.hi.ravel().tolist(), strict=True)]
         lo = np.array([float(x) for x in rests], dtype=np.float64).reshape(self.hi.shape)
-        size = np.array([float(x.rad()) for x in rests], dtype=np.float64).reshape(self.hi.shape)
-        inexact = np.array([not x.is_zero() for x in rests], dtype=bool).reshape(self.hi.shape)
         with np.errstate(all="ignore"):
-            radius = np.where(inexact, (size + 2 * U * np.abs(lo)) * UP + 2.0**-1073, 0.0)
-            known = np.isfinite(lo + radius)
-        self.__dict__["lo"], self.__dict__["radius"] = np.where(known, lo, 0.0), np.where(known, radius, np.inf)
+            radius = (self.spread + 2 * U * np.abs(lo)) * UP + 2.0**-1073
+            if not every(np.abs(lo)):
+                exact = np.array([x.is_zero() for x in rests], dtype=bool).reshape(self.hi.shape)
+                radius = np.where(exact, 0.0, radius)
+            if not highest(radius) < np.inf:
+                known = np.isfinite(lo + radius)
+                lo, radius = np.where(known, lo, 0.0), np.where(known, radius, np.inf)
+        self.__dict__["lo"], self.__dict__["radius"] = lo, radius
         return self.__dict__[name]
 
 
