@@ -24,7 +24,7 @@ from gradaudit.graph import Node, depending, topological_order
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import broadcast, input_, reshape, transpose
 from gradaudit.patterns import recognised
-from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, centred, evaluated, sizes
+from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, centred, evaluated, operands_of, sizes
 from gradaudit.rounding.arithmetic import Arithmetic
 
 #: A certified value, and each intermediate that the bound is computed from, is known to this part of its bound, which
@@ -154,7 +154,8 @@ class Plan:
         """The bounds around values that were read in an arithmetic of that name."""
         fixed, moving = self.parts
         if (name, fp) not in self._cache:
-            self._cache[name, fp] = bounds(fp, fixed, read)
+            of = bounds(fp, fixed, read)
+            self._cache[name, fp] = of, operands_of(fixed, read, of)
         return bounds(fp, moving, read, self._cache[name, fp])
 
 

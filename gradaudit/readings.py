@@ -22,6 +22,8 @@ USEFUL = 2.0**-4
 Values = dict[int, Any]
 #: A node's bound by its id; of a mask where rounding decides it.
 Bounds = dict[int, Any]
+#: A node as an operand, by its id.
+Operands = dict[int, Operand]
 
 
 def values(
@@ -63,13 +65,17 @@ def evaluated(
     return own, read
 
 
-def bounds(fp: Arithmetic, order: Sequence[Node], read: Values, known: Bounds | None = None) -> Bounds:
+def bounds(
+    fp: Arithmetic,
+    order: Sequence[Node],
+    read: Values,
+    known: tuple[Bounds, Operands] = ({}, {}),
+) -> Bounds:
     """How far a correct program may be, for every node; for a mask, where rounding decides it.
 
-    What is known of nodes that are not in the order is taken as it is.
+    What is known of nodes that are not in the order, their bounds and as operands, is taken as it is.
     """
-    of: Bounds = dict(known or {})
-    operands: dict[int, Operand] = {}
+    of, operands = dict(known[0]), dict(known[1])
     with np.errstate(all="ignore"):
         for node in order:
             of[id(node)] = _bound(fp, node, read, of, operands)
@@ -79,7 +85,7 @@ def bounds(fp: Arithmetic, order: Sequence[Node], read: Values, known: Bounds | 
 def bounds_without_kinks(fp: Arithmetic, order: Sequence[Node], read: Values, known: Bounds) -> Bounds:
     """The bounds, as if a program fell on the exact side of each kink; what no kink reaches is as it is known."""
     of: Bounds = {}
-    operands: dict[int, Operand] = {}
+    operands: Operands = {}
     with np.errstate(all="ignore"):
         for node in order:
             own = known[id(node)]
@@ -92,14 +98,21 @@ def bounds_without_kinks(fp: Arithmetic, order: Sequence[Node], read: Values, kn
     return of
 
 
-def _bound(fp: Arithmetic, node: Node, read: Values, of: Bounds, operands: dict[int, Operand]) -> Any:
+def _bound(fp: Arithmetic, node: Node, read: Values, of: Bounds, operands: Operands) -> Any:
     """The bound of a node; where its value is not known, nor is the bound."""
     value = read[id(node)]
     bound = node.operation.rounding(fp, value, *_operands(node.inputs, read, of, operands), **node.parameters)
     return bound if node.operation.mask or value.is_known else bound.where(value.known)
 
 
-def _operands(inputs: Sequence[Node], read: Values, of: Bounds, operands: dict[int, Operand]) -> list[Operand]:
+def operands_of(nodes: Sequence[Node], read: Values, of: Bounds) -> Operands:
+    """Nodes as operands."""
+    operands: Operands = {}
+    _operands(nodes, read, of, operands)
+    return operands
+
+
+def _operands(inputs: Sequence[Node], read: Values, of: Bounds, operands: Operands) -> list[Operand]:
     """The inputs of a node as operands; each is made once."""
     result = []
     for node in inputs:
@@ -135,7 +148,7 @@ def centred(
         The numbers of every node, as enclosures, and the bounds around them.
     """
     own, read, around = dict(known[0]), dict(known[1]), dict(of)
-    operands: dict[int, Operand] = {}
+    operands: Operands = {}
     moved: set[int] = set()
     for node in order:
         n, operation = id(node), node.operation

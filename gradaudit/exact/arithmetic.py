@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.enclosure import UNKNOWN, Enclosure
+from gradaudit.exact.enclosure import UNKNOWN, Array, Enclosure
 from gradaudit.exact.functions import Function
 
 V = TypeVar("V")
@@ -50,6 +50,10 @@ class Arithmetic(ABC, Generic[V]):
     def enclosure(self, a: V) -> Enclosure:
         """The value as hi + lo within a radius."""
 
+    def rounded(self, a: V) -> Array:
+        """The value, each entry rounded to a float; 0 where nothing is known."""
+        return self.enclosure(a).hi
+
     def enclosures(self, values: Sequence[V]) -> list[Enclosure]:
         """Those of several values, at once."""
         return [self.enclosure(a) for a in values]
@@ -76,7 +80,7 @@ class Arithmetic(ABC, Generic[V]):
 
     @abstractmethod
     def divide(self, a: V, b: V) -> V:
-        """A / b; unknown where b may be 0."""
+        """A / b, unknown where b may be 0; a shape may be repeated to the other."""
 
     @abstractmethod
     def function(self, f: Function, a: V) -> V:

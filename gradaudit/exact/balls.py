@@ -52,6 +52,11 @@ class Balls(Arithmetic[Balls_]):
         """The value as hi + lo within a radius."""
         return self.enclosures([a])[0]
 
+    def rounded(self, a: Balls_) -> Array:
+        """The value, each entry rounded to a float; 0 where nothing is known."""
+        x = np.array(list(map(float, a.ravel().tolist())), dtype=np.float64).reshape(a.shape)
+        return x if highest(np.abs(x)) < np.inf else np.where(np.isfinite(x), x, 0.0)
+
     def enclosures(self, values: Sequence[Balls_]) -> list[Enclosure]:
         """Those of several values: all of their balls are rounded at once."""
         entries = [x for a in values for x in a.ravel().tolist()]
@@ -73,7 +78,7 @@ class Balls(Arithmetic[Balls_]):
         """Entries arranged anew; what was 0 in the arrangement becomes a ball."""
         changed = np.asarray(change(*arrays), dtype=object)
         entries = changed.ravel().tolist()
-        if all(type(x) is arb for x in entries):
+        if {arb}.issuperset(map(type, entries)):
             return changed
         return _array([x if isinstance(x, arb) else arb(x) for x in entries], changed.shape)
 

@@ -17,7 +17,7 @@ from gradaudit.graph import Node, Shape
 from gradaudit.operations.entrywise import multiply, subtract
 from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
 from gradaudit.operations.shapes import sum_axis
-from gradaudit.operations.softmax import parts, rows, softmax
+from gradaudit.operations.softmax import column, parts, rows, softmax
 from gradaudit.rounding import softmax as rules
 from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic
 from gradaudit.rounding.bound import Bound, exact, rounded
@@ -28,10 +28,6 @@ Labels = NDArray[np.int64]
 def _onehot(labels: Array, shape: Shape) -> NDArray[np.bool_]:
     """Where a column is its row's label."""
     return np.asarray(labels[..., None] == np.arange(shape[-1]))
-
-
-def _repeated(x: Any, shape: Shape) -> Any:
-    return np.broadcast_to(x[..., None], shape)
 
 
 def _picked(x: Any, labels: Array) -> Any:
@@ -50,7 +46,7 @@ def _shape(x: Shape, labels: Shape) -> Shape:
 
 def _value(A: Any, x: Any, labels: Any) -> Any:
     z, _, Z, _ = parts(A, x)
-    numbers = A.enclosure(labels).hi
+    numbers = A.rounded(labels)
     return A.subtract(A.function(LOG, Z), A.restructure(lambda y: _picked(y, numbers), z))
 
 
@@ -81,14 +77,14 @@ def _gradient_value(A: Any, x: Any, labels: Any, g: Any) -> Any:
     """P - 1 at a label with the largest logit is minus the sum of the others: no digit is lost when p is close to 1."""
     shape = A.shape(x)
     z, e, Z, _ = parts(A, x)
-    at_label = _onehot(A.enclosure(labels).hi, shape)
-    leads = at_label & (A.enclosure(z).hi == 0)
+    at_label = _onehot(A.rounded(labels), shape)
+    leads = at_label & (A.rounded(z) == 0)
     others = A.restructure(lambda y: np.where(at_label, 0, y), e)
     rest = A.negative(A.sum(others, len(shape) - 1))
     top = A.restructure(lambda y, r: np.where(leads, r[..., None], y), e, rest)
-    p = A.divide(top, A.restructure(lambda y: _repeated(y, shape), Z))
+    p = A.divide(top, column(A, Z))
     off = A.subtract(p, A.constant((at_label & ~leads).astype(np.float64)))
-    return A.multiply(off, A.restructure(lambda y: _repeated(y, shape), g))
+    return A.multiply(off, column(A, g))
 
 
 def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, labels: Operand, g: Operand) -> Bound:  # noqa: ARG001
@@ -148,7 +144,7 @@ onehot: Operation = define(
     Operation(
         "onehot",
         shape=lambda labels, columns: (*labels, columns),
-        value=lambda A, x, columns: A.constant(_onehot(A.enclosure(x).hi, (columns,)).astype(np.float64)),
+        value=lambda A, x, columns: A.constant(_onehot(A.rounded(x), (columns,)).astype(np.float64)),
         derivative=no_derivative,
         rounding=lambda fp, value, x, columns: exact(fp, value.hi),  # noqa: ARG005
         algorithms="exact",

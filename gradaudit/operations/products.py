@@ -55,9 +55,11 @@ def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:
     if some(x.E):
         error = error + _each(magnitude_product, x.E, y.size)
     terms = Terms(products, size, size, error, products * fp.eta, 1.0)
-    if x.bound.rough or y.bound.rough or _are_all_rounded(fp, x, y, terms):
+    if x.bound.rough or y.bound.rough:
         return terms, None, None
-    pure_x, pure_y = x.bound.pure.all(axis=-1)[..., :, None], y.bound.pure.all(axis=-2)[..., None, :]
+    pure_x, pure_y = x.bound.pure.all(axis=-1, keepdims=True), y.bound.pure.all(axis=-2, keepdims=True)
+    if not (some(pure_x) and some(pure_y)) or _are_all_rounded(fp, x, y, terms):
+        return terms, None, None
 
     def grid() -> Exponents:
         grid_x, grid_y = _grid(x).min(axis=-1, initial=FINEST), _grid(y).min(axis=-2, initial=FINEST)

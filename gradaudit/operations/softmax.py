@@ -32,27 +32,27 @@ def parts(A: Any, x: Any) -> tuple[Any, Any, Any, Any]:
     There z is 0 and exp z is 1, whatever the radius of m: so a probability close to 1 is known as well as it may be.
     """
     shape = A.shape(x)
-    top = A.enclosure(x).hi.argmax(axis=-1)
+    top = A.rounded(x).argmax(axis=-1)
     at_top = np.arange(shape[-1]) == top[..., None]
     m = A.restructure(lambda y: rules.picked(y, top), x)
-    z = A.restructure(lambda y: np.where(at_top, 0, y), A.subtract(x, _repeated(A, m, shape)))
-    ones = A.constant(np.ones(shape))
-    e = A.restructure(lambda y, unit: np.where(at_top, unit, y), A.function(EXP, z), ones)
+    z = A.restructure(lambda y: np.where(at_top, 0, y), A.subtract(x, column(A, m)))
+    e = A.restructure(lambda y, unit: np.where(at_top, unit, y), A.function(EXP, z), A.constant(np.ones(())))
     return z, e, A.sum(e, len(shape) - 1), m
 
 
-def _repeated(A: Any, x: Any, shape: Shape) -> Any:
-    return A.restructure(lambda y: np.broadcast_to(y[..., None], shape), x)
+def column(A: Any, x: Any) -> Any:
+    """Numbers, one a row, as rows of one entry."""
+    return A.restructure(lambda y: y[..., None], x)
 
 
 def _softmax_value(A: Any, x: Any) -> Any:
     _, e, Z, _ = parts(A, x)
-    return A.divide(e, _repeated(A, Z, A.shape(x)))
+    return A.divide(e, column(A, Z))
 
 
 def _log_softmax_value(A: Any, x: Any) -> Any:
     z, _, Z, _ = parts(A, x)
-    return A.subtract(z, _repeated(A, A.function(LOG, Z), A.shape(x)))
+    return A.subtract(z, column(A, A.function(LOG, Z)))
 
 
 def _logsumexp_value(A: Any, x: Any) -> Any:
@@ -171,8 +171,7 @@ logsumexp: Operation = define(
 
 
 def _gradient_value(A: Any, x: Any, g: Any) -> Any:
-    shape = A.shape(x)
-    G = _repeated(A, A.sum(g, len(shape) - 1), shape)
+    G = column(A, A.sum(g, len(A.shape(x)) - 1))
     return A.subtract(g, A.multiply(_softmax_value(A, x), G))
 
 
@@ -226,7 +225,7 @@ log_softmax_gradient: Operation = define(
 def _inner_value(A: Any, x: Any, g: Any) -> Any:
     p = _softmax_value(A, x)
     G = A.sum(A.multiply(g, p), len(A.shape(x)) - 1)
-    return A.multiply(p, A.subtract(g, _repeated(A, G, A.shape(x))))
+    return A.multiply(p, A.subtract(g, column(A, G)))
 
 
 def _inner_derivative(node: Node, h: Node) -> Sequence[Node | None]:

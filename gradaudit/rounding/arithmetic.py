@@ -108,9 +108,9 @@ def magnitude_product(A: Array, B: Array) -> Array:
 def count(A: Array, B: Array) -> Any:
     """How many products of two non-zero factors each entry of ``A . B`` adds; of a shape that is repeated to its."""
     if every(B):
-        return float(A.shape[1]) if every(A) else np.count_nonzero(A, axis=1)[:, None].astype(np.float64)
+        return float(A.shape[1]) if every(A) else (A != 0).sum(axis=1, keepdims=True, dtype=np.float64)
     if every(A):
-        return np.count_nonzero(B, axis=0)[None, :].astype(np.float64)
+        return (B != 0).sum(axis=0, keepdims=True, dtype=np.float64)
     return (A != 0).astype(np.float64) @ (B != 0).astype(np.float64)
 
 
