@@ -107,11 +107,13 @@ class Plan:
         Its outputs, known forms replaced.
     order : tuple of Node
         All its nodes, each after those that it is computed from.
+    cache : dict
+        What was found of nodes that depend on no input.
     """
 
     outputs: tuple[Node, ...]
     order: tuple[Node, ...]
-    _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
+    cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, outputs: Sequence[Node]) -> Plan:
@@ -144,19 +146,19 @@ class Plan:
         """
         fixed, moving = self.parts
         with A.precision(), np.errstate(all="ignore"):
-            if A.name not in self._cache:
-                self._cache[A.name] = evaluated(A, fixed, {})
-            own, read = evaluated(A, moving, given, self._cache[A.name])
+            if A.name not in self.cache:
+                self.cache[A.name] = evaluated(A, fixed, {})
+            own, read = evaluated(A, moving, given, self.cache[A.name])
             of = self.bounds(A.name, fp, read)
             return Certificates(self, read, of, fp, _is_sharp(self.order, read, of), A, own)
 
     def bounds(self, name: str, fp: Arithmetic, read: Values) -> Bounds:
         """The bounds around values that were read in an arithmetic of that name."""
         fixed, moving = self.parts
-        if (name, fp) not in self._cache:
+        if (name, fp) not in self.cache:
             of = bounds(fp, fixed, read)
-            self._cache[name, fp] = of, operands_of(fixed, read, of)
-        return bounds(fp, moving, read, self._cache[name, fp])
+            self.cache[name, fp] = of, operands_of(fixed, read, of)
+        return bounds(fp, moving, read, self.cache[name, fp])
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,8 +201,7 @@ class Certificates:
         """The certificates of the outputs, in their order."""
         apart = self._without_kinks() if self.kinks else self.bounds
         centre, around = self._centred() if self.kinks else (self.values, self.bounds)
-        with np.errstate(all="ignore"):
-            natural = sizes(self.fp, self.plan.order, self.values, self.bounds, typical=True)
+        natural = self._sizes(typical=True)
         result = []
         for n in map(id, self.plan.outputs):
             exact, E = self.values[n], self.within(n)
@@ -232,8 +233,16 @@ class Certificates:
     @cached_property
     def sizes(self) -> dict[int, NDArray[np.float64]]:
         """The natural size of each node, by its id."""
+        return self._sizes(typical=False)
+
+    def _sizes(self, typical: bool) -> dict[int, NDArray[np.float64]]:
+        """Those of nodes that depend on no input are found once."""
+        (fixed, moving), cache = self.plan.parts, self.plan.cache
+        key = ("sizes", self.precision, self.fp, typical)
         with np.errstate(all="ignore"):
-            return sizes(self.fp, self.plan.order, self.values, self.bounds)
+            if key not in cache:
+                cache[key] = sizes(self.fp, fixed, self.values, self.bounds, typical)
+            return sizes(self.fp, moving, self.values, self.bounds, typical, cache[key])
 
     def _centred(self) -> tuple[Values, Bounds]:
         with self.arithmetic.precision(), np.errstate(all="ignore"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -119,8 +120,8 @@ def _operands(inputs: Sequence[Node], read: Values, of: Bounds, operands: Operan
         n = id(node)
         operand = operands.get(n)
         if operand is None:
-            value, bound = read[n], of[n]
-            operand = operands[n] = Operand(value, bound if node.operation.mask else bound.widened(value.spread))
+            value = read[n]
+            operand = operands[n] = Operand(value, of[n], None if node.operation.mask else value.spread)
         result.append(operand)
     return result
 
@@ -167,15 +168,21 @@ def centred(
 
 
 def sizes(
-    fp: Arithmetic, order: Sequence[Node], read: Values, of: Bounds, typical: bool = False
+    fp: Arithmetic,
+    order: Sequence[Node],
+    read: Values,
+    of: Bounds,
+    typical: bool = False,
+    known: Mapping[int, NDArray[Any]] = MappingProxyType({}),
 ) -> dict[int, NDArray[Any]]:
     """The natural size of every node: what it could have been, had nothing cancelled.
 
     Of a mask its signs, UNKNOWN where rounding decides: there either branch may be taken. The typical size is that of
     terms with random signs, the root of the sum of their squares; and that of the value where the bound is of use: what
-    cancelled on the way to it is past, so that depth inflates nothing (ROUNDING.md, section 7).
+    cancelled on the way to it is past, so that depth inflates nothing (ROUNDING.md, section 7). What is known of nodes
+    that are not in the order is taken as it is.
     """
-    natural: dict[int, NDArray[Any]] = {}
+    natural = dict(known)
     for node in order:
         n, value, operation = id(node), read[id(node)], node.operation
         if operation.mask:

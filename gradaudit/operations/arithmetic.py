@@ -9,6 +9,7 @@ import numpy as np
 from gradaudit.exact.enclosure import Enclosure
 from gradaudit.exact.entries import every, lowest
 from gradaudit.graph import Node
+from gradaudit.memory import remembered
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
 from gradaudit.operations.shapes import constant, constant_
 from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic, or_infinite
@@ -18,7 +19,7 @@ from gradaudit.rounding.bound import Bound, Terms, exact, rounded, summed, terms
 
 
 def _add_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
-    terms = together(terms_of(x.bound, x.v), terms_of(y.bound, y.v))
+    terms = together(terms_of(x), terms_of(y))
     late = x.bound.late if x.bound.late == y.bound.late else 1.0
     if x.bound.rough or y.bound.rough:
         return summed(fp, terms, late=late)
@@ -73,7 +74,7 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
                 return _scaled(fp, factor, other, late)
     size = x.reach * y.reach
     error = or_infinite(x.size * y.E + y.size * x.E + x.E * y.E)
-    free = _is_power(x) | _is_power(y)
+    free = x.power | y.power
     there = every(x.reach) and every(y.reach)
     count = 1.0 if there else ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
     size = size if there else np.where(count > 0, size, 0.0)
@@ -101,16 +102,11 @@ def _is_known(fp: Arithmetic, x: Operand) -> bool:
     return every(x.bound.pure | (fp.u * x.size >= x.E))
 
 
-def _is_power(x: Operand) -> Any:
-    """Where an operand is certainly a power of two: multiplying by it rounds nothing."""
-    return (np.abs(np.frexp(x.v)[0]) == 0.5) & (x.E == 0)
-
-
 def _scaled(fp: Arithmetic, factor: Operand, x: Operand, late: float) -> Bound:
     """A sum times numbers that are known: scaled before or after it is added up, or on the way."""
     t, scale = x.bound.terms, factor.size
     size = scale * t.size
-    own = np.where(_is_power(factor), 0.0, size)
+    own = np.where(factor.power, 0.0, size)
     error = or_infinite(scale * t.error + factor.E * (t.size + t.error))
     count = t.count if every(factor.reach) else np.where(factor.reach == 0, 0.0, t.count)
     faint = scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta) + count * fp.eta
@@ -139,16 +135,16 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
 
     A power of two has an exact reciprocal.
     """
-    if not x.bound.rough and every(_is_power(y) & (_reciprocal(fp, y) == 0)):
+    if not x.bound.rough and every(y.power & (_reciprocal(fp, y) == 0)):
         inverse = 1 / y.v
         return _multiply_rounding(fp, value, x, Operand(Enclosure.exactly(inverse), exact(fp, inverse)))
     known = _is_known(fp, y)
     if x.bound.terms is not None and known:
         return _divided(fp, x, y)
     v = np.abs(value.hi)
-    least = np.abs(y.v) - y.E
+    least = y.size - y.E
     moved = np.where((x.E == 0) & (y.E == 0), 0.0, (x.E + v * y.E) / least)
-    free = _is_power(y)
+    free = y.power
     faint = np.where(free & (v - moved >= fp.eta * OF_OVERFLOW), 0.0, fp.eta)
     E = moved + np.where(free, 0.0, fp.gamma(2) * (v + moved)) + faint
     E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
@@ -157,11 +153,12 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
     return rounded(fp.unless_overflow((E + _reciprocal(fp, y)) * (1 + 1e-6), (v + E) * late), late)
 
 
+@remembered
 def _reciprocal(fp: Arithmetic, y: Operand) -> Array:
     """0 where a program may multiply by the reciprocal of y, which is a normal number; else infinite."""
-    least = np.maximum(np.abs(y.v) - y.E, 0)
+    least = np.maximum(y.size - y.E, 0)
     normal = (1.001 / least <= fp.omega) & (y.reach * fp.eta * 1.001 <= 1)
-    return np.where(normal | (_is_power(y) & (y.reach * fp.eta <= 1)), 0.0, np.inf)
+    return np.where(normal | (y.power & (y.reach * fp.eta <= 1)), 0.0, np.inf)
 
 
 def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
@@ -169,7 +166,7 @@ def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
     t, least = x.bound.terms, np.maximum(y.size - y.E, 0)
     scale = 1 / least
     size = or_infinite(scale * t.size)
-    own = np.where(_is_power(y), 0.0, 2 * size)
+    own = np.where(y.power, 0.0, 2 * size)
     error = or_infinite(scale * t.error)
     error = or_infinite(error + scale * y.E * (size + error))
     faint = or_infinite(scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta)) + 2 * t.count * fp.eta

@@ -26,26 +26,25 @@ class Operand:
         What it is exactly.
     bound : Bound, or for a mask where rounding decides it
         How far the computed one may be from that.
+    spread : ndarray, optional
+        How far the exact one may be from its enclosure's ``hi + lo``, if it is not one of a mask.
     """
 
-    __slots__ = ("_reach", "_size", "bound", "value")
+    __slots__ = ("E", "_power", "_reach", "_size", "bound", "value")
 
-    def __init__(self, value: Any, bound: Any) -> None:
+    def __init__(self, value: Any, bound: Any, spread: Array | None = None) -> None:
         self.value, self.bound = value, bound
+        #: The bound around ``hi + lo``.
+        self.E: Any = getattr(bound, "E", None) if spread is None else bound.E + spread
         self._size: Array | None = None
         self._reach: Array | None = None
+        self._power: Any = None
 
     @property
     def v(self) -> Array:
         """The exact value, rounded once."""
         value: Enclosure = self.value
         return value.hi
-
-    @property
-    def E(self) -> Array:  # noqa: N802 (the derivation's letter)
-        """The bound."""
-        bound: Bound = self.bound
-        return bound.E
 
     @property
     def size(self) -> Array:
@@ -60,6 +59,13 @@ class Operand:
         if self._reach is None:
             self._reach = self.size + self.E
         return self._reach
+
+    @property
+    def power(self) -> Any:
+        """Where it is certainly a power of two: multiplying by it rounds nothing."""
+        if self._power is None:
+            self._power = (np.abs(np.frexp(self.v)[0]) == 0.5) & (self.E == 0)
+        return self._power
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ def _rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # n
 def _affine_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand, b: Operand) -> Bound:  # noqa: ARG001
     """The bias is one more term: it may begin the sum, or end it."""
     products, pure, grid = _products(fp, x, y)
-    terms, late = together(products, terms_of(b.bound.whole(), b.v)), x.bound.late * y.bound.late
+    terms, late = together(products, terms_of(b, closed=True)), x.bound.late * y.bound.late
     if grid is None or b.bound.rough:
         both, finest = None, None
     else:

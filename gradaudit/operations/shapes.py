@@ -104,7 +104,7 @@ def _scatter_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices, in
     def added(y: Any) -> Any:
         return np.bincount(places, weights=y[there], minlength=size).reshape(into)
 
-    terms = terms_of(x.bound, x.v).reduced(added)
+    terms = terms_of(x).reduced(added)
     if x.bound.rough:
         return summed(fp, terms, late=x.bound.late)
     grid = np.full(size, FINEST, dtype=np.int64)
@@ -183,7 +183,7 @@ broadcast: Operation = define(
 
 
 def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
-    terms = terms_of(x.bound, x.v).total(axis, x.v.shape[axis])
+    terms = terms_of(x).total(axis, x.v.shape[axis])
     if x.bound.rough:
         return summed(fp, terms, late=x.bound.late)
     pure, bound = x.bound.pure.all(axis=axis), x.bound
@@ -247,7 +247,7 @@ def _concatenated_derivative(node: Node, g: Node) -> list[Node | None]:
 def _concatenated_rounding(fp: Arithmetic, value: Any, *xs: Operand, axis: int) -> Bound:  # noqa: ARG001
     parts: list[Bound] = [x.bound for x in xs]
     if any(bound.terms is not None for bound in parts):
-        parts = [x.bound.opened(x.v) for x in xs]
+        parts = [x.bound.opened(terms_of(x)) for x in xs]
     return parts[0].restructured(lambda *ys: np.concatenate(ys, axis), *parts[1:])
 
 
@@ -264,7 +264,7 @@ concatenate: Operation = define(
 
 
 def _cumulative_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:  # noqa: ARG001
-    terms = terms_of(x.bound, x.v).reduced(lambda y: np.cumsum(y, axis=axis))
+    terms = terms_of(x).reduced(lambda y: np.cumsum(y, axis=axis))
     if x.bound.rough:
         return summed(fp, terms, late=x.bound.late)
     pure, bound = np.logical_and.accumulate(x.bound.pure, axis=axis), x.bound

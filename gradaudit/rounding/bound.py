@@ -178,19 +178,9 @@ class Bound:
         pure = None if self.rough else self.pure & known
         return Bound(E, pure, lambda: np.where(known, self.grid, -FINEST), terms, self.late, self.closed)
 
-    def widened(self, by: Array) -> Bound:
-        """The bound around values that are known to within so much themselves."""
-        if not some(by):
-            return self
-        return Bound(self.E + by, self._pure, self._grid, self.terms, self.late, self.closed)
-
-    def whole(self) -> Bound:
-        """The same bound, closed."""
-        return Bound(self.E, self._pure, self._grid, self.terms, self.late, True)
-
-    def opened(self, v: Array) -> Bound:
-        """The same bound of an array v that is a sum of at least itself."""
-        return self if self.terms is not None else Bound(self.E, self._pure, self._grid, terms_of(self, v), self.late)
+    def opened(self, terms: Terms) -> Bound:
+        """The same bound of a sum; of these terms, if none are known."""
+        return self if self.terms is not None else Bound(self.E, self._pure, self._grid, terms, self.late)
 
 
 def exact(fp: Arithmetic, v: Array) -> Bound:
@@ -208,15 +198,15 @@ def rounded(E: Array, late: float = 1.0) -> Bound:
     return Bound(or_infinite(np.asarray(E, dtype=np.float64)), late=late)
 
 
-def terms_of(bound: Bound, v: Array) -> Terms:
-    """The terms of an array that is added: its own, if it is a sum itself and not closed, or the array."""
-    own, closed = bound.terms, bound.closed
+def terms_of(x: Any, closed: Any = False) -> Terms:
+    """The terms of an operand that is added: its own, if it is a sum itself and not closed, or the operand."""
+    own, closed = x.bound.terms, closed or x.bound.closed
     if own is not None and closed is False:
         return own
     groups = own.groups if own is not None else 1.0
-    reach = np.abs(v) + bound.E
+    reach = x.reach
     count = groups if every(reach) else (reach != 0) * groups
-    whole = Terms(count, reach, 0.0, bound.E, 0.0, 0.0, groups)
+    whole = Terms(count, reach, 0.0, x.E, 0.0, 0.0, groups)
     return whole if own is None or closed is True else own.changed(lambda x, y: np.where(closed, y, x), whole)
 
 
