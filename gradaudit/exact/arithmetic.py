@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.enclosure import UNKNOWN, Array, Enclosure
+from gradaudit.exact.entries import some
 from gradaudit.exact.functions import Function
 
 V = TypeVar("V")
@@ -108,8 +109,9 @@ class Arithmetic(ABC, Generic[V]):
 
     def select(self, mask: Signs, a: V, b: V) -> V:
         """`a` where the mask is 1, `b` where it is 0, and what encloses both where it is UNKNOWN."""
-        chosen = self.restructure(lambda x, y: np.where(mask == 1, x, y), a, b)
-        if not (mask == UNKNOWN).any():
+        first = mask == 1
+        chosen = self.restructure(lambda x, y: np.where(first, x, y), a, b)
+        if not some(mask == UNKNOWN):
             return chosen
         both = self.hull(a, b)
         return self.restructure(lambda x, y: np.where(mask == UNKNOWN, x, y), both, chosen)
