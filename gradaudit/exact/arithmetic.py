@@ -108,12 +108,15 @@ class Arithmetic(ABC, Generic[V]):
         return self.add(a, self.negative(b))
 
     def select(self, mask: Signs, a: V, b: V) -> V:
-        """`a` where the mask is 1, `b` where it is 0, and what encloses both where it is UNKNOWN."""
+        """`a` where the mask is 1, `b` where it is 0, and what encloses both where it is UNKNOWN.
+
+        A shape may be repeated to that of the mask.
+        """
         first = mask == 1
         chosen = self.restructure(lambda x, y: np.where(first, x, y), a, b)
         if not some(mask == UNKNOWN):
             return chosen
-        both = self.hull(a, b)
+        both = self.hull(*(self.restructure(lambda x: np.broadcast_to(x, mask.shape), x) for x in (a, b)))
         return self.restructure(lambda x, y: np.where(mask == UNKNOWN, x, y), both, chosen)
 
     def accumulate(self, a: V, axis: int) -> V:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure, U
-from gradaudit.exact.entries import every, highest, some
+from gradaudit.exact.entries import every, highest
 from gradaudit.graph import Node
 from gradaudit.memory import remembered
 from gradaudit.operations.entrywise import negative
@@ -131,13 +131,6 @@ def _between(mask: Operand, x: Operand, y: Operand) -> tuple[Any, Any]:
     return mask.bound & finite, np.where(finite, middle, 0.0)
 
 
-def _masked_value(A: Any, mask: Signs, x: Any) -> Any:
-    if some(mask == UNKNOWN):
-        return A.select(mask, x, A.constant(np.zeros(A.shape(x))))
-    chosen = mask == 1
-    return A.restructure(lambda y: np.where(chosen, y, 0), x)
-
-
 def _masked_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand) -> Bound:
     """As where with zeros; but a program may multiply by ones and zeros, and of 0 times infinity nothing is known."""
     bound = _where_rounding(fp, value, mask, x, _zeros(fp, x))
@@ -159,7 +152,7 @@ masked: Operation = define(
     Operation(
         "masked",
         shape=same,
-        value=_masked_value,
+        value=lambda A, mask, x: A.select(mask, x, A.constant(np.zeros(()))),
         derivative=lambda node, g: [None, masked(node.inputs[0], g)],
         rounding=_masked_rounding,
         size=lambda mask, x: np.where(mask == 0, 0.0, x),
