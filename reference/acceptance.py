@@ -188,7 +188,12 @@ def _posed(
     """The graph, the arithmetic of the program, which is strict at kinks, and the inputs."""
     of = graph(problem.shape, decayed)
     given = {of.inputs[name]: np.asarray(getattr(problem, name), dtype=np.float64) for name in INPUTS}
-    return of, replace(arithmetic or Arithmetic.of(problem.dtype), strict=True), given
+    return of, _strict(arithmetic or Arithmetic.of(problem.dtype)), given
+
+
+@lru_cache(maxsize=16)
+def _strict(arithmetic: Arithmetic) -> Arithmetic:
+    return replace(arithmetic, strict=True)
 
 
 def _acceptance(problem: Problem, of: Network, certificates: Certificates, decayed: tuple[str, ...]) -> Acceptance:

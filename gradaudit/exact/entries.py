@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 
 def highest(x: Any) -> Any:
     """The largest entry; NaN where there is one, 0 where there is no entry."""
@@ -21,6 +23,11 @@ def lowest(x: Any) -> Any:
     if not x.shape:
         return x.item()
     return x.item(x.argmin()) if x.size else 1.0
+
+
+def pick(condition: Any, x: Any, y: Any) -> Any:
+    """The entries of x where a condition holds, else those of y; of single numbers without NumPy."""
+    return np.where(condition, x, y) if condition.shape else np.float64(x if condition else y)
 
 
 def some(x: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradaudit.exact.enclosure import Enclosure
-from gradaudit.exact.entries import every, lowest
+from gradaudit.exact.entries import every, highest, lowest, pick
 from gradaudit.graph import Node
 from gradaudit.memory import remembered
 from gradaudit.operations.operation import Array, Operand, Operation, define, same
@@ -77,12 +77,10 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
     free = x.power | y.power
     there = every(x.reach) and every(y.reach)
     count = 1.0 if there else ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
-    size = size if there else np.where(count > 0, size, 0.0)
+    size = size if there else pick(count > 0, size, 0.0)
     least = np.maximum(x.size - x.E, 0) * np.maximum(y.size - y.E, 0)
-    faint = (
-        0.0 if lowest(least) >= fp.eta * OF_OVERFLOW else np.where(least >= fp.eta * OF_OVERFLOW, 0.0, count * fp.eta)
-    )
-    terms = Terms(count, size, np.where(free, 0.0, size), error, faint, 1.0)
+    faint = 0.0 if lowest(least) >= fp.eta * OF_OVERFLOW else pick(least >= fp.eta * OF_OVERFLOW, 0.0, count * fp.eta)
+    terms = Terms(count, size, pick(free, 0.0, size), error, faint, 1.0)
     if x.bound.rough or y.bound.rough:
         return summed(fp, terms, late=late, closed=True)
     pure = x.bound.pure & y.bound.pure
@@ -106,15 +104,16 @@ def _scaled(fp: Arithmetic, factor: Operand, x: Operand, late: float) -> Bound:
     """A sum times numbers that are known: scaled before or after it is added up, or on the way."""
     t, scale = x.bound.terms, factor.size
     size = scale * t.size
-    own = np.where(factor.power, 0.0, size)
+    own = pick(factor.power, 0.0, size)
     error = or_infinite(scale * t.error + factor.E * (t.size + t.error))
-    count = t.count if every(factor.reach) else np.where(factor.reach == 0, 0.0, t.count)
+    count = t.count if every(factor.reach) else pick(factor.reach == 0, 0.0, t.count)
     faint = scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta) + count * fp.eta
     terms = Terms(count, size, scale * t.rounded + own, error, faint, t.depth + 1, t.groups)
     pure, grid = None, None
     if not (x.bound.rough or factor.bound.rough):
         pure, grid = factor.bound.pure & x.bound.pure, lambda: factor.bound.grid + x.bound.grid
-    return summed(fp, terms, pure, grid, late, closed=True).where(np.isfinite(x.E))
+    bound = summed(fp, terms, pure, grid, late, closed=True)
+    return bound if highest(x.E) < np.inf else bound.where(np.isfinite(x.E))
 
 
 multiply: Operation = define(
@@ -143,12 +142,12 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
         return _divided(fp, x, y)
     v = np.abs(value.hi)
     least = y.size - y.E
-    moved = np.where((x.E == 0) & (y.E == 0), 0.0, (x.E + v * y.E) / least)
+    moved = pick((x.E == 0) & (y.E == 0), 0.0, (x.E + v * y.E) / least)
     free = y.power
-    faint = np.where(free & (v - moved >= fp.eta * OF_OVERFLOW), 0.0, fp.eta)
-    E = moved + np.where(free, 0.0, fp.gamma(2) * (v + moved)) + faint
-    E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
-    E = np.where(least > 0, E, np.inf)
+    faint = pick(free & (v - moved >= fp.eta * OF_OVERFLOW), 0.0, fp.eta)
+    E = moved + pick(free, 0.0, fp.gamma(2) * (v + moved)) + faint
+    E = pick((x.v == 0) & (x.E == 0), 0.0, E)
+    E = pick(least > 0, E, np.inf)
     late = x.bound.late * (_late_divisor(y) if known else 1.0)
     return rounded(fp.unless_overflow((E + _reciprocal(fp, y)) * (1 + 1e-6), (v + E) * late), late)
 
@@ -158,7 +157,7 @@ def _reciprocal(fp: Arithmetic, y: Operand) -> Array:
     """0 where a program may multiply by the reciprocal of y, which is a normal number; else infinite."""
     least = np.maximum(y.size - y.E, 0)
     normal = (1.001 / least <= fp.omega) & (y.reach * fp.eta * 1.001 <= 1)
-    return np.where(normal | (y.power & (y.reach * fp.eta <= 1)), 0.0, np.inf)
+    return pick(normal | (y.power & (y.reach * fp.eta <= 1)), 0.0, np.inf)
 
 
 def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
@@ -166,7 +165,7 @@ def _divided(fp: Arithmetic, x: Operand, y: Operand) -> Bound:
     t, least = x.bound.terms, np.maximum(y.size - y.E, 0)
     scale = 1 / least
     size = or_infinite(scale * t.size)
-    own = np.where(y.power, 0.0, 2 * size)
+    own = pick(y.power, 0.0, 2 * size)
     error = or_infinite(scale * t.error)
     error = or_infinite(error + scale * y.E * (size + error))
     faint = or_infinite(scale * (t.faint + np.maximum(t.count - 1, 0) * fp.eta)) + 2 * t.count * fp.eta

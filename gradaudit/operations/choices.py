@@ -15,7 +15,7 @@ from gradaudit.operations.entrywise import negative
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative, same
 from gradaudit.operations.shapes import constant
 from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic
-from gradaudit.rounding.bound import Bound, exact
+from gradaudit.rounding.bound import FINEST, Bound
 
 Signs = NDArray[np.int8]
 
@@ -131,15 +131,16 @@ def _between(mask: Operand, x: Operand, y: Operand) -> tuple[Any, Any]:
     return mask.bound & finite, np.where(finite, middle, 0.0)
 
 
-def _masked_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand) -> Bound:
+def _masked_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand) -> Bound:  # noqa: ARG001
     """As where with zeros; but a program may multiply by ones and zeros, and of 0 times infinity nothing is known."""
-    bound = _where_rounding(fp, value, mask, x, _zeros(fp, x))
+    chosen, certain = mask.value == 1, ~mask.bound
+    E = np.where(chosen, x.E, 0.0)
+    if not every(certain):
+        either = np.maximum(np.abs((x.v - value.hi) + (x.value.lo - value.lo)) + x.E, np.abs(value.hi + value.lo))
+        E = np.where(certain, E, either * (1 + 1e-6))
+    pure = (x.bound.pure | ~chosen) & certain
+    bound = Bound(E, pure, lambda: np.where(chosen, x.bound.grid, FINEST), late=x.bound.late)
     return bound if highest(x.E) < np.inf else bound.where(np.isfinite(x.E))
-
-
-def _zeros(fp: Arithmetic, x: Operand) -> Operand:
-    zeros = np.zeros(x.v.shape)
-    return Operand(Enclosure.exactly(zeros), exact(fp, zeros))
 
 
 def _between_zero(mask: Operand, x: Operand) -> tuple[Any, Any]:

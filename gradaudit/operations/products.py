@@ -55,10 +55,10 @@ def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:
     if some(x.E):
         error = error + _each(magnitude_product, x.E, y.size)
     terms = Terms(products, size, size, error, products * fp.eta, 1.0)
-    if x.bound.rough or y.bound.rough:
+    if x.bound.rough or y.bound.rough or _are_all_rounded(fp, x, y, terms):
         return terms, None, None
     pure_x, pure_y = x.bound.pure.all(axis=-1, keepdims=True), y.bound.pure.all(axis=-2, keepdims=True)
-    if not (some(pure_x) and some(pure_y)) or _are_all_rounded(fp, x, y, terms):
+    if not (some(pure_x) and some(pure_y)):
         return terms, None, None
 
     def grid() -> Exponents:
@@ -82,14 +82,16 @@ def _are_all_rounded(fp: Arithmetic, x: Operand, y: Operand, terms: Terms) -> bo
 
     Where both factors of its first product have one digit more than half of the dtype's, that has more than the dtype.
     """
-    if not isinstance(terms.count, float) or fp.u * lowest(terms.size) < 2.0**40 * terms.count * fp.eta:
+    if some(x.E) or some(y.E) or not isinstance(terms.count, float):
+        return False
+    if fp.u * lowest(terms.size) < 2.0**40 * terms.count * fp.eta:
         return False
     return _have_many_digits(fp, x, x.v[..., :1]) and _have_many_digits(fp, y, y.v[..., :1, :])
 
 
 def _have_many_digits(fp: Arithmetic, x: Operand, v: Array) -> bool:
-    """Whether some entries of an operand are known, and each has one digit more than half of the dtype's, or more."""
-    if some(x.E) or some(x.value.radius) or lowest(np.abs(v)) < NORMAL:
+    """Whether an operand is known, and each of some entries has one digit more than half of the dtype's, or more."""
+    if some(x.value.radius) or lowest(np.abs(v)) < NORMAL:
         return False
     return every(np.ascontiguousarray(v).view(np.int64) & (1 << 53 - (fp.precision + 1) // 2) - 1)
 

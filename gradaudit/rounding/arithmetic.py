@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -61,7 +62,7 @@ class Arithmetic:
     @classmethod
     def of(cls, dtype: np.dtype[Any]) -> Arithmetic:
         """The arithmetic of a floating-point dtype."""
-        return cls.described(np.finfo(dtype))
+        return _described(np.dtype(dtype))
 
     @classmethod
     def described(cls, info: Any) -> Arithmetic:
@@ -93,6 +94,11 @@ class Arithmetic:
         if highest(size) * OF_OVERFLOW <= self.omega:
             return E
         return np.where(size * OF_OVERFLOW <= self.omega, E, np.inf)
+
+
+@lru_cache(maxsize=16)
+def _described(dtype: np.dtype[Any]) -> Arithmetic:
+    return Arithmetic.described(np.finfo(dtype))
 
 
 def magnitude_product(A: Array, B: Array) -> Array:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradaudit.exact.enclosure import NORMAL, Enclosure
-from gradaudit.exact.entries import highest, lowest
+from gradaudit.exact.entries import highest, lowest, some
 from gradaudit.memory import remembered
 from gradaudit.rounding.arithmetic import Arithmetic, Array, Offset, or_infinite
 
@@ -69,10 +69,9 @@ class Errors(NamedTuple):
 @remembered
 def rows(x: Enclosure) -> Rows:
     """The softmax of rows, in float64: from hi and lo, so that no digit is lost to an offset that a row shares."""
-    top = x.hi.argmax(axis=-1)
-    z = x.hi - picked(x.hi, top)[..., None]
-    if x.lo.any():
-        z = z + (x.lo - picked(x.lo, top)[..., None])
+    z = x.hi - x.hi.max(axis=-1, keepdims=True)
+    if some(np.abs(x.lo)):
+        z = z + (x.lo - picked(x.lo, x.hi.argmax(axis=-1))[..., None])
     e = np.exp(z)
     Z = e.sum(axis=-1, keepdims=True)
     return Rows(x.hi, z, e / Z, np.log(Z))
