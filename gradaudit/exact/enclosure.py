@@ -36,7 +36,10 @@ class Enclosure:
     def exactly(cls, values: Any) -> Enclosure:
         """Floats, which are exact."""
         hi = np.asarray(values, dtype=np.float64)
-        return cls(hi, np.zeros_like(hi), np.zeros_like(hi))
+        zero = np.zeros(hi.shape)
+        exact = cls(hi, zero, zero)
+        exact.__dict__.update(spread=zero, is_known=True)
+        return exact
 
     def __add__(self, other: Enclosure) -> Enclosure:
         """The sum, entry by entry; shapes may broadcast."""

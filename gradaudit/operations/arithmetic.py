@@ -10,7 +10,7 @@ from gradaudit.exact.enclosure import Enclosure
 from gradaudit.exact.entries import every, highest, lowest, pick
 from gradaudit.graph import Node
 from gradaudit.memory import remembered
-from gradaudit.operations.operation import Array, Operand, Operation, define, same
+from gradaudit.operations.operation import Operand, Operation, define, same
 from gradaudit.operations.shapes import constant, constant_
 from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic, or_infinite
 from gradaudit.rounding.bound import Bound, Terms, exact, rounded, summed, terms_of, together
@@ -153,7 +153,7 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
 
 
 @remembered
-def _reciprocal(fp: Arithmetic, y: Operand) -> Array:
+def _reciprocal(fp: Arithmetic, y: Operand) -> Any:
     """0 where a program may multiply by the reciprocal of y, which is a normal number; else infinite."""
     least = np.maximum(y.size - y.E, 0)
     normal = (1.001 / least <= fp.omega) & (y.reach * fp.eta * 1.001 <= 1)

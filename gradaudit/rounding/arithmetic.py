@@ -103,7 +103,7 @@ def _described(dtype: np.dtype[Any]) -> Arithmetic:
 
 def magnitude_product(A: Array, B: Array) -> Array:
     """``A . B`` of non-negative factors, where 0 times infinity counts as infinite."""
-    result = A.dot(B)
+    result: Array = A.dot(B)
     if math.isfinite(highest(result)):
         return result
     if (not some(A) and math.isfinite(highest(B))) or (not some(B) and math.isfinite(highest(A))):

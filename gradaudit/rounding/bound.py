@@ -68,7 +68,8 @@ class Terms(NamedTuple):
             nothing = all(type(x) is float and x == 0 for x in arrays)
             full = (_repeated(x, t.size.shape) for x, t in zip(arrays, whole, strict=True))
             parts.append(0.0 if nothing else change(*full))
-        return Terms(*parts, max(t.depth for t in whole), max(t.groups for t in whole))
+        count, size, rounds, error, faint = parts
+        return Terms(count, size, rounds, error, faint, max(t.depth for t in whole), max(t.groups for t in whole))
 
     def reduced(self, change: Any) -> Terms:
         """The terms of a reduction, which `change` adds up array by array."""
@@ -77,8 +78,9 @@ class Terms(NamedTuple):
     def total(self, axis: int, entries: int) -> Terms:
         """The terms of the sum over an axis of so many entries; what is one number everywhere remains one."""
         full = self.size.shape
-        parts = (x * entries if isinstance(x, float) else _repeated(x, full).sum(axis=axis) for x in self[:5])
-        return Terms(*parts, self.depth)
+        parts = [x * entries if isinstance(x, float) else _repeated(x, full).sum(axis=axis) for x in self[:5]]
+        count, size, rounds, error, faint = parts
+        return Terms(count, size, rounds, error, faint, self.depth)
 
 
 def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
@@ -200,7 +202,8 @@ def rounded(E: Array, late: float = 1.0) -> Bound:
 
 def terms_of(x: Any, closed: Any = False) -> Terms:
     """The terms of an operand that is added: its own, if it is a sum itself and not closed, or the operand."""
-    own, closed = x.bound.terms, closed or x.bound.closed
+    own: Terms | None = x.bound.terms
+    closed = closed or x.bound.closed
     if own is not None and closed is False:
         return own
     groups = own.groups if own is not None else 1.0

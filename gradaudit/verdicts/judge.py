@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,6 +15,7 @@ from gradaudit.exact.entries import highest, lowest
 from gradaudit.judge import USEFUL
 from gradaudit.reference.acceptance import Acceptance
 from gradaudit.reference.problem import TENSORS, Gradients
+from gradaudit.rounding.arithmetic import Arithmetic
 
 Verdict = Literal["pass", "wrong", "undecided", "error", "crash", "timeout", "skipped", "unsupported"]
 #: Every verdict, worst first.
@@ -129,16 +132,18 @@ def _compared(got: Any, hi: Any, lo: Any, E: Any) -> Comparison:
     return Comparison(got, error, E, ratio, hi)
 
 
-def _compared_at_once(gradients: Gradients, acceptance: Acceptance) -> tuple[Comparison, dict[str, Comparison]]:
-    """All tensors compared: their entries in one row, and each tensor in its shape."""
+def _compared_at_once(gradients: Gradients, acceptance: Acceptance) -> tuple[Comparison, dict[str, slice]]:
+    """All tensors compared, their entries in one row; and where in it each tensor is."""
     got, exact = [getattr(gradients, name) for name in TENSORS], [acceptance.exact.tensors[name] for name in TENSORS]
     parts = got, [e.hi for e in exact], [e.lo for e in exact], [acceptance.bound.tensors[name] for name in TENSORS]
     whole = _compared(*(np.concatenate([x.ravel() for x in part]).astype(np.float64) for part in parts))
-    tensors, first = {}, 0
-    for name, array in zip(TENSORS, got, strict=True):
-        tensors[name] = Comparison(*(x[first : first + array.size].reshape(array.shape) for x in whole))
-        first += array.size
-    return whole, tensors
+    ends = list(accumulate(array.size for array in got))
+    return whole, dict(zip(TENSORS, map(slice, [0, *ends], ends), strict=True))
+
+
+def _tensor(whole: Comparison, place: slice, shape: tuple[int, ...]) -> Comparison:
+    """One tensor of those that were compared at once."""
+    return Comparison(*(x[place].reshape(shape) for x in whole))
 
 
 def judge(subject: Subject, gradients: Gradients, acceptance: Acceptance, changed: tuple[str, ...] = ()) -> Finding:
@@ -160,17 +165,22 @@ def judge(subject: Subject, gradients: Gradients, acceptance: Acceptance, change
         return Finding(
             *subject, verdict="wrong", expected=False, resolution=acceptance.bound.resolution, message=misfit
         )
-    whole, comparisons = _compared_at_once(gradients, acceptance)
-    name = max(TENSORS, key=lambda tensor: highest(comparisons[tensor].ratio))
-    worst = comparisons[name]
-    index = np.unravel_index(int(worst.ratio.argmax()), worst.ratio.shape)
-    verdict, message = _verdict(gradients, comparisons, acceptance, changed)
+    whole, places = _compared_at_once(gradients, acceptance)
+    at = int(whole.ratio.argmax())
+    name = next(tensor for tensor in TENSORS if at < places[tensor].stop)
+    worst = _tensor(whole, places[name], getattr(gradients, name).shape)
+    index = np.unravel_index(at - places[name].start, worst.ratio.shape)
+    if highest(worst.ratio) > 1 and not changed:
+        tensors = {tensor: _tensor(whole, places[tensor], getattr(gradients, tensor).shape) for tensor in TENSORS}
+        verdict, message = _refusal(gradients, tensors, acceptance)
+    else:
+        verdict, message = _verdict(acceptance, changed)
     return Finding(
         *subject,
         verdict=verdict,
         expected=verdict == "pass",
         **entry(worst, acceptance, name, tuple(int(i) for i in index)),
-        error_u=_normwise(comparisons, acceptance),
+        error_u=_normwise(whole, places, acceptance),
         resolution=acceptance.bound.resolution,
         blind=_blind(whole),
         message=message,
@@ -221,19 +231,20 @@ def _misfit(gradients: Gradients, acceptance: Acceptance) -> str:
     return ""
 
 
-def _verdict(
-    gradients: Gradients, comparisons: dict[str, Comparison], acceptance: Acceptance, changed: tuple[str, ...]
-) -> tuple[Verdict, str]:
-    """The verdict on gradients of the right shapes, and the reason if the numbers do not give it."""
+def _refusal(gradients: Gradients, comparisons: dict[str, Comparison], acceptance: Acceptance) -> tuple[Verdict, str]:
+    """The verdict on gradients of the right shapes that are outside of the bound, and the reason if it is known."""
+    if not _lost_to_an_offset(gradients, comparisons, acceptance):
+        return "wrong", ""
+    tensors = [name for name in TENSORS if _no_digit_left(name, comparisons[name], acceptance)]
+    if not tensors:
+        return "undecided", OFFSET_MESSAGE
+    return "wrong", OFFSET_MESSAGE if tensors == ["loss"] else ""
+
+
+def _verdict(acceptance: Acceptance, changed: tuple[str, ...]) -> tuple[Verdict, str]:
+    """The verdict on gradients within the bound, or of a call that changed arrays, and the reason if it is no pass."""
     if changed:
         return "wrong", f"the call changed {'its inputs: ' * (changed != (EARLIER,))}{', '.join(changed)}"
-    if any(highest(c.ratio) > 1 for c in comparisons.values()):
-        if _lost_to_an_offset(gradients, comparisons, acceptance):
-            tensors = [name for name in TENSORS if _no_digit_left(name, comparisons[name], acceptance)]
-            if not tensors:
-                return "undecided", OFFSET_MESSAGE
-            return "wrong", OFFSET_MESSAGE if tensors == ["loss"] else ""
-        return "wrong", ""
     resolution = acceptance.bound.resolution
     if not np.isfinite(resolution):
         return "undecided", "the bound is infinite: a correct program may overflow here"
@@ -268,12 +279,12 @@ def _blind(c: Comparison) -> float | None:
     return float(np.count_nonzero((c.bound > size) & (size != 0)) / count) if count else None
 
 
-def _normwise(comparisons: dict[str, Comparison], acceptance: Acceptance) -> float:
+def _normwise(c: Comparison, places: dict[str, slice], acceptance: Acceptance) -> float:
     """The largest normwise relative error of a tensor, in units of u. For 0: relative to its natural size."""
-    errors = [0.0]
-    for name, c in comparisons.items():
-        size = float(highest(np.abs(c.exact))) or acceptance.bound.sizes[name]
-        error = float(highest(c.error))
+    errors, exact = [0.0], np.abs(c.exact)
+    for name, place in places.items():
+        size = float(highest(exact[place])) or acceptance.bound.sizes[name]
+        error = float(highest(c.error[place]))
         errors.append(error / size if size else (0.0 if error == 0 else float("inf")))
-    worst = float("nan") if any(np.isnan(r) for r in errors) else max(errors)
-    return worst / acceptance.problem.unit_roundoff
+    worst = float("nan") if any(map(math.isnan, errors)) else max(errors)
+    return worst / Arithmetic.of(acceptance.problem.dtype).u
