@@ -66,12 +66,11 @@ class Balls(Arithmetic[Balls_]):
         is_known = every(known)
         hi = hi if is_known else np.where(known, hi, 0.0)
         results: list[Enclosure] = []
-        first = 0
+        last = 0
         for a in values:
-            part = slice(first, first + a.size)
-            first += a.size
+            part, shape = slice(last, last := last + a.size), a.shape
             whole = is_known or every(known[part])
-            results.append(Rounded(entries[part], hi[part].reshape(a.shape), spread[part].reshape(a.shape), whole))
+            results.append(Rounded(entries[part], hi[part].reshape(shape), spread[part].reshape(shape), whole))
         return results
 
     def restructure(self, change: Callable[..., Any], *arrays: Balls_) -> Balls_:
@@ -151,8 +150,7 @@ class Rounded(Enclosure):
     entries: list[arb]
 
     def __init__(self, entries: list[arb], hi: Array, spread: Array, is_known: bool) -> None:
-        for name, value in (("entries", entries), ("hi", hi), ("spread", spread), ("is_known", is_known)):
-            self.__dict__[name] = value
+        self.__dict__.update(entries=entries, hi=hi, spread=spread, is_known=is_known)
 
     def __getattr__(self, name: str) -> Any:
         """`lo`, what rounding to `hi` took away, rounded once; and `radius`, which holds what that took away.
