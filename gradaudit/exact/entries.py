@@ -32,9 +32,13 @@ def pick(condition: Any, x: Any, y: Any) -> Any:
 
 def some(x: Any) -> bool:
     """Whether an entry is not 0."""
-    return bool(highest(x) != 0)
+    if not x.shape:
+        return bool(x != 0)
+    return x.size > 0 and bool(x.item(x.argmax()) != 0)
 
 
 def every(x: Any) -> bool:
     """Whether every entry is more than 0."""
-    return bool(lowest(x) > 0)
+    if not x.shape:
+        return bool(x > 0)
+    return not x.size or bool(x.item(x.argmin()) > 0)
