@@ -60,7 +60,7 @@ class Balls(Arithmetic[Balls_]):
 
     def enclosures(self, values: Sequence[Balls_]) -> list[Enclosure]:
         """Those of several values: all of their balls are rounded at once."""
-        entries = [x for a in values for x in a.ravel().tolist()]
+        entries = np.concatenate([a.ravel() for a in values]).tolist() if values else []
         hi, spread = _floats(entries, len(entries)), _floats(map(arb.rad, entries), len(entries))
         known = np.isfinite(hi) & np.isfinite(spread)
         is_known = every(known)
@@ -70,7 +70,7 @@ class Balls(Arithmetic[Balls_]):
         for a in values:
             part, shape = slice(last, last := last + a.size), a.shape
             whole = is_known or every(known[part])
-            results.append(Rounded(entries[part], hi[part].reshape(shape), spread[part].reshape(shape), whole))
+            results.append(Rounded(a, hi[part].reshape(shape), spread[part].reshape(shape), whole))
         return results
 
     def restructure(self, change: Callable[..., Any], *arrays: Balls_) -> Balls_:
@@ -147,10 +147,10 @@ class Rounded(Enclosure):
     What is too large for float64 is not known; its `spread` is finite, since no precision mends that.
     """
 
-    entries: list[arb]
+    balls: Balls_
 
-    def __init__(self, entries: list[arb], hi: Array, spread: Array, is_known: bool) -> None:
-        self.__dict__.update(entries=entries, hi=hi, spread=spread, is_known=is_known)
+    def __init__(self, balls: Balls_, hi: Array, spread: Array, is_known: bool) -> None:
+        self.__dict__.update(balls=balls, hi=hi, spread=spread, is_known=is_known)
 
     def __getattr__(self, name: str) -> Any:
         """`lo`, what rounding to `hi` took away, rounded once; and `radius`, which holds what that took away.
@@ -159,11 +159,12 @@ class Rounded(Enclosure):
         """
         if name not in ("lo", "radius"):
             raise AttributeError(name)
-        rests = list(map(sub, self.entries, self.hi.ravel().tolist()))
+        rests = list(map(sub, self.balls.ravel().tolist(), self.hi.ravel().tolist()))
         lo = _floats(rests, len(rests)).reshape(self.hi.shape)
+        size = np.abs(lo)
         with np.errstate(all="ignore"):
-            radius = (self.spread + 2 * U * np.abs(lo)) * UP + 2.0**-1073
-            if not every(np.abs(lo)):
+            radius = (self.spread + 2 * U * size) * UP + 2.0**-1073
+            if not every(size):
                 exact = np.array([x.is_zero() for x in rests], dtype=bool).reshape(self.hi.shape)
                 radius = np.where(exact, 0.0, radius)
             if not highest(radius) < np.inf:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,12 @@ Signs = NDArray[np.int8]
 
 def mask_of(sign: Signs, truth: dict[int, int]) -> Signs:
     """1 where a comparison holds, 0 where it does not, UNKNOWN where nothing is decided."""
-    table = np.array([truth[0], truth[1], UNKNOWN, truth[-1]], dtype=np.int8)  # UNKNOWN is 2, and -1 the last
-    return np.asarray(table[sign])
+    return _table(truth[0], truth[1], truth[-1])[sign]
+
+
+@lru_cache(maxsize=16)
+def _table(zero: int, positive: int, negative: int) -> Signs:
+    return np.array([zero, positive, UNKNOWN, negative], dtype=np.int8)  # UNKNOWN is 2, and -1 the last
 
 
 @remembered

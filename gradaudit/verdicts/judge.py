@@ -136,7 +136,7 @@ def _compared_at_once(gradients: Gradients, acceptance: Acceptance) -> tuple[Com
     """All tensors compared, their entries in one row; and where in it each tensor is."""
     got, exact = [getattr(gradients, name) for name in TENSORS], [acceptance.exact.tensors[name] for name in TENSORS]
     parts = got, [e.hi for e in exact], [e.lo for e in exact], [acceptance.bound.tensors[name] for name in TENSORS]
-    whole = _compared(*(np.concatenate([x.ravel() for x in part]).astype(np.float64) for part in parts))
+    whole = _compared(*(np.concatenate([x.ravel() for x in part]).astype(np.float64, copy=False) for part in parts))
     ends = list(accumulate(array.size for array in got))
     return whole, dict(zip(TENSORS, map(slice, [0, *ends], ends), strict=True))
 
