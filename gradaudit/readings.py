@@ -43,7 +43,8 @@ def values(
     known : tuple of dict and dict
         Values that are known already, in the arithmetic and as enclosures, of nodes that are not in the order.
     """
-    return evaluated(A, order, inputs, known)[1]
+    with np.errstate(all="ignore"):
+        return evaluated(A, order, inputs, known)[1]
 
 
 def evaluated(
