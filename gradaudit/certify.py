@@ -17,6 +17,7 @@ from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
+from gradaudit.exact.entries import every, highest, lowest, some
 from gradaudit.exact.pairs import Pairs
 from gradaudit.exact.splitting import MORE_PARTS
 from gradaudit.graph import Node, depending, topological_order
@@ -24,7 +25,7 @@ from gradaudit.memory import keep_memory
 from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import broadcast, input_, reshape, transpose
 from gradaudit.patterns import merged, recognised
-from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, centred, evaluated, sizes
+from gradaudit.readings import Bounds, Values, bounds, bounds_without_kinks, centred, evaluated, operands_of, sizes
 from gradaudit.rounding.arithmetic import Arithmetic
 
 #: A certified value, and each intermediate that the bound is computed from, is known to this part of its bound, which
@@ -107,11 +108,13 @@ class Plan:
         Its outputs, known forms replaced.
     order : tuple of Node
         All its nodes, each after those that it is computed from.
+    cache : dict
+        What was found of nodes that depend on no input.
     """
 
     outputs: tuple[Node, ...]
     order: tuple[Node, ...]
-    _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
+    cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, outputs: Sequence[Node]) -> Plan:
@@ -144,9 +147,9 @@ class Plan:
         """
         fixed, moving = self.parts
         with A.precision(), np.errstate(all="ignore"):
-            if A.name not in self._cache:
-                self._cache[A.name] = evaluated(A, fixed, {})
-            own, read = evaluated(A, moving, given, self._cache[A.name])
+            if A.name not in self.cache:
+                self.cache[A.name] = evaluated(A, fixed, {})
+            own, read = evaluated(A, moving, given, self.cache[A.name])
             of = self.bounds(A.name, fp, read)
             return Certificates(self, read, of, fp, self._is_sharp(fp, read, of), A, own)
 
@@ -156,28 +159,27 @@ class Plan:
         On the way to the outputs far below a rounding is enough, where nothing is rounded: the bounds that follow are
         wider by as little.
         """
-        masks = [node for node in self.order if node.operation.mask]
-        if any((read[id(node)] == UNKNOWN).any() for node in masks):
-            return False
         ends = {id(node) for node in self.outputs}
         for node in reversed(self.order):
+            value, bound = read[id(node)], of[id(node)]
             if node.operation.mask:
-                continue
-            if node.operation in REARRANGED:
+                if some(value == UNKNOWN):
+                    return False
+            elif node.operation in REARRANGED:
                 ends |= {id(n) for n in node.inputs} if id(node) in ends else set()
-                continue
-            value, E = read[id(node)], of[id(node)].E
-            limit = E if id(node) in ends else np.maximum(E, fp.u * np.abs(value.hi))
-            if not bool((value.spread <= np.minimum(SHARP * limit, LARGEST)).all()):
+            elif not _is_far_below(value.spread, bound.E) and (
+                id(node) in ends or not _is_far_below(value.spread, np.maximum(bound.E, fp.u * np.abs(value.hi)))
+            ):
                 return False
         return True
 
     def bounds(self, name: str, fp: Arithmetic, read: Values) -> Bounds:
         """The bounds around values that were read in an arithmetic of that name."""
         fixed, moving = self.parts
-        if (name, fp) not in self._cache:
-            self._cache[name, fp] = bounds(fp, fixed, read)
-        return bounds(fp, moving, read, self._cache[name, fp])
+        if (name, fp) not in self.cache:
+            of = bounds(fp, fixed, read)
+            self.cache[name, fp] = of, operands_of(fixed, read, of)
+        return bounds(fp, moving, read, self.cache[name, fp])
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,8 +222,7 @@ class Certificates:
         """The certificates of the outputs, in their order."""
         apart = self._without_kinks() if self.kinks else self.bounds
         centre, around = self._centred() if self.kinks else (self.values, self.bounds)
-        with np.errstate(all="ignore"):
-            natural = sizes(self.fp, self.plan.order, self.values, self.bounds, typical=True)
+        natural = self._sizes(typical=True)
         result = []
         for n in map(id, self.plan.outputs):
             exact, E = self.values[n], self.within(n)
@@ -253,8 +254,16 @@ class Certificates:
     @cached_property
     def sizes(self) -> dict[int, NDArray[np.float64]]:
         """The natural size of each node, by its id."""
+        return self._sizes(typical=False)
+
+    def _sizes(self, typical: bool) -> dict[int, NDArray[np.float64]]:
+        """Those of nodes that depend on no input are found once."""
+        (fixed, moving), cache = self.plan.parts, self.plan.cache
+        key = ("sizes", self.precision, self.fp, typical)
         with np.errstate(all="ignore"):
-            return sizes(self.fp, self.plan.order, self.values, self.bounds)
+            if key not in cache:
+                cache[key] = sizes(self.fp, fixed, self.values, self.bounds, typical)
+            return sizes(self.fp, moving, self.values, self.bounds, typical, cache[key])
 
     def _centred(self) -> tuple[Values, Bounds]:
         with self.arithmetic.precision(), np.errstate(all="ignore"):
@@ -319,6 +328,13 @@ def _arithmetics(fp: Arithmetic, last_bits: int, all_digits: bool, small: bool) 
     yield from (Balls(bits) for bits in BITS if bits <= last_bits)
 
 
+def _is_far_below(spread: NDArray[Any], E: NDArray[Any]) -> bool:
+    """Whether each radius is far below its bound; mostly the largest is below the least."""
+    if highest(spread) <= min(SHARP * lowest(E), LARGEST):
+        return True
+    return every(spread <= np.minimum(SHARP * E, LARGEST))
+
+
 def _largest(array: NDArray[Any]) -> float:
     """The largest entry; 0 where there is none."""
-    return float(array.max(initial=0.0))
+    return float(highest(array))

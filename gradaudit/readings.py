@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
+from gradaudit.exact.entries import some
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Operand
 from gradaudit.operations.shapes import input_
@@ -21,6 +23,8 @@ USEFUL = 2.0**-4
 Values = dict[int, Any]
 #: A node's bound by its id; of a mask where rounding decides it.
 Bounds = dict[int, Any]
+#: A node as an operand, by its id.
+Operands = dict[int, Operand]
 
 
 def values(
@@ -39,7 +43,8 @@ def values(
     known : tuple of dict and dict
         Values that are known already, in the arithmetic and as enclosures, of nodes that are not in the order.
     """
-    return evaluated(A, order, inputs, known)[1]
+    with np.errstate(all="ignore"):
+        return evaluated(A, order, inputs, known)[1]
 
 
 def evaluated(
@@ -62,13 +67,17 @@ def evaluated(
     return own, read
 
 
-def bounds(fp: Arithmetic, order: Sequence[Node], read: Values, known: Bounds | None = None) -> Bounds:
+def bounds(
+    fp: Arithmetic,
+    order: Sequence[Node],
+    read: Values,
+    known: tuple[Bounds, Operands] = ({}, {}),
+) -> Bounds:
     """How far a correct program may be, for every node; for a mask, where rounding decides it.
 
-    What is known of nodes that are not in the order is taken as it is.
+    What is known of nodes that are not in the order, their bounds and as operands, is taken as it is.
     """
-    of: Bounds = dict(known or {})
-    operands: dict[int, Operand] = {}
+    of, operands = dict(known[0]), dict(known[1])
     with np.errstate(all="ignore"):
         for node in order:
             of[id(node)] = _bound(fp, node, read, of, operands)
@@ -78,12 +87,12 @@ def bounds(fp: Arithmetic, order: Sequence[Node], read: Values, known: Bounds | 
 def bounds_without_kinks(fp: Arithmetic, order: Sequence[Node], read: Values, known: Bounds) -> Bounds:
     """The bounds, as if a program fell on the exact side of each kink; what no kink reaches is as it is known."""
     of: Bounds = {}
-    operands: dict[int, Operand] = {}
+    operands: Operands = {}
     with np.errstate(all="ignore"):
         for node in order:
             own = known[id(node)]
             if node.operation.mask:
-                of[id(node)] = np.zeros_like(own) if own.any() else own
+                of[id(node)] = np.zeros_like(own) if some(own) else own
             elif node.inputs and any(of[id(n)] is not known[id(n)] for n in node.inputs):
                 of[id(node)] = _bound(fp, node, read, of, operands)
             else:
@@ -91,19 +100,31 @@ def bounds_without_kinks(fp: Arithmetic, order: Sequence[Node], read: Values, kn
     return of
 
 
-def _bound(fp: Arithmetic, node: Node, read: Values, of: Bounds, operands: dict[int, Operand]) -> Any:
+def _bound(fp: Arithmetic, node: Node, read: Values, of: Bounds, operands: Operands) -> Any:
     """The bound of a node; where its value is not known, nor is the bound."""
-    bound = node.operation.rounding(fp, read[id(node)], *_operands(node, read, of, operands), **node.parameters)
-    return bound if node.operation.mask or read[id(node)].is_known else bound.where(read[id(node)].known)
+    value = read[id(node)]
+    bound = node.operation.rounding(fp, value, *_operands(node.inputs, read, of, operands), **node.parameters)
+    return bound if node.operation.mask or value.is_known else bound.where(value.known)
 
 
-def _operands(node: Node, read: Values, of: Bounds, operands: dict[int, Operand]) -> list[Operand]:
-    """The operands of a node; each is made once."""
-    for n in node.inputs:
-        if id(n) not in operands:
-            value, bound = read[id(n)], of[id(n)]
-            operands[id(n)] = Operand(value, bound if n.operation.mask else bound.widened(value.spread))
-    return [operands[id(n)] for n in node.inputs]
+def operands_of(nodes: Sequence[Node], read: Values, of: Bounds) -> Operands:
+    """Nodes as operands."""
+    operands: Operands = {}
+    _operands(nodes, read, of, operands)
+    return operands
+
+
+def _operands(inputs: Sequence[Node], read: Values, of: Bounds, operands: Operands) -> list[Operand]:
+    """The inputs of a node as operands; each is made once."""
+    result = []
+    for node in inputs:
+        n = id(node)
+        operand = operands.get(n)
+        if operand is None:
+            value = read[n]
+            operand = operands[n] = Operand(value, of[n], None if node.operation.mask else value.spread)
+        result.append(operand)
+    return result
 
 
 def centred(
@@ -129,17 +150,17 @@ def centred(
         The numbers of every node, as enclosures, and the bounds around them.
     """
     own, read, around = dict(known[0]), dict(known[1]), dict(of)
-    operands: dict[int, Operand] = {}
+    operands: Operands = {}
     moved: set[int] = set()
     for node in order:
         n, operation = id(node), node.operation
-        open_ = operation.middle is not None and any(around[id(m)].any() for m in node.inputs if m.operation.mask)
+        open_ = operation.middle is not None and any(some(around[id(m)]) for m in node.inputs if m.operation.mask)
         if any(id(m) in moved for m in node.inputs):
             own[n] = operation.value(A, *[own[id(m)] for m in node.inputs], **node.parameters)
         elif not open_:
             continue
         if open_ and operation.middle is not None:
-            mask, middle = operation.middle(*_operands(node, read, around, operands))
+            mask, middle = operation.middle(*_operands(node.inputs, read, around, operands))
             own[n] = A.select(mask.astype(np.int8), A.constant(middle), own[n])
         read[n] = own[n] if operation.mask else A.enclosure(own[n])
         around[n] = _bound(fp, node, read, around, operands)
@@ -148,31 +169,36 @@ def centred(
 
 
 def sizes(
-    fp: Arithmetic, order: Sequence[Node], read: Values, of: Bounds, typical: bool = False
+    fp: Arithmetic,
+    order: Sequence[Node],
+    read: Values,
+    of: Bounds,
+    typical: bool = False,
+    known: Mapping[int, NDArray[Any]] = MappingProxyType({}),
 ) -> dict[int, NDArray[Any]]:
     """The natural size of every node: what it could have been, had nothing cancelled.
 
     Of a mask its signs, UNKNOWN where rounding decides: there either branch may be taken. The typical size is that of
     terms with random signs, the root of the sum of their squares; and that of the value where the bound is of use: what
-    cancelled on the way to it is past, so that depth inflates nothing (ROUNDING.md, section 7).
+    cancelled on the way to it is past, so that depth inflates nothing (ROUNDING.md, section 7). What is known of nodes
+    that are not in the order is taken as it is.
     """
-    natural: dict[int, NDArray[Any]] = {}
+    natural = dict(known)
     for node in order:
-        value, operation = read[id(node)], node.operation
+        n, value, operation = id(node), read[id(node)], node.operation
         if operation.mask:
-            natural[id(node)] = np.where(of[id(node)], UNKNOWN, value) if of[id(node)].any() else value
+            natural[n] = np.where(of[n], UNKNOWN, value) if some(of[n]) else value
             continue
-        parts = [natural[id(n)] for n in node.inputs]
+        v, parts = np.abs(value.hi), [natural[id(m)] for m in node.inputs]
         if operation.natural is not None:
-            natural[id(node)] = operation.natural(fp, value, parts, **node.parameters)
+            natural[n] = operation.natural(fp, value, parts, **node.parameters)
         elif operation.size is not None and parts:
             if typical:
-                parts = [s if n.operation.mask else s * s for n, s in zip(node.inputs, parts, strict=True)]
+                parts = [s if m.operation.mask else s * s for m, s in zip(node.inputs, parts, strict=True)]
             size = operation.size(*parts, **node.parameters)
-            natural[id(node)] = np.maximum(np.sqrt(size) if typical else size, np.abs(value.hi))
+            natural[n] = np.maximum(np.sqrt(size) if typical else size, v)
         else:
-            natural[id(node)] = np.abs(value.hi)
+            natural[n] = v
         if typical and parts:
-            v = np.abs(value.hi)
-            natural[id(node)] = np.where(of[id(node)].E + value.spread <= USEFUL * v, v, natural[id(node)])
+            natural[n] = np.where(of[n].E + value.spread <= USEFUL * v, v, natural[n])
     return natural

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gradaudit.certify import LAST_BITS, Certificates, certify
 from gradaudit.exact.arithmetic import Arithmetic as Exact
 from gradaudit.exact.enclosure import Enclosure
+from gradaudit.exact.entries import highest
 from gradaudit.graph import Node
 from gradaudit.reference.graph import INPUTS, Network, graph
 from gradaudit.reference.problem import TENSORS, WEIGHTS, Problem
@@ -86,10 +87,10 @@ class Bound:
     da: Array
     kinks: NDArray[np.bool_]
 
-    @property
+    @cached_property
     def resolution(self) -> float:
         """The largest bound relative to its tensor's natural size: how small an error is certain to be seen."""
-        return max(_relative(float(E.max()), self.sizes[name]) for name, E in self.tensors.items())
+        return max(_relative(float(highest(E)), self.sizes[name]) for name, E in self.tensors.items())
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +188,12 @@ def _posed(
     """The graph, the arithmetic of the program, which is strict at kinks, and the inputs."""
     of = graph(problem.shape, decayed)
     given = {of.inputs[name]: np.asarray(getattr(problem, name), dtype=np.float64) for name in INPUTS}
-    return of, replace(arithmetic or Arithmetic.of(problem.dtype), strict=True), given
+    return of, _strict(arithmetic or Arithmetic.of(problem.dtype)), given
+
+
+@lru_cache(maxsize=16)
+def _strict(arithmetic: Arithmetic) -> Arithmetic:
+    return replace(arithmetic, strict=True)
 
 
 def _acceptance(problem: Problem, of: Network, certificates: Certificates, decayed: tuple[str, ...]) -> Acceptance:
@@ -203,7 +209,7 @@ def _bound(of: Network, certificates: Certificates) -> Bound:
         return bound
 
     def size(name: str) -> float:
-        return float(certificates.sizes[id(of.nodes[name])].max())
+        return float(highest(certificates.sizes[id(of.nodes[name])]))
 
     E_a, a = E("a"), certificates.values[id(of.nodes["a"])].hi
     return Bound(

@@ -13,7 +13,17 @@ TESTS = {
     **{f"gradaudit/rounding/{name}.py": _BOUNDS for name in ("arithmetic", "bound", "softmax")},
     **{
         f"gradaudit/operations/{name}.py": _BOUNDS
-        for name in ("arithmetic", "choices", "cross_entropy", "entrywise", "powers", "products", "shapes", "softmax")
+        for name in (
+            "arithmetic",
+            "choices",
+            "cross_entropy",
+            "entrywise",
+            "operation",
+            "powers",
+            "products",
+            "shapes",
+            "softmax",
+        )
     },
     **{
         f"gradaudit/exact/{name}.py": _VALUES
@@ -32,40 +42,41 @@ TESTS = {
 CHANGES = {
     "gradaudit/rounding/softmax.py": """
         (2 + 2 * log_C)       => 1
-        * (1 + fp.gamma(C + 3 * K))  => * 1
+        * (1 + library)       => * 1
         2 * d + q             => d + q
         + K * u * (d          => + 0 * u * (d
         (K + 2) * el          => K * el
-        + fp.gamma(C + 3 * K) + lost  => + fp.gamma(C + K) + lost
+        library = fp.gamma(C + 3 * K)  => library = fp.gamma(C + K)
         log_Z + 2 * Emax      => log_Z + Emax
         cap) + 2 * fp.eta     => cap) + fp.eta
         -np.inf) + E < 0      => -np.inf) < 0
-        np.abs(x).max         => x.max
-        + E + Emax >= 0       => + E + Emax > 0
+        _lost(u, np.abs(x), offset)  => _lost(u, x, offset)
+        high + Emax >= 0      => high + Emax > 0
         np.where(Emax <= 1, dn_near  => np.where(Emax <= 9, dn_near
-        np.isfinite(Emax), E_p, np.inf  => np.isfinite(Emax), E_p, 1.0
+        np.isfinite(Emax), or_infinite(E_p), np.inf  => np.isfinite(Emax), or_infinite(E_p), 1.0
     """,
     "gradaudit/rounding/arithmetic.py": """
         OF_EVALUATION = 1 + 1e-6           => OF_EVALUATION = 1 + 1e-5
         OF_OVERFLOW = 1.001                => OF_OVERFLOW = 0.999
         self.eta > A                       => self.eta >= A
         - 53 + trailing                    => - 52 + trailing
-        np.maximum(1 - nu, 0)              => 1
+        np.maximum(1 - n * self.u, 0.0)    => 1
         size * OF_OVERFLOW <= self.omega, E  => size <= 2 * self.omega, E
         np.full((A.shape[0], B.shape[1]), float(A.shape[1]))  => np.full((A.shape[0], B.shape[1]), 1.0)
         np.where(np.isnan(E), np.inf, E)   => np.where(np.isnan(E), 0.0, E)
     """,
     "gradaudit/rounding/bound.py": """
-        terms.count - 1, 0)                => terms.count - 2, 0)
+        np.maximum(count - 1, 0.0)         => np.maximum(count - 2, 0.0)
+        max(count - 1, 0.0) if             => max(count - 2, 0.0) if
         + terms.rounded\\n                  => + 0 * terms.rounded\\n
         terms.faint + additions * fp.eta   => terms.faint + 0 * additions
         pure & (fine >= low)               => pure & (fine >= low - 9)
         fine + fp.precision, low           => fine + fp.precision + 1, low
-        (terms.error == 0) & (terms.size >= fp.eta)  => (terms.size >= fp.eta)
-        (additions + terms.depth) * fp.u   => additions * fp.u
-        + terms.error + faint              => + faint
+        (error == 0) & (size >= fp.eta)    => (size >= fp.eta)
+        fp.unit(additions + terms.depth)   => fp.unit(additions)
+        * amount + error + faint           => * amount + faint
         (OF_OVERFLOW * late)               => OF_OVERFLOW
-        E = np.where(unrounded, terms.error, E)  => E = np.where(unrounded, 0.0, E)
+        E = np.where(unrounded, error, E)  => E = np.where(unrounded, 0.0, E)
         Terms((reach != 0) * groups        => Terms((reach != 0) * 1.0
         reach, nothing, bound.E, nothing   => reach, nothing, nothing, nothing
         single.groups + other.groups)      => max(single.groups, other.groups))
@@ -74,7 +85,6 @@ CHANGES = {
         ~change(*(~b.pure for b in bounds))  => change(*(b.pure for b in bounds))
         max(b.late for b in bounds)        => min(b.late for b in bounds)
         any(b.closed for b in bounds)      => all(not b.closed for b in bounds)
-        Bound(self.E + by, self._pure      => Bound(self.E, self._pure
         np.where(known, self.E, np.inf)    => np.where(known, self.E, 0.0)
         (np.where(known, t, np.inf) for t  => (np.where(known, t, 0.0) for t
         Bound(fp.subnormal(np.abs(v))      => Bound(0 * fp.subnormal(np.abs(v))
@@ -83,26 +93,28 @@ CHANGES = {
         x.bound.late == y.bound.late else 1.0  => x.bound.late == y.bound.late else 9.0
         + x.E * y.E)                       => )
         least >= fp.eta * OF_OVERFLOW, 0.0, count * fp.eta)  => least >= fp.eta * OF_OVERFLOW, 0.0, 0 * count)
-        np.where(free, 0.0, size), error   => np.where(free, 0.0, 0 * size), error
+        pick(free, 0.0, size), error       => pick(free, 0.0, 0 * size), error
         1 / first if 0 < first < 1         => 1.0 if 0 < first < 1
-        fp.u * np.abs(x.v) >= x.E          => 9 * fp.u * np.abs(x.v) >= x.E
-        == 0.5) & (x.E == 0)               => == 0.5)
+        fp.u * x.size >= x.E               => 9 * fp.u * x.size >= x.E
         factor.E * (t.size + t.error))     => 0 * factor.E)
         t.count - 1, 0) * fp.eta) + count * fp.eta  => t.count - 1, 0) * fp.eta)
         scale * t.rounded + own            => scale * t.rounded
         t.depth + 1, t.groups)             => t.depth, t.groups)
         t.depth + 2, t.groups)             => t.depth + 1, t.groups)
-        _is_power(y), 0.0, 2 * size)       => _is_power(y), 0.0, size)
+        y.power, 0.0, 2 * size)            => y.power, 0.0, size)
         + 2 * t.count * fp.eta             => + t.count * fp.eta
         scale * y.E * (size + error)       => 0 * y.E
         (x.E + v * y.E) / least            => (x.E + v * y.E) / np.abs(y.v)
         fp.gamma(2) * (v + moved)          => fp.gamma(1) * (v + moved)
         v - moved >= fp.eta * OF_OVERFLOW), 0.0, fp.eta)  => v - moved >= 0), 0.0, fp.eta)
-        np.where(least > 0, E, np.inf)     => np.where(least > 0, E, 0.0)
+        pick(least > 0, E, np.inf)         => pick(least > 0, E, 0.0)
         first if first > 1                 => 1.0 if first > 1
         y.reach * fp.eta * 1.001 <= 1      => y.reach * fp.eta <= 9
         1.001 / least <= fp.omega          => 0 / least <= fp.omega
         pure & x.bound.pure, lambda        => pure | x.bound.pure, lambda
+    """,
+    "gradaudit/operations/operation.py": """
+        == 0.5) & (self.E == 0)            => == 0.5)
     """,
     "gradaudit/operations/powers.py": """
         fp.gamma(n + 3)                    => fp.gamma(n)
@@ -116,24 +128,24 @@ CHANGES = {
         faint, n + 2, factors)             => faint, n, factors)
         (n - factors + 1) * fp.eta         => (n - factors) * fp.eta
         n * abs(m) * fp.eta                => n * 0 * fp.eta
-        there * float(factors)             => there * 1.0
+        there * factors                    => there * 1.0
         n * np.maximum(power               => np.maximum(power
         g.bound.late * g.reach             => g.reach
         5 * size, error, 2 * fp.eta        => 4 * size, error, 2 * fp.eta
         error, 2 * fp.eta                  => error, fp.eta
-        E @ (v + reach)                    => E @ v
+        E.dot(v + reach)                   => E.dot(v)
     """,
     "gradaudit/operations/products.py": """
         _each(magnitude_product, reach_x, y.E)  => _each(magnitude_product, a, y.E)
         _each(magnitude_product, x.E, b)   => 0
         products * fp.eta, 1.0)            => 0 * products, 1.0)
         size, size, error                  => size, 0 * size, error
-        b.bound.whole(), b.v               => b.bound, b.v
+        terms_of(b, closed=True)           => terms_of(b)
         products.size * (OF_OVERFLOW * late)  => products.size * OF_OVERFLOW
-        late if late == b.bound.late else 1.0  => late
+        if late == b.bound.late            => if True
         pure & b.bound.pure                => pure
-        x.bound.pure.all(axis=-1)          => x.bound.pure.any(axis=-1)
-        y.bound.pure.all(axis=-2)          => y.bound.pure.any(axis=-2)
+        x.bound.pure.all(axis=-1,          => x.bound.pure.any(axis=-1,
+        y.bound.pure.all(axis=-2,          => y.bound.pure.any(axis=-2,
         np.minimum(grid(), b.bound.grid)   => grid()
         x.bound.pure & (x.E == 0)          => x.bound.pure & (x.E >= 0)
     """,
@@ -145,8 +157,8 @@ CHANGES = {
         (mask.value == 0) & ~mask.bound    => (mask.value == 0)
         np.abs(x.v - value.hi) + x.E       => np.abs(x.v - value.hi)
         chosen, x.bound.pure, y.bound.pure) & certain  => chosen, x.bound.pure, y.bound.pure)
-        x.v - x.E > y.v + y.E, y.v         => x.v - x.E >= y.v + y.E, y.v
-        (x.E == 0) & (y.v - y.E >= x.v)    => (y.v - y.E >= x.v)
+        x.v - x.E > y.v + y.E, low         => x.v - x.E >= y.v + y.E, low
+        (x.E == 0) & (low >= x.v)          => (low >= x.v)
         (x.E > 0) & (np.abs                => (x.E < 0) & (np.abs
         (x.v - x.E).max                    => (x.v + x.E).max
         axis=axis, keepdims=True) > 1)     => axis=axis, keepdims=True) > 2)
@@ -160,7 +172,7 @@ CHANGES = {
         np.where(at_label, of.E_p, reach)  => np.where(at_label, 0, reach)
         np.where(of.top, of_maximum, 0.0)  => 0.0
         E_G * (t + E)                      => E_G * t
-        + faint) * OF_EVALUATION           => ) * OF_EVALUATION
+        (t + E) + np.where(of.top          => (t + E) + 0 * np.where(of.top
         (G + E_G == 0) &                   => (G == 0) &
         g.bound.late * (t * G + E)         => (t * G + E)
         fp.eta / fp.u) * G                 => fp.eta) * G
@@ -187,13 +199,13 @@ CHANGES = {
         np.where(f.defined(low, high), E, np.inf)  => E
     """,
     "gradaudit/operations/shapes.py": """
-        np.abs(v) <= fp.omega              => np.abs(v) >= 0
+        (size <= fp.omega) |               => (size >= 0) |
         fp.u * np.abs(v)                   => 0 * np.abs(v)
         - fp.precision)                    => - fp.precision - 1)
         added(~x.bound.pure) == 0          => added(~x.bound.pure) >= 0
         np.logical_and.accumulate          => np.logical_or.accumulate
         np.minimum.accumulate              => np.maximum.accumulate
-        parts = [x.bound.opened(x.v) for x in xs]  => pass
+        parts = [x.bound.opened(terms_of(x)) for x in xs]  => pass
     """,
     "gradaudit/exact/arithmetic.py": """
         np.where(mask == UNKNOWN, x, y)    => np.where(mask == UNKNOWN, y, y)
@@ -203,17 +215,17 @@ CHANGES = {
     "gradaudit/exact/balls.py": """
         0 if x.is_zero() else UNKNOWN      => 0 if x == 0 else UNKNOWN
         2 * U * np.abs(lo)) * UP           => 0 * np.abs(lo)) * UP
-        (size + 2 * U                      => (0 * size + 2 * U
-        + 2.0**-1073, 0.0)                 => , 0.0)
+        (self.spread + 2 * U               => (0 * self.spread + 2 * U
+        * UP + 2.0**-1073                  => * UP
         arb(lo, radius) + hi               => arb(lo) + hi
         2.0**-104 * np.abs(self.hi)        => 0 * np.abs(self.hi)
-        x.union(y)                         => x
+        map(arb.union, a.ravel().tolist(), b.ravel().tolist())  => a.ravel().tolist()
     """,
     "gradaudit/exact/doubles.py": """
-        (b.x == 0), 0.0, U * np.abs(s))    => (b.x == 0), 0.0, 0 * np.abs(s))
-        U * np.abs(p) + TINY               => U * np.abs(p)
+        U * np.abs(s) * rounded            => 0 * np.abs(s) * rounded
+        a.radius * b.radius + U * size + TINY  => a.radius * b.radius + U * size
         + a.radius * b.radius + U          => + U
-        U * size + TINY                    => TINY
+        0.0, U * size + TINY)              => 0.0, TINY)
         (PLAIN_K + f.growth(a.x))          => (1 + f.growth(a.x))
         moved = np.where(a.radius > 0, f.slope(low, high) * a.radius, 0.0)  => moved = 0.0 * a.radius
         a.x.shape[-1] * U * UP             => U * UP / 9
@@ -221,7 +233,7 @@ CHANGES = {
         size_b + b.radius / loss           => size_b
         A.min(axis=1) < 2.0**-16           => A.min(axis=1) < 2.0**-99
         largest = A.max(axis=1)            => largest = A.mean(axis=1)
-        roundings * U * UP                 => 0 * U * UP
+        - 1) * (U * UP)                    => - 1) * (0 * U)
         least > 0, radius, np.inf          => least > 0, radius, 0.0
         decided = np.abs(a.x) > a.radius * UP  => decided = np.abs(a.x) > 0
     """,
@@ -281,16 +293,16 @@ CHANGES = {
         if E == 0:                         => if E < 1:
     """,
     "gradaudit/readings.py": """
-        bound.widened(value.spread)        => bound
-        bound.where(read[id(node)].known)  => bound
+        None if node.operation.mask else value.spread  => None
+        bound.where(value.known)           => bound
         np.zeros_like(known[id(node)]) if  => known[id(node)] if
-        UNKNOWN, value) if of              => value, value) if of
+        UNKNOWN, value) if some            => value, value) if some
         operation.size(*parts, **node.parameters), np.abs(value.hi))  => operation.size(*parts, **node.parameters), 0.0)
     """,
     "gradaudit/verdicts/judge.py": """
         np.where(error == 0, 0, np.inf)    => np.where(error == 0, 0, 1)
-        (c.ratio > 1).any()                => (c.ratio >= 1).any()
-        (got - exact.hi) - exact.lo        => (got - exact.hi)
+        highest(worst.ratio) > 1           => highest(worst.ratio) >= 1
+        (got - hi) - lo                    => (got - hi)
         resolution > USEFUL                => resolution > 1
         np.isfinite(got), ratio, np.inf    => np.isfinite(got), ratio, 0
         c.error <= offset_bound            => c.error >= offset_bound

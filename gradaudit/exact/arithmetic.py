@@ -15,7 +15,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.enclosure import UNKNOWN, Enclosure
+from gradaudit.exact.enclosure import UNKNOWN, Array, Enclosure
+from gradaudit.exact.entries import some
 from gradaudit.exact.functions import Function
 
 V = TypeVar("V")
@@ -50,6 +51,10 @@ class Arithmetic(ABC, Generic[V]):
     def enclosure(self, a: V) -> Enclosure:
         """The value as hi + lo within a radius."""
 
+    def rounded(self, a: V) -> Array:
+        """The value, each entry rounded to a float; 0 where nothing is known."""
+        return self.enclosure(a).hi
+
     def enclosures(self, values: Sequence[V]) -> list[Enclosure]:
         """Those of several values, at once."""
         return [self.enclosure(a) for a in values]
@@ -76,7 +81,7 @@ class Arithmetic(ABC, Generic[V]):
 
     @abstractmethod
     def divide(self, a: V, b: V) -> V:
-        """A / b; unknown where b may be 0."""
+        """A / b, unknown where b may be 0; a shape may be repeated to the other."""
 
     @abstractmethod
     def function(self, f: Function, a: V) -> V:
@@ -103,11 +108,15 @@ class Arithmetic(ABC, Generic[V]):
         return self.add(a, self.negative(b))
 
     def select(self, mask: Signs, a: V, b: V) -> V:
-        """`a` where the mask is 1, `b` where it is 0, and what encloses both where it is UNKNOWN."""
-        chosen = self.restructure(lambda x, y: np.where(mask == 1, x, y), a, b)
-        if not (mask == UNKNOWN).any():
+        """`a` where the mask is 1, `b` where it is 0, and what encloses both where it is UNKNOWN.
+
+        A shape may be repeated to that of the mask.
+        """
+        first = mask == 1
+        chosen = self.restructure(lambda x, y: np.where(first, x, y), a, b)
+        if not some(mask == UNKNOWN):
             return chosen
-        both = self.hull(a, b)
+        both = self.hull(*(self.restructure(lambda x: np.broadcast_to(x, mask.shape), x) for x in (a, b)))
         return self.restructure(lambda x, y: np.where(mask == UNKNOWN, x, y), both, chosen)
 
     def accumulate(self, a: V, axis: int) -> V:

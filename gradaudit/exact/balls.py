@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from operator import sub
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
 from gradaudit.exact.enclosure import UNKNOWN, UP, Array, Enclosure, U
+from gradaudit.exact.entries import every, highest
 from gradaudit.exact.functions import Function
 
 Balls_ = NDArray[np.object_]
@@ -45,36 +47,39 @@ class Balls(Arithmetic[Balls_]):
     def constant(self, values: NDArray[np.floating]) -> Balls_:
         """Floats, which are exact."""
         values = np.asarray(values, dtype=np.float64)
-        return _array([arb(x) for x in values.ravel().tolist()], values.shape)
+        return _array(list(map(arb, values.ravel().tolist())), values.shape)
 
     def enclosure(self, a: Balls_) -> Enclosure:
         """The value as hi + lo within a radius."""
         return self.enclosures([a])[0]
 
+    def rounded(self, a: Balls_) -> Array:
+        """The value, each entry rounded to a float; 0 where nothing is known."""
+        x = _floats(a.ravel().tolist(), a.size).reshape(a.shape)
+        return x if highest(np.abs(x)) < np.inf else np.where(np.isfinite(x), x, 0.0)
+
     def enclosures(self, values: Sequence[Balls_]) -> list[Enclosure]:
         """Those of several values: all of their balls are rounded at once."""
-        entries = [x for a in values for x in a.ravel().tolist()]
-        hi = np.array(list(map(float, entries)), dtype=np.float64)
-        spread = np.array([float(x.rad()) for x in entries], dtype=np.float64)
+        entries = np.concatenate([a.ravel() for a in values]).tolist() if values else []
+        hi, spread = _floats(entries, len(entries)), _floats(map(arb.rad, entries), len(entries))
         known = np.isfinite(hi) & np.isfinite(spread)
-        is_known = bool(known.all())
+        is_known = every(known)
         hi = hi if is_known else np.where(known, hi, 0.0)
         results: list[Enclosure] = []
-        first = 0
+        last = 0
         for a in values:
-            part = slice(first, first + a.size)
-            first += a.size
-            whole = is_known or bool(known[part].all())
-            results.append(Rounded(entries[part], hi[part].reshape(a.shape), spread[part].reshape(a.shape), whole))
+            part, shape = slice(last, last := last + a.size), a.shape
+            whole = is_known or every(known[part])
+            results.append(Rounded(a, hi[part].reshape(shape), spread[part].reshape(shape), whole))
         return results
 
     def restructure(self, change: Callable[..., Any], *arrays: Balls_) -> Balls_:
         """Entries arranged anew; what was 0 in the arrangement becomes a ball."""
         changed = np.asarray(change(*arrays), dtype=object)
         entries = changed.ravel().tolist()
-        if all(type(x) is arb for x in entries):
+        if {arb}.issuperset(map(type, entries)):
             return changed
-        return _array([x if isinstance(x, arb) else arb(x) for x in entries], changed.shape)
+        return _array([x if type(x) is arb else arb(x) for x in entries], changed.shape)
 
     def shape(self, a: Balls_) -> tuple[int, ...]:
         """The shape of a value."""
@@ -83,6 +88,10 @@ class Balls(Arithmetic[Balls_]):
     def add(self, a: Balls_, b: Balls_) -> Balls_:
         """A + b."""
         return np.asarray(a + b, dtype=object)
+
+    def subtract(self, a: Balls_, b: Balls_) -> Balls_:
+        """A - b."""
+        return np.asarray(a - b, dtype=object)
 
     def negative(self, a: Balls_) -> Balls_:
         """-a."""
@@ -98,7 +107,7 @@ class Balls(Arithmetic[Balls_]):
 
     def function(self, f: Function, a: Balls_) -> Balls_:
         """f(a)."""
-        return _array([f.ball(x) for x in a.ravel()], a.shape)
+        return _array(list(map(f.ball, a.ravel().tolist())), a.shape)
 
     def matmul(self, a: Balls_, b: Balls_) -> Balls_:
         """The matrix product."""
@@ -106,8 +115,8 @@ class Balls(Arithmetic[Balls_]):
         n, k, m = *a.shape[-2:], b.shape[-1]
         if not a.size or not b.size:
             return self.constant(np.zeros((*leading, n, m)))
-        pairs = zip(a.reshape(-1, n, k), b.reshape(-1, k, m), strict=True)
-        entries = [x for A, B in pairs for x in (arb_mat(A.tolist()) * arb_mat(B.tolist())).entries()]
+        pairs = zip(a.reshape(-1, n, k).tolist(), b.reshape(-1, k, m).tolist(), strict=True)
+        entries = [x for A, B in pairs for x in (arb_mat(A) * arb_mat(B)).entries()]
         return _array(entries, (*leading, n, m))
 
     def sum(self, a: Balls_, axis: int) -> Balls_:
@@ -117,12 +126,13 @@ class Balls(Arithmetic[Balls_]):
 
     def hull(self, a: Balls_, b: Balls_) -> Balls_:
         """An enclosure of both."""
-        return _array([x.union(y) for x, y in zip(a.ravel(), b.ravel(), strict=True)], a.shape)
+        return _array(list(map(arb.union, a.ravel().tolist(), b.ravel().tolist())), a.shape)
 
     def sign(self, a: Balls_) -> Signs:
         """1, 0, -1 or UNKNOWN."""
-        signs = [1 if x > 0 else -1 if x < 0 else 0 if x.is_zero() else UNKNOWN for x in a.ravel()]
-        return np.array(signs, dtype=np.int8).reshape(a.shape)
+        zero = arb(0)
+        signs = (1 if x > zero else -1 if x < zero else 0 if x.is_zero() else UNKNOWN for x in a.ravel().tolist())
+        return np.fromiter(signs, np.int8, a.size).reshape(a.shape)
 
 
 def balls(e: Enclosure) -> list[arb]:
@@ -137,24 +147,30 @@ class Rounded(Enclosure):
     What is too large for float64 is not known; its `spread` is finite, since no precision mends that.
     """
 
-    entries: list[arb]
+    balls: Balls_
 
-    def __init__(self, entries: list[arb], hi: Array, spread: Array, is_known: bool) -> None:
-        for name, value in (("entries", entries), ("hi", hi), ("spread", spread), ("is_known", is_known)):
-            self.__dict__[name] = value
+    def __init__(self, balls: Balls_, hi: Array, spread: Array, is_known: bool) -> None:
+        self.__dict__.update(balls=balls, hi=hi, spread=spread, is_known=is_known)
 
     def __getattr__(self, name: str) -> Any:
-        """`lo`, what rounding to `hi` took away, rounded once; and `radius`, which holds what that took away."""
+        """`lo`, what rounding to `hi` took away, rounded once; and `radius`, which holds what that took away.
+
+        The difference is rounded itself, to 53 bits or more.
+        """
         if name not in ("lo", "radius"):
             raise AttributeError(name)
-        rests = [x - value for x, value in zip(self.entries, self.hi.ravel().tolist(), strict=True)]
-        lo = np.array([float(x) for x in rests], dtype=np.float64).reshape(self.hi.shape)
-        size = np.array([float(x.rad()) for x in rests], dtype=np.float64).reshape(self.hi.shape)
-        inexact = np.array([not x.is_zero() for x in rests], dtype=bool).reshape(self.hi.shape)
+        rests = list(map(sub, self.balls.ravel().tolist(), self.hi.ravel().tolist()))
+        lo = _floats(rests, len(rests)).reshape(self.hi.shape)
+        size = np.abs(lo)
         with np.errstate(all="ignore"):
-            radius = np.where(inexact, (size + 2 * U * np.abs(lo)) * UP + 2.0**-1073, 0.0)
-            known = np.isfinite(lo + radius)
-        self.__dict__["lo"], self.__dict__["radius"] = np.where(known, lo, 0.0), np.where(known, radius, np.inf)
+            radius = (self.spread + 2 * U * size) * UP + 2.0**-1073
+            if not every(size):
+                exact = np.array([x.is_zero() for x in rests], dtype=bool).reshape(self.hi.shape)
+                radius = np.where(exact, 0.0, radius)
+            if not highest(radius) < np.inf:
+                known = np.isfinite(lo + radius)
+                lo, radius = np.where(known, lo, 0.0), np.where(known, radius, np.inf)
+        self.__dict__["lo"], self.__dict__["radius"] = lo, radius
         return self.__dict__[name]
 
 
@@ -164,6 +180,8 @@ def enclosed(entries: Iterable[arb], shape: tuple[int, ...]) -> Enclosure:
 
 
 def _array(entries: list[Any], shape: tuple[int, ...]) -> Balls_:
-    array = np.empty(len(entries), dtype=object)
-    array[:] = entries
-    return array.reshape(shape)
+    return np.fromiter(entries, object, len(entries)).reshape(shape)
+
+
+def _floats(numbers: Iterable[Any], count: int) -> Array:
+    return np.fromiter(map(float, numbers), np.float64, count)

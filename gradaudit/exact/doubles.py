@@ -8,19 +8,19 @@ Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.3 (ru
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
-from gradaudit.exact.enclosure import TINY, UNKNOWN, UP, Array, Enclosure, U, is_zero, zeros
+from gradaudit.exact.enclosure import NORMAL, TINY, UNKNOWN, UP, Array, Enclosure, U, is_zero, zeros
+from gradaudit.exact.entries import every, highest
 from gradaudit.exact.functions import PLAIN_K, Function
 
 #: Errors of products of so many multiplications are bounded by largest entries and sums, where that is near enough.
 MANY = 1 << 20
-#: The smallest number that float64 has with all its digits.
-NORMAL = 2.0**-1022
 
 
 class Approximate(NamedTuple):
@@ -35,6 +35,10 @@ class Doubles(Arithmetic[Approximate]):
 
     name = "float64"
 
+    def precision(self) -> AbstractContextManager[Any]:
+        """The context in which the arithmetic computes."""
+        return np.errstate(all="ignore")
+
     def constant(self, values: NDArray[np.floating]) -> Approximate:
         """Floats, which are exact."""
         x = np.asarray(values, dtype=np.float64)
@@ -42,7 +46,8 @@ class Doubles(Arithmetic[Approximate]):
 
     def enclosure(self, a: Approximate) -> Enclosure:
         """The value as hi + lo within a radius."""
-        return Enclosure(a.x, zeros(a.x.shape), a.radius)
+        x = np.asarray(a.x)
+        return Enclosure(x, zeros(x.shape), np.asarray(a.radius))
 
     def restructure(self, change: Callable[..., Any], *arrays: Approximate) -> Approximate:
         """Entries arranged anew."""
@@ -54,10 +59,9 @@ class Doubles(Arithmetic[Approximate]):
 
     def add(self, a: Approximate, b: Approximate) -> Approximate:
         """A + b; a float's sum never underflows."""
-        with np.errstate(all="ignore"):
-            s = a.x + b.x
-            error = np.where((a.x == 0) | (b.x == 0), 0.0, U * np.abs(s))
-            return _of(s, a.radius + b.radius + error)
+        s = a.x + b.x
+        rounded = (a.x != 0) & (b.x != 0)
+        return _of(s, a.radius + b.radius + U * np.abs(s) * rounded)
 
     def negative(self, a: Approximate) -> Approximate:
         """-a."""
@@ -65,66 +69,61 @@ class Doubles(Arithmetic[Approximate]):
 
     def multiply(self, a: Approximate, b: Approximate) -> Approximate:
         """A b."""
-        with np.errstate(all="ignore"):
-            p = a.x * b.x
-            radius = np.abs(a.x) * b.radius + np.abs(b.x) * a.radius + a.radius * b.radius + U * np.abs(p) + TINY
-            return _of(p, np.where(_zero(a) | _zero(b), 0.0, radius))
+        p = a.x * b.x
+        size = np.abs(p)
+        radius = np.abs(a.x) * b.radius + np.abs(b.x) * a.radius + a.radius * b.radius + U * size + TINY
+        return _of(p, radius if every(size) else np.where(_zero(a) | _zero(b), 0.0, radius))
 
     def divide(self, a: Approximate, b: Approximate) -> Approximate:
         """A / b."""
-        with np.errstate(all="ignore"):
-            q = a.x / b.x
-            least = np.abs(b.x) - b.radius * UP
-            size = np.abs(q)
-            unrounded = (np.abs(np.frexp(b.x)[0]) == 0.5) & (size > NORMAL)
-            radius = (a.radius + size * b.radius) / least + np.where(unrounded, 0.0, U * size + TINY)
+        q = a.x / b.x
+        least = np.abs(b.x) - b.radius * UP
+        size = np.abs(q)
+        unrounded = (np.abs(np.frexp(b.x)[0]) == 0.5) & (size > NORMAL)
+        radius = (a.radius + size * b.radius) / least + np.where(unrounded, 0.0, U * size + TINY)
+        if not every(size):
             radius = np.where(_zero(a), 0.0, radius)
-            return _of(q, np.where(least > 0, radius, np.inf))
+        return _of(q, radius if every(least) else np.where(least > 0, radius, np.inf))
 
     def function(self, f: Function, a: Approximate) -> Approximate:
         """f(a)."""
-        with np.errstate(all="ignore"):
-            low, high = a.x - a.radius * UP, a.x + a.radius * UP
-            y = f.plain(a.x)
-            moved = np.where(a.radius > 0, f.slope(low, high) * a.radius, 0.0)
-            radius = (
-                np.minimum(moved, 2 * f.reach) + (PLAIN_K + f.growth(a.x)) * U * np.maximum(np.abs(y), f.floor) + TINY
-            )
-            return _of(y, np.where(f.defined(low, high), radius, np.inf))
+        low, high = a.x - a.radius * UP, a.x + a.radius * UP
+        y = f.plain(a.x)
+        moved = np.where(a.radius > 0, f.slope(low, high) * a.radius, 0.0)
+        roundings = (PLAIN_K + f.growth(a.x)) * U
+        radius = np.minimum(moved, 2 * f.reach) + roundings * np.maximum(np.abs(y), f.floor) + TINY
+        defined = f.defined(low, high)
+        return _of(y, radius if every(defined) else np.where(defined, radius, np.inf))
 
     def matmul(self, a: Approximate, b: Approximate) -> Approximate:
         """The matrix product."""
-        with np.errstate(all="ignore"):
-            x, loss = a.x @ b.x, a.x.shape[-1] * U * UP
-            size_a, size_b = np.abs(a.x), np.abs(b.x)
-            radius = _product_of_sizes(size_a, size_b if is_zero(b.radius) else size_b + b.radius / loss) * loss
-            if not is_zero(a.radius):
-                radius = radius + _product_of_sizes(a.radius, size_b + b.radius)
-            radius = radius + a.x.shape[-1] * TINY
-            if not x.all():  # where nothing was multiplied the product is 0
-                there = (size_a + a.radius != 0).astype(np.float32) @ (size_b + b.radius != 0).astype(np.float32)
-                radius = np.where(there, radius, 0.0)
-            return _of(x, radius)
+        x, loss = a.x @ b.x, a.x.shape[-1] * U * UP
+        size_a, size_b = np.abs(a.x), np.abs(b.x)
+        radius = _product_of_sizes(size_a, size_b if is_zero(b.radius) else size_b + b.radius / loss) * loss
+        if not is_zero(a.radius):
+            radius = radius + _product_of_sizes(a.radius, size_b + b.radius)
+        radius = radius + a.x.shape[-1] * TINY
+        if not x.all():  # where nothing was multiplied the product is 0
+            there = (size_a + a.radius != 0).astype(np.float32) @ (size_b + b.radius != 0).astype(np.float32)
+            radius = np.where(there, radius, 0.0)
+        return _of(x, radius)
 
     def sum(self, a: Approximate, axis: int) -> Approximate:
         """The sum over one axis."""
-        with np.errstate(all="ignore"):
-            s = a.x.sum(axis=axis)
-            roundings = max(0, a.x.shape[axis] - 1)
-            return _of(s, a.radius.sum(axis=axis) + roundings * U * UP * np.abs(a.x).sum(axis=axis))
+        roundings = max(0, a.x.shape[axis] - 1) * (U * UP)
+        return _of(a.x.sum(axis=axis), (a.radius + roundings * np.abs(a.x)).sum(axis=axis))
 
     def hull(self, a: Approximate, b: Approximate) -> Approximate:
         """An enclosure of both."""
-        with np.errstate(all="ignore"):
-            middle = 0.5 * a.x + 0.5 * b.x
-            radius = np.maximum(np.abs(a.x - middle) + a.radius, np.abs(b.x - middle) + b.radius)
-            return _of(middle, radius + U * np.abs(middle) + TINY)
+        middle = 0.5 * a.x + 0.5 * b.x
+        radius = np.maximum(np.abs(a.x - middle) + a.radius, np.abs(b.x - middle) + b.radius)
+        return _of(middle, radius + U * np.abs(middle) + TINY)
 
     def sign(self, a: Approximate) -> Signs:
         """1, 0, -1 or UNKNOWN."""
         decided = np.abs(a.x) > a.radius * UP
-        zero = (a.x == 0) & (a.radius == 0)
-        return np.where(decided, np.sign(a.x), np.where(zero, 0, UNKNOWN)).astype(np.int8)
+        signs = np.sign(a.x)
+        return (signs if every(decided) else np.where(decided | _zero(a), signs, UNKNOWN)).astype(np.int8)
 
 
 def _product_of_sizes(A: Array, B: Array) -> Array:
@@ -149,9 +148,9 @@ def _zero(a: Approximate) -> NDArray[np.bool_]:
 
 
 def _of(x: Any, radius: Any) -> Approximate:
-    """A result; where it is not finite, nothing is known."""
-    x, radius = np.asarray(x), np.asarray(radius * UP)
-    known = np.isfinite(x + radius)
-    if known.all():
+    """A result; where it is not finite, and then its radius is not, nothing is known."""
+    radius = radius * UP
+    if highest(radius) < np.inf:
         return Approximate(x, radius)
+    known = np.isfinite(x + radius)
     return Approximate(np.where(known, x, 0.0), np.where(known, radius, np.inf))

@@ -17,6 +17,8 @@ U = 2.0**-53
 UP = 1 + 2.0**-30
 #: More than a single operation may lose by underflow, many times over.
 TINY = 2.0**-1060
+#: The smallest number that float64 has with all its digits.
+NORMAL = 2.0**-1022
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,10 @@ class Enclosure:
     def exactly(cls, values: Any) -> Enclosure:
         """Floats, which are exact."""
         hi = np.asarray(values, dtype=np.float64)
-        return cls(hi, zeros(hi.shape), zeros(hi.shape))
+        zero = zeros(hi.shape)
+        exact = cls(hi, zero, zero)
+        exact.__dict__.update(spread=zero, is_known=True)
+        return exact
 
     def __add__(self, other: Enclosure) -> Enclosure:
         """The sum, entry by entry; shapes may broadcast."""

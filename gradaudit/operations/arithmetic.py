@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from gradaudit.exact.enclosure import Enclosure
+from gradaudit.exact.entries import every, highest, lowest, pick
 from gradaudit.graph import Node
-from gradaudit.operations.operation import Array, Operand, Operation, define, same
+from gradaudit.memory import remembered
+from gradaudit.operations.operation import Operand, Operation, define, same
 from gradaudit.operations.shapes import constant, constant_
 from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic, or_infinite
 from gradaudit.rounding.bound import Bound, Terms, exact, rounded, summed, terms_of, together
@@ -17,7 +19,7 @@ from gradaudit.rounding.bound import Bound, Terms, exact, rounded, summed, terms
 
 
 def _add_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
-    terms = together(terms_of(x.bound, x.v), terms_of(y.bound, y.v))
+    terms = together(terms_of(x), terms_of(y))
     late = x.bound.late if x.bound.late == y.bound.late else 1.0
     if x.bound.rough or y.bound.rough:
         return summed(fp, terms, late=late)
@@ -70,53 +72,50 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
             late = other.bound.late * _late(factor)
             if other.bound.terms is not None:
                 return _scaled(fp, value, factor, other, late)
-    with np.errstate(all="ignore"):
-        size = x.reach * y.reach
-        error = or_infinite(np.abs(x.v) * y.E + np.abs(y.v) * x.E + x.E * y.E)
-        free = _is_power(x) | _is_power(y)
-        count = ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
-        size = np.where(count > 0, size, 0.0)
-        least = np.maximum(np.abs(x.v) - x.E, 0) * np.maximum(np.abs(y.v) - y.E, 0)
-        faint = np.where(least >= fp.normal * OF_OVERFLOW, 0.0, count * fp.eta)
-        terms = Terms(count, size, np.where(free, 0.0, size), error, faint, 1.0)
-        if x.bound.rough or y.bound.rough:
-            return summed(fp, terms, late=late).whole()
-        return summed(fp, terms, x.bound.pure & y.bound.pure, lambda: x.bound.grid + y.bound.grid, late).whole()
+    size = x.reach * y.reach
+    error = or_infinite(x.size * y.E + y.size * x.E + x.E * y.E)
+    free = x.power | y.power
+    there = every(x.reach) and every(y.reach)
+    count = 1.0 if there else ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
+    size = size if there else pick(count > 0, size, 0.0)
+    least, normal = np.maximum(x.size - x.E, 0) * np.maximum(y.size - y.E, 0), fp.normal * OF_OVERFLOW
+    faint = 0.0 if lowest(least) >= normal else pick(least >= normal, 0.0, count * fp.eta)
+    terms = Terms(count, size, pick(free, 0.0, size), error, faint, 1.0)
+    if x.bound.rough or y.bound.rough:
+        return summed(fp, terms, late=late, closed=True)
+    pure = x.bound.pure & y.bound.pure
+    return summed(fp, terms, pure, lambda: x.bound.grid + y.bound.grid, late, closed=True)
 
 
 def _late(factor: Operand) -> float:
     """How much larger a product may be before a factor is applied that is the same number everywhere."""
-    v = np.abs(factor.v)
-    first = float(v.flat[0]) if v.size else 1.0
-    return 1 / first if 0 < first < 1 and bool((v == first).all()) else 1.0
+    first = float(factor.size.flat[0]) if factor.size.size else 1.0
+    return 1 / first if 0 < first < 1 and every(factor.size == first) else 1.0
 
 
 def _is_known(fp: Arithmetic, x: Operand) -> bool:
     """Whether an operand is known to a program but for the rounding to its dtype, flushing apart."""
     if x.bound.terms is not None:
         return False
-    return bool((x.bound.pure | (fp.u * np.abs(x.v) >= x.E)).all())
-
-
-def _is_power(x: Operand) -> Any:
-    """Where an operand is certainly a power of two: multiplying by it rounds nothing."""
-    return (np.abs(np.frexp(x.v)[0]) == 0.5) & (x.E == 0)
+    return every(x.bound.pure | (fp.u * x.size >= x.E))
 
 
 def _scaled(fp: Arithmetic, value: Any, factor: Operand, x: Operand, late: float) -> Bound:
     """A sum times numbers that are known: scaled before or after it is added up, or on the way."""
-    with np.errstate(all="ignore"):
-        t, scale = x.bound.terms, np.abs(factor.v)
-        size = scale * t.size
-        own = np.where(_is_power(factor), 0.0, size)
-        error = or_infinite(scale * t.error + factor.E * (t.size + t.error))
-        count, number = (np.where(scale + factor.E == 0, 0.0, n) for n in (t.count, t.number))
-        faint = scale * (t.faint + np.maximum(t.number - 1, 0) * fp.eta) + number * fp.eta
-        terms = Terms(count, size, scale * t.rounded + own, error, faint, t.depth + 1, t.groups, number - count)
-        pure, grid = None, None
-        if not (x.bound.rough or factor.bound.rough):
-            pure, grid = factor.bound.pure & x.bound.pure, lambda: factor.bound.grid + x.bound.grid
-        return summed(fp, terms, pure, grid, late, _accumulated(fp, value, t)).where(np.isfinite(x.E)).whole()
+    t, scale = x.bound.terms, factor.size
+    size = scale * t.size
+    own = pick(factor.power, 0.0, size)
+    error = or_infinite(scale * t.error + factor.E * (t.size + t.error))
+    count, more = t.count, t.more
+    if not every(factor.reach):
+        count, more = (pick(factor.reach == 0, 0.0, n) for n in (count, more))
+    faint = scale * (t.faint + np.maximum(t.number - 1, 0) * fp.eta) + (count + more) * fp.eta
+    terms = Terms(count, size, scale * t.rounded + own, error, faint, t.depth + 1, t.groups, more)
+    pure, grid = None, None
+    if not (x.bound.rough or factor.bound.rough):
+        pure, grid = factor.bound.pure & x.bound.pure, lambda: factor.bound.grid + x.bound.grid
+    bound = summed(fp, terms, pure, grid, late, closed=True, v=_accumulated(fp, value, t))
+    return bound if highest(x.E) < np.inf else bound.where(np.isfinite(x.E))
 
 
 def _accumulated(fp: Arithmetic, value: Any, terms: Terms) -> Any:
@@ -142,52 +141,50 @@ def _divide_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Boun
 
     A power of two has an exact reciprocal.
     """
-    if not x.bound.rough and bool((_is_power(y) & (_reciprocal(fp, y) == 0)).all()):
+    if not x.bound.rough and every(y.power & (_reciprocal(fp, y) == 0)):
         inverse = 1 / y.v
         return _multiply_rounding(fp, value, x, Operand(Enclosure.exactly(inverse), exact(fp, inverse)))
     known = _is_known(fp, y)
     if x.bound.terms is not None and known:
         return _divided(fp, value, x, y)
-    with np.errstate(all="ignore"):
-        v = np.abs(value.hi)
-        least = np.abs(y.v) - y.E
-        moved = np.where((x.E == 0) & (y.E == 0), 0.0, (x.E + v * y.E) / least)
-        free = _is_power(y)
-        faint = np.where(free & (v - moved >= fp.normal * OF_OVERFLOW), 0.0, fp.eta)
-        E = moved + np.where(free, 0.0, fp.gamma(2) * (v + moved)) + faint
-        E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
-        E = np.where(least > 0, E, np.inf)
-        late = x.bound.late * (_late_divisor(y) if known else 1.0)
-        return rounded(fp.unless_overflow((E + _reciprocal(fp, y)) * (1 + 1e-6), (v + E) * late), late)
+    v = np.abs(value.hi)
+    least = y.size - y.E
+    moved = pick((x.E == 0) & (y.E == 0), 0.0, (x.E + v * y.E) / least)
+    free = y.power
+    faint = pick(free & (v - moved >= fp.normal * OF_OVERFLOW), 0.0, fp.eta)
+    E = moved + pick(free, 0.0, fp.gamma(2) * (v + moved)) + faint
+    E = pick((x.v == 0) & (x.E == 0), 0.0, E)
+    E = pick(least > 0, E, np.inf)
+    late = x.bound.late * (_late_divisor(y) if known else 1.0)
+    return rounded(fp.unless_overflow((E + _reciprocal(fp, y)) * (1 + 1e-6), (v + E) * late), late)
 
 
-def _reciprocal(fp: Arithmetic, y: Operand) -> Array:
+@remembered
+def _reciprocal(fp: Arithmetic, y: Operand) -> Any:
     """0 where a program may multiply by the reciprocal of y, which is a normal number; else infinite."""
-    least = np.maximum(np.abs(y.v) - y.E, 0)
+    least = np.maximum(y.size - y.E, 0)
     normal = (1.001 / least <= fp.omega) & (y.reach * fp.normal * 1.001 <= 1)
-    return np.where(normal | (_is_power(y) & (y.reach * fp.normal <= 1)), 0.0, np.inf)
+    return pick(normal | (y.power & (y.reach * fp.normal <= 1)), 0.0, np.inf)
 
 
 def _divided(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
     """A sum divided by numbers that are known: each of its terms, or the whole."""
-    with np.errstate(all="ignore"):
-        t, least = x.bound.terms, np.maximum(np.abs(y.v) - y.E, 0)
-        scale = 1 / least
-        size = or_infinite(scale * t.size)
-        own = np.where(_is_power(y), 0.0, 2 * size)
-        error = or_infinite(scale * t.error)
-        error = or_infinite(error + scale * y.E * (size + error))
-        faint = or_infinite(scale * (t.faint + np.maximum(t.number - 1, 0) * fp.eta)) + 2 * t.number * fp.eta
-        terms = Terms(t.count, size, or_infinite(scale * t.rounded) + own, error, faint, t.depth + 2, t.groups, t.more)
-        bound = summed(fp, terms, late=x.bound.late * _late_divisor(y), v=_accumulated(fp, value, t))
-        return bound.where(np.isfinite(x.E) & ((size == 0) & (not fp.is_narrow) | (_reciprocal(fp, y) == 0))).whole()
+    t, least = x.bound.terms, np.maximum(y.size - y.E, 0)
+    scale = 1 / least
+    size = or_infinite(scale * t.size)
+    own = pick(y.power, 0.0, 2 * size)
+    error = or_infinite(scale * t.error)
+    error = or_infinite(error + scale * y.E * (size + error))
+    faint = or_infinite(scale * (t.faint + np.maximum(t.number - 1, 0) * fp.eta)) + 2 * t.number * fp.eta
+    terms = Terms(t.count, size, or_infinite(scale * t.rounded) + own, error, faint, t.depth + 2, t.groups, t.more)
+    bound = summed(fp, terms, late=x.bound.late * _late_divisor(y), closed=True, v=_accumulated(fp, value, t))
+    return bound.where(np.isfinite(x.E) & ((size == 0) & (not fp.is_narrow) | (_reciprocal(fp, y) == 0)))
 
 
 def _late_divisor(y: Operand) -> float:
     """How much larger a quotient may be before it is divided by what is one and the same number everywhere."""
-    v = np.abs(y.v)
-    first = float(v.flat[0]) if v.size else 1.0
-    return first if first > 1 and bool((v == first).all()) else 1.0
+    first = float(y.size.flat[0]) if y.size.size else 1.0
+    return first if first > 1 and every(y.size == first) else 1.0
 
 
 divide: Operation = define(

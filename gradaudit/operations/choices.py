@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure, U
+from gradaudit.exact.entries import every, highest
 from gradaudit.graph import Node
 from gradaudit.memory import remembered
 from gradaudit.operations.entrywise import negative
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative, same
 from gradaudit.operations.shapes import constant
 from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic
-from gradaudit.rounding.bound import Bound, exact
+from gradaudit.rounding.bound import FINEST, Bound
 
 Signs = NDArray[np.int8]
 
 
 def mask_of(sign: Signs, truth: dict[int, int]) -> Signs:
     """1 where a comparison holds, 0 where it does not, UNKNOWN where nothing is decided."""
-    table = np.array([truth[0], truth[1], UNKNOWN, truth[-1]], dtype=np.int8)  # UNKNOWN is 2, and -1 the last
-    return np.asarray(table[sign])
+    return _table(truth[0], truth[1], truth[-1])[sign]
+
+
+@lru_cache(maxsize=16)
+def _table(zero: int, positive: int, negative: int) -> Signs:
+    return np.array([zero, positive, UNKNOWN, negative], dtype=np.int8)  # UNKNOWN is 2, and -1 the last
 
 
 @remembered
@@ -34,18 +40,18 @@ def _compared(A: Any, x: Any, y: Any) -> Signs:
 
 def _unsure(fp: Arithmetic, value: Signs, x: Operand, y: Operand) -> Any:
     """Where rounding decides, or a tie stands on the kink itself (unless the side is prescribed there)."""
-    with np.errstate(all="ignore"):
-        E = x.E + y.E
-        certain = (E == 0) & ((x.v != y.v) | fp.strict)
-        rest = 2 * U * (np.abs(x.v) + np.abs(y.v))  # v is rounded itself
-        return ~(np.abs(x.v - y.v) > E * OF_EVALUATION + rest) & ~certain | (value == UNKNOWN)
+    E = x.E + y.E
+    rest = 2 * U * (x.size + y.size)  # v is rounded itself
+    apart = np.abs(x.v - y.v) > E * OF_EVALUATION + rest
+    if every(apart):
+        return value == UNKNOWN
+    return ~(apart | (E == 0) & ((x.v != y.v) | fp.strict)) | (value == UNKNOWN)
 
 
 def ends(x: Operand) -> tuple[Any, Any]:
     """What an operand certainly is not below, nor above; v is rounded itself, and so are these numbers."""
-    with np.errstate(all="ignore"):
-        E = x.E + np.where(x.E > 0, x.E * (OF_EVALUATION - 1) + 2 * U * x.reach, 0.0)
-        return x.v - E, x.v + E
+    E = x.E + np.where(x.E > 0, x.E * (OF_EVALUATION - 1) + 2 * U * x.reach, 0.0)
+    return x.v - E, x.v + E
 
 
 def _comparison(name: str, truth: dict[int, int]) -> Operation:
@@ -114,9 +120,8 @@ def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Op
     chosen, late = mask.value == 1, max(x.bound.late, y.bound.late)
     certain = ~mask.bound
     E = np.where(chosen, x.E, y.E)
-    if not certain.all():
-        with np.errstate(all="ignore"):
-            either = np.maximum(*(np.abs((b.v - value.hi) + (b.value.lo - value.lo)) + b.E for b in (x, y)))
+    if not every(certain):
+        either = np.maximum(*(np.abs((b.v - value.hi) + (b.value.lo - value.lo)) + b.E for b in (x, y)))
         E = np.where(certain, E, either * (1 + 1e-6))
     if x.bound.rough and y.bound.rough:
         return Bound(E, late=late)
@@ -126,25 +131,25 @@ def _where_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand, y: Op
 
 def _between(mask: Operand, x: Operand, y: Operand) -> tuple[Any, Any]:
     """Where the mask is not certain, the middle of all that either branch may be."""
-    with np.errstate(all="ignore"):
-        middle = 0.5 * np.minimum(x.v - x.E, y.v - y.E) + 0.5 * np.maximum(x.v + x.E, y.v + y.E)
+    middle = 0.5 * np.minimum(x.v - x.E, y.v - y.E) + 0.5 * np.maximum(x.v + x.E, y.v + y.E)
     finite = np.isfinite(middle)
     return mask.bound & finite, np.where(finite, middle, 0.0)
 
 
-def _masked_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand) -> Bound:
+def _masked_rounding(fp: Arithmetic, value: Any, mask: Operand, x: Operand) -> Bound:  # noqa: ARG001
     """As where with zeros; but a program may multiply by ones and zeros, and of 0 times infinity nothing is known."""
-    return _where_rounding(fp, value, mask, x, _zeros(fp, x)).where(np.isfinite(x.E))
-
-
-def _zeros(fp: Arithmetic, x: Operand) -> Operand:
-    zeros = np.zeros(x.v.shape)
-    return Operand(Enclosure.exactly(zeros), exact(fp, zeros))
+    chosen, certain = mask.value == 1, ~mask.bound
+    E = np.where(chosen, x.E, 0.0)
+    if not every(certain):
+        either = np.maximum(np.abs((x.v - value.hi) + (x.value.lo - value.lo)) + x.E, np.abs(value.hi + value.lo))
+        E = np.where(certain, E, either * (1 + 1e-6))
+    pure = (x.bound.pure | ~chosen) & certain
+    bound = Bound(E, pure, lambda: np.where(chosen, x.bound.grid, FINEST), late=x.bound.late)
+    return bound if highest(x.E) < np.inf else bound.where(np.isfinite(x.E))
 
 
 def _between_zero(mask: Operand, x: Operand) -> tuple[Any, Any]:
-    with np.errstate(all="ignore"):
-        middle = 0.5 * np.minimum(x.v - x.E, 0) + 0.5 * np.maximum(x.v + x.E, 0)
+    middle = 0.5 * np.minimum(x.v - x.E, 0) + 0.5 * np.maximum(x.v + x.E, 0)
     finite = np.isfinite(middle)
     return mask.bound & finite, np.where(finite, middle, 0.0)
 
@@ -153,7 +158,7 @@ masked: Operation = define(
     Operation(
         "masked",
         shape=same,
-        value=lambda A, mask, x: A.select(mask, x, A.constant(np.zeros(A.shape(x)))),
+        value=lambda A, mask, x: A.select(mask, x, A.constant(np.zeros(()))),
         derivative=lambda node, g: [None, masked(node.inputs[0], g)],
         rounding=_masked_rounding,
         size=lambda mask, x: np.where(mask == 0, 0.0, x),
@@ -185,14 +190,15 @@ def maximum_value(A: Any, x: Any, y: Any) -> Any:
 
 def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:  # noqa: ARG001
     """The maximum moves no further than its operands; where one is certainly larger, no further than that."""
-    with np.errstate(all="ignore"):
-        first, second = x.v - x.E > y.v + y.E, y.v - y.E > x.v + x.E
-        second = second | ((x.E == 0) & (y.v - y.E >= x.v))  # a tie of normal numbers: either is right
+    low = y.v - y.E
+    first, second = x.v - x.E > y.v + y.E, low > x.v + x.E
+    second = second | ((x.E == 0) & (low >= x.v))  # a tie of normal numbers: either is right
+    decided = every(first | second)
 
     def chosen(a: Any, b: Any, either: Any) -> Any:
-        return np.where(first, a, np.where(second, b, either))
+        return np.where(first, a, b if decided else np.where(second, b, either))
 
-    E = chosen(x.E, y.E, np.maximum(flushed(fp, x), flushed(fp, y)))
+    E = chosen(x.E, y.E, None if decided else np.maximum(flushed(fp, x), flushed(fp, y)))
     if x.bound.rough and y.bound.rough:
         return Bound(E)
     pure = chosen(x.bound.pure, y.bound.pure, x.bound.pure & y.bound.pure)
@@ -201,8 +207,7 @@ def _maximum_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bou
 
 def flushed(fp: Arithmetic, x: Operand) -> Any:
     """The bound of what a comparison chose: it may have flushed what is put out as it was."""
-    with np.errstate(all="ignore"):
-        return x.E + np.where((x.E > 0) & (np.abs(x.v) - x.E < fp.normal), fp.eta, 0.0)
+    return x.E + np.where((x.E > 0) & (np.abs(x.v) - x.E < fp.normal), fp.eta, 0.0)
 
 
 maximum: Operation = define(

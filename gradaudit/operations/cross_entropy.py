@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradaudit.exact.entries import some
 from gradaudit.exact.functions import LOG
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.entrywise import multiply, subtract
 from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
 from gradaudit.operations.shapes import sum_axis
-from gradaudit.operations.softmax import parts, rows, softmax
+from gradaudit.operations.softmax import column, parts, rows, softmax
 from gradaudit.rounding import softmax as rules
 from gradaudit.rounding.arithmetic import OF_EVALUATION, Arithmetic
 from gradaudit.rounding.bound import Bound, exact, rounded
@@ -29,13 +30,9 @@ def _onehot(labels: Array, shape: Shape) -> NDArray[np.bool_]:
     return np.asarray(labels[..., None] == np.arange(shape[-1]))
 
 
-def _repeated(x: Any, shape: Shape) -> Any:
-    return np.broadcast_to(x[..., None], shape)
-
-
 def _picked(x: Any, labels: Array) -> Any:
     """The entry of the label of each row."""
-    return np.take_along_axis(x, labels.astype(np.int64)[..., None], -1)[..., 0]
+    return rules.picked(x, labels.astype(np.int64))
 
 
 # --- the loss of each row ---------------------------------------------------------------------------------------------
@@ -49,7 +46,7 @@ def _shape(x: Shape, labels: Shape) -> Shape:
 
 def _value(A: Any, x: Any, labels: Any) -> Any:
     z, _, Z, _ = parts(A, x)
-    numbers = A.enclosure(labels).hi
+    numbers = A.rounded(labels)
     return A.subtract(A.function(LOG, Z), A.restructure(lambda y: _picked(y, numbers), z))
 
 
@@ -80,14 +77,14 @@ def _gradient_value(A: Any, x: Any, labels: Any, g: Any) -> Any:
     """P - 1 at a label with the largest logit is minus the sum of the others: no digit is lost when p is close to 1."""
     shape = A.shape(x)
     z, e, Z, _ = parts(A, x)
-    at_label = _onehot(A.enclosure(labels).hi, shape)
-    leads = at_label & (A.enclosure(z).hi == 0)
+    at_label = _onehot(A.rounded(labels), shape)
+    leads = at_label & (A.rounded(z) == 0)
     others = A.restructure(lambda y: np.where(at_label, 0, y), e)
     rest = A.negative(A.sum(others, len(shape) - 1))
     top = A.restructure(lambda y, r: np.where(leads, r[..., None], y), e, rest)
-    p = A.divide(top, A.restructure(lambda y: _repeated(y, shape), Z))
+    p = A.divide(top, column(A, Z))
     off = A.subtract(p, A.constant((at_label & ~leads).astype(np.float64)))
-    return A.multiply(off, A.restructure(lambda y: _repeated(y, shape), g))
+    return A.multiply(off, column(A, g))
 
 
 def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, labels: Operand, g: Operand) -> Bound:  # noqa: ARG001
@@ -103,9 +100,10 @@ def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, labels: Operand, 
     C = x.v.shape[-1]
     of_maximum = spread + 2 * fp.gamma(fp.steps(C) + 5) * rest
     E = of.E_p + fp.gamma(6) * (t + of.E_p) + np.where(of.top, of_maximum, 0.0)
-    G, E_G = np.abs(g.v)[..., None], g.E[..., None]
-    faint = np.where(of.top, (3 * C + 3) * fp.eta, fp.eta)
-    E = np.where((G + E_G == 0) & np.isfinite(of.E_p), 0.0, G * E + E_G * (t + E) + faint) * OF_EVALUATION
+    G, E_G = g.size[..., None], g.E[..., None]
+    nothing = (G + E_G == 0) & np.isfinite(of.E_p)
+    E = G * E + E_G * (t + E) + np.where(of.top, (3 * C + 3) * fp.eta, fp.eta)
+    E = (np.where(nothing, 0.0, E) if some(nothing) else E) * OF_EVALUATION
     return rounded(fp.unless_overflow(E, g.bound.late * (t * G + E)), g.bound.late)
 
 
@@ -147,7 +145,7 @@ onehot: Operation = define(
     Operation(
         "onehot",
         shape=lambda labels, columns: (*labels, columns),
-        value=lambda A, x, columns: A.constant(_onehot(A.enclosure(x).hi, (columns,)).astype(np.float64)),
+        value=lambda A, x, columns: A.constant(_onehot(A.rounded(x), (columns,)).astype(np.float64)),
         derivative=no_derivative,
         rounding=lambda fp, value, x, columns: exact(fp, value.hi),  # noqa: ARG005
         algorithms="exact",

@@ -22,15 +22,14 @@ __all__ = ["add", "divide", "integer_power", "multiply", "negative", "square", "
 
 def function_rounding(f: Function) -> Callable[..., Bound]:
     def rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
-        with np.errstate(all="ignore"):
-            v = np.abs(value.hi)
-            low, high = x.v - x.E, x.v + x.E
-            moved = np.where(x.E > 0, np.minimum(f.slope(low, high) * x.E, 2 * f.reach), 0.0)
-            growth = np.maximum(f.growth(low), f.growth(high))
-            K = f.narrow - 1 + fp.library(f.K) if fp.is_narrow else f.K
-            E = moved + (K + growth) * fp.u * np.maximum(v + moved, f.floor) + (fp.inverse if f.inverse else fp.eta)
-            E = np.where(f.defined(low, high), E, np.inf)
-            return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
+        v = np.abs(value.hi)
+        low, high = x.v - x.E, x.v + x.E
+        moved = np.where(x.E > 0, np.minimum(f.slope(low, high) * x.E, 2 * f.reach), 0.0)
+        growth = np.maximum(f.growth(low), f.growth(high))
+        K = f.narrow - 1 + fp.library(f.K) if fp.is_narrow else f.K
+        E = moved + (K + growth) * fp.u * np.maximum(v + moved, f.floor) + (fp.inverse if f.inverse else fp.eta)
+        E = np.where(f.defined(low, high), E, np.inf)
+        return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
 
     return rounding
 

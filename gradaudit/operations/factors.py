@@ -37,14 +37,13 @@ def _rounding(fp: Arithmetic, value: Any, x: Operand, axis: int, divided: bool =
     is multiplied by the others, of which those above 1 enlarge it; where these overflow, nothing is known. Factors that
     are exactly 1 round nothing, unless the product may be that of all, `divided` by one: a derivative.
     """
-    with np.errstate(all="ignore"):
-        n = ((np.abs(x.v) != 1) | (x.E != 0)).sum(axis=axis)
-        moved = np.where((x.E > 0).any(axis=axis), (_others(x.reach, axis) * x.E).sum(axis=axis), 0.0)
-        large = np.maximum(x.reach, 1).prod(axis=axis)
-        v = np.abs(value.hi)
-        E = moved + np.where((n > 1) | divided, fp.gamma(fp.steps(n) + 3) * (v + moved) + n * fp.eta * large, 0.0)
-        E = np.where(((x.v == 0) & (x.E == 0)).any(axis=axis), 0.0, E)
-        return rounded(np.where(large * OF_OVERFLOW <= fp.omega, E * (1 + 1e-6), np.inf))
+    n = ((np.abs(x.v) != 1) | (x.E != 0)).sum(axis=axis)
+    moved = np.where((x.E > 0).any(axis=axis), (_others(x.reach, axis) * x.E).sum(axis=axis), 0.0)
+    large = np.maximum(x.reach, 1).prod(axis=axis)
+    v = np.abs(value.hi)
+    E = moved + np.where((n > 1) | divided, fp.gamma(fp.steps(n) + 3) * (v + moved) + n * fp.eta * large, 0.0)
+    E = np.where(((x.v == 0) & (x.E == 0)).any(axis=axis), 0.0, E)
+    return rounded(np.where(large * OF_OVERFLOW <= fp.omega, E * (1 + 1e-6), np.inf))
 
 
 def _others(x: Any, axis: int) -> Any:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,6 @@ from gradaudit.rounding.bound import Bound
 Array = NDArray[np.float64]
 
 
-@dataclass(eq=False)
 class Operand:
     """An operand of an operation whose rounding is asked for.
 
@@ -29,10 +26,19 @@ class Operand:
         What it is exactly.
     bound : Bound, or for a mask where rounding decides it
         How far the computed one may be from that.
+    spread : ndarray, optional
+        How far the exact one may be from its enclosure's ``hi + lo``, if it is not one of a mask.
     """
 
-    value: Any
-    bound: Any
+    __slots__ = ("E", "_power", "_reach", "_size", "bound", "value")
+
+    def __init__(self, value: Any, bound: Any, spread: Array | None = None) -> None:
+        self.value, self.bound = value, bound
+        #: The bound around ``hi + lo``.
+        self.E: Any = getattr(bound, "E", None) if spread is None else bound.E + spread
+        self._size: Array | None = None
+        self._reach: Array | None = None
+        self._power: Any = None
 
     @property
     def v(self) -> Array:
@@ -41,20 +47,25 @@ class Operand:
         return value.hi
 
     @property
-    def E(self) -> Array:  # noqa: N802 (the derivation's letter)
-        """The bound."""
-        bound: Bound = self.bound
-        return bound.E
-
-    @cached_property
     def size(self) -> Array:
         """The absolute value."""
-        return np.abs(self.v)
+        if self._size is None:
+            self._size = np.abs(self.v)
+        return self._size
 
-    @cached_property
+    @property
     def reach(self) -> Array:
         """The largest absolute value that a program may have there."""
-        return np.asarray(self.size + self.E)
+        if self._reach is None:
+            self._reach = self.size + self.E
+        return self._reach
+
+    @property
+    def power(self) -> Any:
+        """Where it is certainly a power of two: multiplying by it rounds nothing."""
+        if self._power is None:
+            self._power = (np.abs(np.frexp(self.v)[0]) == 0.5) & (self.E == 0)
+        return self._power
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +113,7 @@ class Operation:
     def __call__(self, *inputs: Node, line: str = "", **parameters: Any) -> Node:
         """A node of this operation."""
         shape = self.shape(*(node.shape for node in inputs), **parameters)
-        frozen: Mapping[str, Any] = MappingProxyType(parameters)
-        return Node(self, inputs, tuple(int(n) for n in shape), frozen, line or _line(inputs))
+        return Node(self, inputs, tuple(int(n) for n in shape), parameters, line or _line(inputs))
 
 
 def _line(inputs: Sequence[Node]) -> str:

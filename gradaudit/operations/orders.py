@@ -101,10 +101,9 @@ def _permuted_rounding(fp: Arithmetic, value: Any, mask: Operand, g: Operand, in
         bound: Bound = g.bound
         place = (table == 1).argmax(axis=-1)
         return bound.restructured(lambda y: np.take_along_axis(y, place, -1))
-    with np.errstate(all="ignore"):
-        apart = g.v[..., None, :] - value.hi[..., :, None] + (g.value.lo[..., None, :] - value.lo[..., :, None])
-        E = np.abs(apart) + g.E[..., None, :]
-        return rounded(np.where((table == 1) | unsure, E, 0.0).max(axis=-1, initial=0.0) * OF_EVALUATION)
+    apart = g.v[..., None, :] - value.hi[..., :, None] + (g.value.lo[..., None, :] - value.lo[..., :, None])
+    E = np.abs(apart) + g.E[..., None, :]
+    return rounded(np.where((table == 1) | unsure, E, 0.0).max(axis=-1, initial=0.0) * OF_EVALUATION)
 
 
 permuted: Operation = define(
@@ -134,10 +133,9 @@ def _sorted_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
 
     What is compared may have been flushed, and stand among zeros as it was.
     """
-    with np.errstate(all="ignore"):
-        E = np.where(np.isfinite(x.E), flushed(fp, x), np.inf)
-        moved = np.maximum(_end(x, value, E, 1), _end(x, value, E, -1))
-        moved = moved + np.where((E > x.E).any(axis=-1, keepdims=True), fp.eta, 0.0)
+    E = np.where(np.isfinite(x.E), flushed(fp, x), np.inf)
+    moved = np.maximum(_end(x, value, E, 1), _end(x, value, E, -1))
+    moved = moved + np.where((E > x.E).any(axis=-1, keepdims=True), fp.eta, 0.0)
     moved = np.where((E == 0).all(axis=-1, keepdims=True), 0.0, np.where(moved >= 0, moved, np.inf) * OF_EVALUATION)
     whole = x.bound.pure.all(axis=-1, keepdims=True) & np.ones(x.v.shape, dtype=bool)
     grid = np.broadcast_to(x.bound.grid.min(axis=-1, keepdims=True), x.v.shape)

@@ -59,17 +59,16 @@ def _power_value(A: Any, x: Any, y: Any) -> Any:
 
 def _power_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
     """(x + dx)^(y + dy) = x^y exp(d) with |d| <= |y| D + |dy| |log x| + |dy| D, where D = Ex / (|x| - Ex)."""
-    with np.errstate(all="ignore"):
-        v, a = np.abs(value.hi), np.abs(x.v)
-        D = np.where(x.E == 0, 0.0, x.E / (a - x.E))
-        of_y = np.where(y.E == 0, 0.0, y.E * (np.abs(np.log(a)) * (1 + 1e-12) + D))
-        moved = v * np.expm1(np.abs(y.v) * D + of_y)
-        E = moved + fp.library(K_POWER) * fp.u * (v + moved) + fp.eta
-        defined = (a > x.E) & ((x.v > 0) | (y.E == 0) & _is_whole(y.v))
-        E = np.where(defined, E, np.inf)
-        certain = (x.E == 0) & (x.v == 0) & (y.v > y.E) | (y.E == 0) & (y.v == 0)
-        E = np.where(certain, 0.0, E)
-        return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
+    v, a = np.abs(value.hi), np.abs(x.v)
+    D = np.where(x.E == 0, 0.0, x.E / (a - x.E))
+    of_y = np.where(y.E == 0, 0.0, y.E * (np.abs(np.log(a)) * (1 + 1e-12) + D))
+    moved = v * np.expm1(np.abs(y.v) * D + of_y)
+    E = moved + fp.library(K_POWER) * fp.u * (v + moved) + fp.eta
+    defined = (a > x.E) & ((x.v > 0) | (y.E == 0) & _is_whole(y.v))
+    E = np.where(defined, E, np.inf)
+    certain = (x.E == 0) & (x.v == 0) & (y.v > y.E) | (y.E == 0) & (y.v == 0)
+    E = np.where(certain, 0.0, E)
+    return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
 
 
 power: Operation = define(
@@ -105,15 +104,14 @@ def _xlogy_value(A: Any, x: Any, y: Any) -> Any:
 
 def _xlogy_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
     """The product with a library's logarithm, rounded once; 0 where x is."""
-    with np.errstate(all="ignore"):
-        moved = np.where(y.E == 0, 0.0, y.E / (y.v - y.E))
-        L = np.abs(np.log(y.v)) * (1 + 1e-12)
-        E_L = moved + fp.library(LOG.K) * fp.u * (L + moved) + fp.eta
-        E = np.abs(x.v) * E_L + x.E * (L + E_L)
-        E = E + fp.u * (np.abs(value.hi) + E) + fp.eta
-        E = np.where(y.v > y.E, E, np.inf)
-        E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
-        return rounded(fp.unless_overflow(E * (1 + 1e-6), np.abs(value.hi) + E))
+    moved = np.where(y.E == 0, 0.0, y.E / (y.v - y.E))
+    L = np.abs(np.log(y.v)) * (1 + 1e-12)
+    E_L = moved + fp.library(LOG.K) * fp.u * (L + moved) + fp.eta
+    E = np.abs(x.v) * E_L + x.E * (L + E_L)
+    E = E + fp.u * (np.abs(value.hi) + E) + fp.eta
+    E = np.where(y.v > y.E, E, np.inf)
+    E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
+    return rounded(fp.unless_overflow(E * (1 + 1e-6), np.abs(value.hi) + E))
 
 
 xlogy: Operation = define(
@@ -151,13 +149,12 @@ def _angle_value(A: Any, y: Any, x: Any) -> Any:
 
 def _angle_rounding(fp: Arithmetic, value: Any, y: Operand, x: Operand) -> Bound:
     """The angle moves by at most (|x| Ey + |y| Ex) / r^2, each as large or small as it may be; a jump at the cut."""
-    with np.errstate(all="ignore"):
-        least = np.maximum(np.abs(x.v) - x.E, 0) ** 2 + np.maximum(np.abs(y.v) - y.E, 0) ** 2
-        moved = np.where(x.E + y.E == 0, 0.0, (x.reach * y.E + y.reach * x.E) / least)
-        v = np.abs(value.hi)
-        E = moved + fp.library(K_ANGLE) * fp.u * (v + moved) + fp.eta
-        cut = (x.v <= x.E) & (np.abs(y.v) <= y.E)
-        return rounded(np.where(cut, np.inf, np.minimum(E, 2 * math.pi) * (1 + 1e-6)))
+    least = np.maximum(np.abs(x.v) - x.E, 0) ** 2 + np.maximum(np.abs(y.v) - y.E, 0) ** 2
+    moved = np.where(x.E + y.E == 0, 0.0, (x.reach * y.E + y.reach * x.E) / least)
+    v = np.abs(value.hi)
+    E = moved + fp.library(K_ANGLE) * fp.u * (v + moved) + fp.eta
+    cut = (x.v <= x.E) & (np.abs(y.v) <= y.E)
+    return rounded(np.where(cut, np.inf, np.minimum(E, 2 * math.pi) * (1 + 1e-6)))
 
 
 def _angle_derivative(node: Any, g: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gradaudit.exact.entries import every, highest, some
 from gradaudit.graph import Node
 from gradaudit.operations.arithmetic import multiply, times
 from gradaudit.operations.operation import Operand, Operation, define, same
@@ -21,16 +22,15 @@ def _power_rounding(fp: Arithmetic, value: Any, x: Operand, exponent: int) -> Bo
     if exponent == 1:  # it is x itself, a sum if x is one
         bound: Bound = x.bound
         return bound
-    with np.errstate(all="ignore"):
-        v = np.abs(value.hi)
-        low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
-        steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
-        moved = np.where((x.E == 0) | (exponent == 0), 0.0, steep * x.E)
-        E = moved + (fp.gamma(_steps(fp, exponent)) if n else 0.0) * (v + moved)
-        E = E + n * (fp.inverse if exponent < 0 else fp.eta)
-        E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
-        E = np.where((exponent < 0) & ((v + E) * fp.normal * 1.001 > 1), np.inf, E)
-        return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
+    v = np.abs(value.hi)
+    low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
+    steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
+    moved = np.where((x.E == 0) | (exponent == 0), 0.0, steep * x.E)
+    E = moved + (fp.gamma(_steps(fp, exponent)) if n else 0.0) * (v + moved)
+    E = E + n * (fp.inverse if exponent < 0 else fp.eta)
+    E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
+    E = np.where((exponent < 0) & ((v + E) * fp.normal * 1.001 > 1), np.inf, E)
+    return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
 
 
 def _steps(fp: Arithmetic, exponent: int) -> float:
@@ -68,25 +68,25 @@ def _power_gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand,
     and their product).
     """
     n, m = abs(exponent), exponent - 1
-    with np.errstate(all="ignore"):
-        a = np.abs(x.v)
-        power = a + x.E if m == 1 else (a + x.E) ** m if m > 0 else np.maximum(a - x.E, 0) ** float(m)
-        error = np.where(g.E == 0, 0.0, n * power * g.E)
-        if x.E.any():
-            steep = abs(m) * ((a + x.E) ** (m - 1) if m > 0 else np.maximum(a - x.E, 0) ** (m - 1.0))
-            error = error + np.where(x.E > 0, n * steep * x.E * np.abs(g.v), 0.0)
-        size = or_infinite(np.abs(value.hi) + error)
-        factors = n if exponent > 0 else 1
-        there = ((x.reach != 0) | (m < 0)) & (g.reach != 0)
-        lost = fp.eta if exponent > 0 else fp.inverse
-        faint = there * (n - factors + 1) * lost
-        if abs(m) > 1:
-            least = np.maximum(a - x.E, 0) ** m if m > 0 else (a + x.E) ** float(m)
-            faint = faint + np.where(there & (least < fp.normal * OF_OVERFLOW), n * abs(m) * lost * g.reach, 0.0)
-        terms = Terms(there * float(factors), size, (n + 2) * size, or_infinite(error), faint, n + 2, factors)
-        largest = n * np.maximum(power, g.bound.late * g.reach)
-        normal = (m > 0) | (power * fp.normal * OF_OVERFLOW <= 1)
-        return summed(fp, terms, late=g.bound.late).where((largest * OF_OVERFLOW <= fp.omega) & normal)
+    a = x.size
+    power = x.reach if m == 1 else x.reach**m if m > 0 else np.maximum(a - x.E, 0) ** float(m)
+    error = np.where(g.E == 0, 0.0, n * power * g.E) if some(g.E) else np.zeros(x.v.shape)
+    if some(x.E):
+        steep = abs(m) * (x.reach ** (m - 1) if m > 0 else np.maximum(a - x.E, 0) ** (m - 1.0))
+        error = error + np.where(x.E > 0, n * steep * x.E * np.abs(g.v), 0.0)
+    size = or_infinite(np.abs(value.hi) + error)
+    factors, lost = float(n if exponent > 0 else 1), fp.eta if exponent > 0 else fp.inverse
+    there = 1.0 if every(x.reach) and every(g.reach) else (((x.reach != 0) | (m < 0)) & (g.reach != 0)) * 1.0
+    faint = there * ((n - factors + 1) * lost)
+    if abs(m) > 1:
+        least = np.maximum(a - x.E, 0) ** m if m > 0 else x.reach ** float(m)
+        faint = faint + np.where((there != 0) & (least < fp.normal * OF_OVERFLOW), n * abs(m) * lost * g.reach, 0.0)
+    terms = Terms(there * factors, size, (n + 2) * size, or_infinite(error), faint, n + 2, factors)
+    largest = n * np.maximum(power, g.bound.late * g.reach)
+    bound = summed(fp, terms, late=g.bound.late)
+    if m > 0 and highest(largest) * OF_OVERFLOW <= fp.omega:
+        return bound
+    return bound.where((largest * OF_OVERFLOW <= fp.omega) & ((m > 0) | (power * fp.normal * OF_OVERFLOW <= 1)))
 
 
 def _power_gradient_derivative(node: Node, h: Node) -> Sequence[Node | None]:
@@ -135,13 +135,12 @@ def _squares_value(A: Any, x: Any) -> Any:
 
 def _squares_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:  # noqa: ARG001
     """Each square as the power has it, and their sum; the square of its rounded root has no more roundings."""
-    with np.errstate(all="ignore"):
-        v, E, reach = np.abs(x.v).ravel(), x.E.ravel(), x.reach.ravel()
-        size, count = np.asarray(reach @ reach), np.asarray(float(np.count_nonzero(reach)))
-        error = np.asarray(E @ (v + reach)) if E.any() else np.zeros(())
-        terms = Terms(count, size, 5 * size, error, 2 * fp.eta * count, 5.0)
-        once = lambda y: y  # noqa: E731
-        return summed(fp, terms.accumulated(fp, once, lambda y: np.minimum(y, 1)))
+    v, E, reach = x.size.ravel(), x.E.ravel(), x.reach.ravel()
+    size, count = reach.dot(reach), float(np.count_nonzero(reach))
+    error = E.dot(v + reach) if some(E) else 0.0
+    terms = Terms(count, size, 5 * size, error, 2 * fp.eta * count, 5.0)
+    once = lambda y: y  # noqa: E731
+    return summed(fp, terms.accumulated(fp, once, lambda y: np.minimum(y, 1)) if fp.is_narrow else terms)
 
 
 sum_of_squares: Operation = define(

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from gradaudit.exact.enclosure import NORMAL
+from gradaudit.exact.entries import every, lowest, some
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Array, Operand, Operation, define
 from gradaudit.operations.shapes import sum_to, transpose
@@ -29,40 +31,45 @@ def _affine_shape(x: Shape, y: Shape, b: Shape) -> Shape:
 def _rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bound:
     """The sum of nz products, each rounded once; at most 2 nz eta may underflow (ROUNDING.md, 1 and 2)."""
     v = value.hi if fp.is_narrow else None
-    return summed(fp, *_products(fp, x, y), late=x.bound.late * y.bound.late, v=v).whole()
+    return summed(fp, *_products(fp, x, y), late=x.bound.late * y.bound.late, closed=True, v=v)
 
 
 def _affine_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand, b: Operand) -> Bound:
     """The bias is one more term: it may begin the sum, or end it."""
     products, pure, grid = _products(fp, x, y)
-    terms, late = together(products, terms_of(b.bound.whole(), b.v)), x.bound.late * y.bound.late
-    fits, largest, v = products.size * (OF_OVERFLOW * late) <= fp.widest, OF_OVERFLOW * late, None
-    if fp.is_narrow:  # the product alone is no larger than the result and the bias
-        v = np.abs(value.hi) + b.reach
-    late = late if late == b.bound.late else 1.0
+    terms, late = together(products, terms_of(b, closed=True)), x.bound.late * y.bound.late
     if grid is None or b.bound.rough:
-        bound = summed(fp, terms, late=late, v=v)
+        both, finest = None, None
     else:
-        both = pure & b.bound.pure
-        bound = summed(fp, terms, both, lambda: np.minimum(grid(), b.bound.grid), late, v)
-    return bound.where(fits if v is None else fits & ((v + bound.E) * largest <= fp.omega)).whole()
+        both, finest = pure & b.bound.pure, lambda: np.minimum(grid(), b.bound.grid)
+    if late == b.bound.late and not fp.is_narrow:
+        return summed(fp, terms, both, finest, late, closed=True)
+    fits, largest = products.size * (OF_OVERFLOW * late) <= fp.widest, OF_OVERFLOW * late
+    late = late if late == b.bound.late else 1.0
+    if not fp.is_narrow:
+        return summed(fp, terms, both, finest, late, closed=True).where(fits)
+    v = np.abs(value.hi) + b.reach  # the product alone is no larger than the result and the bias
+    bound = summed(fp, terms, both, finest, late, closed=True, v=v)
+    return bound.where(fits & ((v + bound.E) * largest <= fp.omega))
 
 
 def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:
     """The products that are added: as terms, where none was rounded before, and the finest of their grids."""
-    products, size = _each(count, x.reach, y.reach), _each(magnitude_product, x.reach, y.reach)
-    error = np.zeros(size.shape)
-    if y.E.any():
+    products, size, error = _each(count, x.reach, y.reach), _each(magnitude_product, x.reach, y.reach), 0.0
+    if some(y.E):
         error = _each(magnitude_product, x.reach, y.E)
-    if x.E.any():
+    if some(x.E):
         error = error + _each(magnitude_product, x.E, y.size)
     terms = Terms(products, size, size, error, products * fp.eta, 1.0)
+    rough = x.bound.rough or y.bound.rough or _are_all_rounded(fp, x, y, terms)
     if fp.is_narrow:  # rounded once, after n products and n - 1 additions in the wider dtype
         counted = np.where(products > 0, 1 + products * fp.part, 0.0)
         terms = terms._replace(count=counted, more=products - counted)
-    if x.bound.rough or y.bound.rough:
+    if rough:
         return terms, None, None
-    pure_x, pure_y = x.bound.pure.all(axis=-1)[..., :, None], y.bound.pure.all(axis=-2)[..., None, :]
+    pure_x, pure_y = x.bound.pure.all(axis=-1, keepdims=True), y.bound.pure.all(axis=-2, keepdims=True)
+    if not (some(pure_x) and some(pure_y)):
+        return terms, None, None
 
     def grid() -> Exponents:
         grid_x, grid_y = _grid(x).min(axis=-1, initial=FINEST), _grid(y).min(axis=-2, initial=FINEST)
@@ -74,10 +81,29 @@ def _products(fp: Arithmetic, x: Operand, y: Operand) -> tuple[Terms, Any, Any]:
 def _grid(x: Operand) -> Exponents:
     """The grid of an operand: that of its value where a program certainly has this value."""
     known = x.bound.pure & (x.E == 0) & (x.value.radius == 0)
-    if known.all():
+    if every(known):
         return lowest_bits(x.v)
     grid: Exponents = x.bound.grid
-    return np.where(known, lowest_bits(x.v), grid) if known.any() else grid
+    return np.where(known, lowest_bits(x.v), grid) if some(known) else grid
+
+
+def _are_all_rounded(fp: Arithmetic, x: Operand, y: Operand, terms: Terms) -> bool:
+    """Whether no sum is exact, and what underflows is nothing beside its rounding.
+
+    Where both factors of its first product have one digit more than half of the dtype's, that has more than the dtype.
+    """
+    if some(x.E) or some(y.E) or not isinstance(terms.count, float):
+        return False
+    if fp.u * lowest(terms.size) < 2.0**40 * terms.count * fp.eta:
+        return False
+    return _have_many_digits(fp, x, x.v[..., :1]) and _have_many_digits(fp, y, y.v[..., :1, :])
+
+
+def _have_many_digits(fp: Arithmetic, x: Operand, v: Array) -> bool:
+    """Whether an operand is known, and each of some entries has one digit more than half of the dtype's, or more."""
+    if some(x.value.radius) or lowest(np.abs(v)) < NORMAL:
+        return False
+    return every(np.ascontiguousarray(v).view(np.int64) & (1 << 53 - (fp.precision + 1) // 2) - 1)
 
 
 def _each(f: Any, A: Any, B: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
+from gradaudit.exact.entries import every, highest, some
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
 from gradaudit.rounding.arithmetic import Arithmetic
@@ -28,11 +29,13 @@ def _known(fp: Arithmetic, value: Any, **_: Any) -> Bound:
     What is larger than the dtype's largest number is infinite there; only of INFINITE that is what is meant.
     """
     v = value.hi
-    bound = exact(fp, v).where((np.abs(v) <= fp.omega) | (np.abs(v) == INFINITE))
-    if fp.precision >= 53 or ((v.astype(np.float32) == v).all() and fp.precision == 24):
+    bound, size = exact(fp, v), np.abs(v)
+    if not highest(size) <= fp.omega:
+        bound = bound.where((size <= fp.omega) | (size == INFINITE))
+    if fp.precision >= 53 or (fp.precision == 24 and every(v.astype(np.float32) == v)):
         return bound
     rounded = (v != 0) & (bound.grid < np.frexp(v)[1] - fp.precision)
-    if not rounded.any() and fp.eta == fp.normal:
+    if not some(rounded) and fp.eta == fp.normal:
         return bound
     E = np.where(rounded, fp.u * np.abs(v), 0.0)
     if fp.eta < fp.normal:  # it underflows gradually
@@ -105,7 +108,7 @@ def _scatter_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices, in
     def added(y: Any) -> Any:
         return np.bincount(places, weights=y[there], minlength=size).reshape(into)
 
-    terms = terms_of(x.bound, x.v).reduced(added)
+    terms = terms_of(x).reduced(added)
     if x.bound.rough:
         return summed(fp, terms, late=x.bound.late)
     grid = np.full(size, FINEST, dtype=np.int64)
@@ -189,12 +192,15 @@ def _accumulated(fp: Arithmetic, value: Any, x: Operand) -> Any:
 
 
 def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:
-    terms = terms_of(x.bound, x.v).accumulated(fp, lambda y: y.sum(axis=axis), lambda y: y.max(axis=axis, initial=0))
-    v = _accumulated(fp, value, x)
+    terms, v = terms_of(x), _accumulated(fp, value, x)
+    if fp.is_narrow:
+        terms = terms.accumulated(fp, lambda y: y.sum(axis=axis), lambda y: y.max(axis=axis, initial=0))
+    else:
+        terms = terms.total(axis, x.v.shape[axis])
     if x.bound.rough:
         return summed(fp, terms, late=x.bound.late, v=v)
     pure, bound = x.bound.pure.all(axis=axis), x.bound
-    return summed(fp, terms, pure, lambda: bound.grid.min(axis=axis, initial=FINEST), bound.late, v)
+    return summed(fp, terms, pure, lambda: bound.grid.min(axis=axis, initial=FINEST), bound.late, v=v)
 
 
 sum_axis: Operation = define(
@@ -254,7 +260,7 @@ def _concatenated_derivative(node: Node, g: Node) -> list[Node | None]:
 def _concatenated_rounding(fp: Arithmetic, value: Any, *xs: Operand, axis: int) -> Bound:  # noqa: ARG001
     parts: list[Bound] = [x.bound for x in xs]
     if any(bound.terms is not None for bound in parts):
-        parts = [x.bound.opened(x.v) for x in xs]
+        parts = [x.bound.opened(terms_of(x)) for x in xs]
     return parts[0].restructured(lambda *ys: np.concatenate(ys, axis), *parts[1:])
 
 
@@ -272,12 +278,12 @@ concatenate: Operation = define(
 
 def _cumulative_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:
     largest = lambda y: np.maximum.accumulate(y, axis=axis)  # noqa: E731
-    terms = terms_of(x.bound, x.v).accumulated(fp, lambda y: np.cumsum(y, axis=axis), largest)
+    terms = terms_of(x).accumulated(fp, lambda y: np.cumsum(y, axis=axis), largest)
     v = _accumulated(fp, value, x)
     if x.bound.rough:
         return summed(fp, terms, late=x.bound.late, v=v)
     pure, bound = np.logical_and.accumulate(x.bound.pure, axis=axis), x.bound
-    return summed(fp, terms, pure, lambda: np.minimum.accumulate(bound.grid, axis=axis), bound.late, v)
+    return summed(fp, terms, pure, lambda: np.minimum.accumulate(bound.grid, axis=axis), bound.late, v=v)
 
 
 def flip(x: Node, axis: int) -> Node:

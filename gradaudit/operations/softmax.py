@@ -32,27 +32,27 @@ def parts(A: Any, x: Any) -> tuple[Any, Any, Any, Any]:
     There z is 0 and exp z is 1, whatever the radius of m: so a probability close to 1 is known as well as it may be.
     """
     shape = A.shape(x)
-    top = A.enclosure(x).hi.argmax(axis=-1)[..., None]
-    at_top = np.arange(shape[-1]) == top
-    m = A.restructure(lambda y: np.take_along_axis(y, top, -1)[..., 0], x)
-    z = A.restructure(lambda y: np.where(at_top, 0, y), A.subtract(x, _repeated(A, m, shape)))
-    ones = A.constant(np.ones(shape))
-    e = A.restructure(lambda y, unit: np.where(at_top, unit, y), A.function(EXP, z), ones)
+    top = A.rounded(x).argmax(axis=-1)
+    at_top = np.arange(shape[-1]) == top[..., None]
+    m = A.restructure(lambda y: rules.picked(y, top), x)
+    z = A.restructure(lambda y: np.where(at_top, 0, y), A.subtract(x, column(A, m)))
+    e = A.restructure(lambda y, unit: np.where(at_top, unit, y), A.function(EXP, z), A.constant(np.ones(())))
     return z, e, A.sum(e, len(shape) - 1), m
 
 
-def _repeated(A: Any, x: Any, shape: Shape) -> Any:
-    return A.restructure(lambda y: np.broadcast_to(y[..., None], shape), x)
+def column(A: Any, x: Any) -> Any:
+    """Numbers, one a row, as rows of one entry."""
+    return A.restructure(lambda y: y[..., None], x)
 
 
 def _softmax_value(A: Any, x: Any) -> Any:
     _, e, Z, _ = parts(A, x)
-    return A.divide(e, _repeated(A, Z, A.shape(x)))
+    return A.divide(e, column(A, Z))
 
 
 def _log_softmax_value(A: Any, x: Any) -> Any:
     z, _, Z, _ = parts(A, x)
-    return A.subtract(z, _repeated(A, A.function(LOG, Z), A.shape(x)))
+    return A.subtract(z, column(A, A.function(LOG, Z)))
 
 
 def _logsumexp_value(A: Any, x: Any) -> Any:
@@ -73,27 +73,25 @@ def _beside_largest_rounding(fp: Arithmetic, value: Any, d: Operand, x: Operand,
 
     By the other forms of a softmax what underflows on the way is not scaled by p.
     """
-    with np.errstate(all="ignore"):
-        top, C = rules.errors(fp, rules.rows(x.value), x.E).top, x.v.shape[-1]
-        size = d.reach.sum(axis=-1, keepdims=True) + g.reach[..., None]
-        error = d.E.sum(axis=-1, keepdims=True) + g.E[..., None]
-        R = np.where(size == 0, 0.0, error + fp.gamma(fp.steps(C) + 4) * size + (C + 4) * fp.eta)
-        faint = np.where(size == 0, 0.0, (C + 4) * fp.eta)
-        E = fp.unless_overflow(d.E + np.where(top, R, faint) * (1 + 1e-6), size)
-        return rounded(E, d.bound.late)
+    top, C = rules.errors(fp, rules.rows(x.value), x.E).top, x.v.shape[-1]
+    size = d.reach.sum(axis=-1, keepdims=True) + g.reach[..., None]
+    error = d.E.sum(axis=-1, keepdims=True) + g.E[..., None]
+    R = np.where(size == 0, 0.0, error + fp.gamma(fp.steps(C) + 4) * size + (C + 4) * fp.eta)
+    faint = np.where(size == 0, 0.0, (C + 4) * fp.eta)
+    E = fp.unless_overflow(d.E + np.where(top, R, faint) * (1 + 1e-6), size)
+    return rounded(E, d.bound.late)
 
 
 def _unshifted_rounding(fp: Arithmetic, value: Any, y: Operand, x: Operand, logarithm: bool) -> Bound:  # noqa: ARG001
     """Rows whose exponentials neither overflow nor underflow nor have a square that does (ROUNDING.md, 4.7)."""
-    with np.errstate(all="ignore"):
-        M, Emax, C = x.v.max(axis=-1, keepdims=True), x.E.max(axis=-1, keepdims=True), x.v.shape[-1]
-        far, least = np.abs(M) + Emax + np.log(C), (x.v - x.E).min(axis=-1, keepdims=True)
-        whole = (M - Emax >= 0) | (least >= np.log(fp.normal) + 1)
-        size = np.exp(far) * y.reach.sum(axis=-1, keepdims=True)
-        sure = whole & (far <= np.log(fp.omega) / 2 - 1) & (size * OF_OVERFLOW <= fp.omega)
-        of_logarithm = (fp.library(rules.K) + 1) * fp.u * far if logarithm else 0.0
-        E = y.E + ((C + 4) * fp.eta * np.exp(far) + of_logarithm) * (1 + 1e-6)
-        return rounded(np.where(sure, E, np.inf), y.bound.late)
+    M, Emax, C = x.v.max(axis=-1, keepdims=True), x.E.max(axis=-1, keepdims=True), x.v.shape[-1]
+    far, least = np.abs(M) + Emax + np.log(C), (x.v - x.E).min(axis=-1, keepdims=True)
+    whole = (M - Emax >= 0) | (least >= np.log(fp.normal) + 1)
+    size = np.exp(far) * y.reach.sum(axis=-1, keepdims=True)
+    sure = whole & (far <= np.log(fp.omega) / 2 - 1) & (size * OF_OVERFLOW <= fp.omega)
+    of_logarithm = (fp.library(rules.K) + 1) * fp.u * far if logarithm else 0.0
+    E = y.E + ((C + 4) * fp.eta * np.exp(far) + of_logarithm) * (1 + 1e-6)
+    return rounded(np.where(sure, E, np.inf), y.bound.late)
 
 
 def _unshifted_derivative(node: Node, g: Node) -> Sequence[Node | None]:
@@ -111,16 +109,15 @@ def _log_softmax_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
 
 def _logsumexp_rounding(fp: Arithmetic, value: Any, x: Operand) -> Bound:
     """Within Emax of its inputs', the logarithm's own error, and a rounding of the result."""
-    with np.errstate(all="ignore"):
-        of = rules.errors(replace(fp, offset="none"), rules.rows(x.value), x.E)
-        Emax = x.E.max(axis=-1)
-        E = (
-            Emax
-            + of.rho.min(axis=-1)
-            + (fp.library(rules.K) + 1) * fp.u * (np.abs(value.hi) + np.log(x.v.shape[-1]) + Emax)
-        )
-        E = E + fp.u * np.abs(x.v).max(axis=-1) + fp.eta
-        return rounded(fp.unless_overflow(E * (1 + 1e-6), np.abs(value.hi) + E))
+    of = rules.errors(replace(fp, offset="none"), rules.rows(x.value), x.E)
+    Emax = x.E.max(axis=-1)
+    E = (
+        Emax
+        + of.rho.min(axis=-1)
+        + (fp.library(rules.K) + 1) * fp.u * (np.abs(value.hi) + np.log(x.v.shape[-1]) + Emax)
+    )
+    E = E + fp.u * np.abs(x.v).max(axis=-1) + fp.eta
+    return rounded(fp.unless_overflow(E * (1 + 1e-6), np.abs(value.hi) + E))
 
 
 beside_largest: Operation = define(
@@ -178,8 +175,7 @@ logsumexp: Operation = define(
 
 
 def _gradient_value(A: Any, x: Any, g: Any) -> Any:
-    shape = A.shape(x)
-    G = _repeated(A, A.sum(g, len(shape) - 1), shape)
+    G = column(A, A.sum(g, len(A.shape(x)) - 1))
     return A.subtract(g, A.multiply(_softmax_value(A, x), G))
 
 
@@ -193,29 +189,27 @@ def _gradient_derivative(node: Node, h: Node) -> Sequence[Node | None]:
 
 def _gradient_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bound:
     """G - p sum(g) by any route; where the maximum was left in the graph, its own derivative's error beside it."""
-    with np.errstate(all="ignore"):
-        of = rules.errors(fp, rules.rows(x.value), x.E)
-        C = x.v.shape[-1]
-        E_G = g.E.sum(axis=-1, keepdims=True)
-        size_G = (np.abs(g.v) + g.E).sum(axis=-1, keepdims=True)
-        additions = np.maximum((np.abs(g.v) + g.E != 0).sum(axis=-1, keepdims=True) - 1, 0)
-        G = np.abs(g.v.sum(axis=-1, keepdims=True)) + additions * U * size_G  # terms of both signs
-        E_G = (
-            E_G
-            + fp.gamma(additions if not fp.is_narrow else np.where(additions > 0, 1 + additions * fp.part, 0.0))
-            * size_G
-            + additions * fp.eta
-        )
-        reach = of.p + of.E_p
-        moved = g.E + of.E_p * G + reach * E_G
-        t = np.abs(g.v) + of.p * G
-        spread = np.fmin(reach * np.expm1(of.rho), of.cap).sum(axis=-1, keepdims=True)
-        sizes = (np.abs(value.hi) + moved).sum(axis=-1, keepdims=True)
-        of_maximum = spread * (G + E_G) + fp.gamma(fp.steps(C) + 5) * sizes + (3 * C + 2) * fp.eta
-        E = moved + fp.gamma(8) * (t + moved) + np.where(of.top, of_maximum, 0.0) + 3 * fp.eta
-        E = np.where((G + E_G == 0) & (np.abs(g.v) + g.E == 0) & np.isfinite(of.E_p), 0.0, E)
-        late = g.bound.late
-        return rounded(fp.unless_overflow(E * (1 + 1e-6), late * np.maximum(t + moved, size_G)), late)
+    of = rules.errors(fp, rules.rows(x.value), x.E)
+    C = x.v.shape[-1]
+    E_G = g.E.sum(axis=-1, keepdims=True)
+    size_G = (np.abs(g.v) + g.E).sum(axis=-1, keepdims=True)
+    additions = np.maximum((np.abs(g.v) + g.E != 0).sum(axis=-1, keepdims=True) - 1, 0)
+    G = np.abs(g.v.sum(axis=-1, keepdims=True)) + additions * U * size_G  # terms of both signs
+    E_G = (
+        E_G
+        + fp.gamma(additions if not fp.is_narrow else np.where(additions > 0, 1 + additions * fp.part, 0.0)) * size_G
+        + additions * fp.eta
+    )
+    reach = of.p + of.E_p
+    moved = g.E + of.E_p * G + reach * E_G
+    t = np.abs(g.v) + of.p * G
+    spread = np.fmin(reach * np.expm1(of.rho), of.cap).sum(axis=-1, keepdims=True)
+    sizes = (np.abs(value.hi) + moved).sum(axis=-1, keepdims=True)
+    of_maximum = spread * (G + E_G) + fp.gamma(fp.steps(C) + 5) * sizes + (3 * C + 2) * fp.eta
+    E = moved + fp.gamma(8) * (t + moved) + np.where(of.top, of_maximum, 0.0) + 3 * fp.eta
+    E = np.where((G + E_G == 0) & (np.abs(g.v) + g.E == 0) & np.isfinite(of.E_p), 0.0, E)
+    late = g.bound.late
+    return rounded(fp.unless_overflow(E * (1 + 1e-6), late * np.maximum(t + moved, size_G)), late)
 
 
 def _gradient_size(fp: Arithmetic, value: Any, sizes: Sequence[Array]) -> Array:  # noqa: ARG001
@@ -239,7 +233,7 @@ log_softmax_gradient: Operation = define(
 def _inner_value(A: Any, x: Any, g: Any) -> Any:
     p = _softmax_value(A, x)
     G = A.sum(A.multiply(g, p), len(A.shape(x)) - 1)
-    return A.multiply(p, A.subtract(g, _repeated(A, G, A.shape(x))))
+    return A.multiply(p, A.subtract(g, column(A, G)))
 
 
 def _inner_derivative(node: Node, h: Node) -> Sequence[Node | None]:
@@ -253,26 +247,25 @@ def _inner_derivative(node: Node, h: Node) -> Sequence[Node | None]:
 
 def _inner_rounding(fp: Arithmetic, value: Any, x: Operand, g: Operand) -> Bound:
     """P (g - sum(p g)) by any route; where the maximum was left in the graph, its own derivative's error beside it."""
-    with np.errstate(all="ignore"):
-        of = rules.errors(fp, rules.rows(x.value), x.E)
-        C, G = x.v.shape[-1], np.abs(g.v)
-        reach, R = of.p + of.E_p, G + g.E
+    of = rules.errors(fp, rules.rows(x.value), x.E)
+    C, G = x.v.shape[-1], np.abs(g.v)
+    reach, R = of.p + of.E_p, G + g.E
 
-        def total(y: Array) -> Array:
-            return np.asarray(y.sum(axis=-1, keepdims=True))
+    def total(y: Array) -> Array:
+        return np.asarray(y.sum(axis=-1, keepdims=True))
 
-        T, rest = total(reach * R), rules.over_rest(np.add, of.p, 0.0)
-        by_g = (rest + of.E_p) * g.E + rules.over_rest(np.add, reach * g.E, 0.0)
-        moved = reach * (by_g + total(of.E_p * G)) + of.E_p * (G + total(of.p * G))
-        steps = reach * (fp.gamma(8) * R + fp.gamma(fp.steps(C) + 8) * T) + (2 * C + 8) * fp.eta
-        off = np.fmin(reach * np.expm1(of.rho), of.cap)
-        sizes = np.abs(value.hi) + moved + steps
-        of_maximum = total(off) * T + 2 * total(off * R) + total(steps) + fp.gamma(fp.steps(C) + 5) * total(sizes)
-        of_maximum = of_maximum + fp.gamma(2) * (sizes + of_maximum) + (C + 2) * fp.eta
-        E = moved + steps + np.where(of.top, of_maximum, 0.0)
-        E = np.where((total(R) == 0) & np.isfinite(of.E_p), 0.0, E)
-        late = g.bound.late
-        return rounded(fp.unless_overflow(or_infinite(E) * (1 + 1e-6), total(R) * late), late)
+    T, rest = total(reach * R), rules.over_rest(np.add, of.p, 0.0)
+    by_g = (rest + of.E_p) * g.E + rules.over_rest(np.add, reach * g.E, 0.0)
+    moved = reach * (by_g + total(of.E_p * G)) + of.E_p * (G + total(of.p * G))
+    steps = reach * (fp.gamma(8) * R + fp.gamma(fp.steps(C) + 8) * T) + (2 * C + 8) * fp.eta
+    off = np.fmin(reach * np.expm1(of.rho), of.cap)
+    sizes = np.abs(value.hi) + moved + steps
+    of_maximum = total(off) * T + 2 * total(off * R) + total(steps) + fp.gamma(fp.steps(C) + 5) * total(sizes)
+    of_maximum = of_maximum + fp.gamma(2) * (sizes + of_maximum) + (C + 2) * fp.eta
+    E = moved + steps + np.where(of.top, of_maximum, 0.0)
+    E = np.where((total(R) == 0) & np.isfinite(of.E_p), 0.0, E)
+    late = g.bound.late
+    return rounded(fp.unless_overflow(or_infinite(E) * (1 + 1e-6), total(R) * late), late)
 
 
 softmax_gradient: Operation = define(

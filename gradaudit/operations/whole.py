@@ -21,10 +21,9 @@ STEPS: dict[str, Callable[[Any], Any]] = {"floor": np.floor, "ceil": np.ceil, "t
 def _value(A: Any, x: Any, to: str) -> Any:
     """The whole number, where an enclosure leaves but one; else what encloses those at its ends."""
     f, e = STEPS[to], A.enclosure(x)
-    with np.errstate(all="ignore"):
-        exact = (e.lo == 0) & (e.radius == 0)
-        below, above = np.nextafter(e.hi + (e.lo - e.radius), -np.inf), np.nextafter(e.hi + (e.lo + e.radius), np.inf)
-        low, high = f(np.where(exact, e.hi, below)), f(np.where(exact, e.hi, above))
+    exact = (e.lo == 0) & (e.radius == 0)
+    below, above = np.nextafter(e.hi + (e.lo - e.radius), -np.inf), np.nextafter(e.hi + (e.lo + e.radius), np.inf)
+    low, high = f(np.where(exact, e.hi, below)), f(np.where(exact, e.hi, above))
     known = np.isfinite(low) & np.isfinite(high)
     low, high = np.where(known, low, 0.0), np.where(known, high, 0.0)
     result = A.constant(low)
@@ -36,9 +35,8 @@ def _value(A: Any, x: Any, to: str) -> Any:
 def _rounding(fp: Arithmetic, value: Any, x: Operand, to: str) -> Bound:
     """Any whole number between those of the least and the greatest that x may be; none but one where x is exact."""
     f, v = STEPS[to], value.hi
-    with np.errstate(all="ignore"):
-        E = np.where(x.E == 0, 0.0, np.maximum(np.abs(f(x.v + x.E) - v), np.abs(f(x.v - x.E) - v)))
-        E = np.where(np.isfinite(x.E), E, np.inf)
+    E = np.where(x.E == 0, 0.0, np.maximum(np.abs(f(x.v + x.E) - v), np.abs(f(x.v - x.E) - v)))
+    E = np.where(np.isfinite(x.E), E, np.inf)
     return Bound(E + fp.subnormal(np.abs(v)), E == 0, lambda: lowest_bits(v))
 
 

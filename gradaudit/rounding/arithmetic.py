@@ -7,12 +7,16 @@ evaluates is computed in float32 at least, and rounded to the dtype.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gradaudit.exact.entries import every, highest, lowest, some
 
 Array = NDArray[np.float64]
 #: What a program may lose to an offset that all entries of a row share: by policy at most half of the digits
@@ -69,8 +73,7 @@ class Arithmetic:
     @classmethod
     def of(cls, dtype: Any) -> Arithmetic:
         """The arithmetic of a floating-point dtype, or of its name."""
-        name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
-        return cls.described(BFLOAT16 if name == "bfloat16" else np.finfo(name))
+        return _described(dtype if isinstance(dtype, str) else np.dtype(dtype).name)
 
     @classmethod
     def described(cls, info: Any) -> Arithmetic:
@@ -115,17 +118,30 @@ class Arithmetic:
 
     def gamma(self, n: Any) -> Any:
         """The relative error of n roundings, n u / (1 - n u); infinite where n u >= 1 (Higham 2002, lemma 3.1)."""
-        nu = np.multiply(n, self.u)
-        with np.errstate(divide="ignore"):
-            return nu / np.maximum(1 - nu, 0)
+        return n * self.unit(n)
+
+    def unit(self, n: Any) -> Any:
+        """What each of n roundings adds to the relative error of all of them, u / (1 - n u)."""
+        if isinstance(n, (int, float)):
+            return self.u / (1 - n * self.u) if n * self.u < 1 else math.inf
+        return self.u / np.maximum(1 - n * self.u, 0.0)
 
     def subnormal(self, A: Any) -> Any:
         """|A| where it is subnormal, so that a program may flush it to zero; else 0. Float16 is not flushed."""
+        if lowest(A) >= self.eta:
+            return np.zeros(A.shape)
         return np.where(self.eta > A, np.minimum(A, self.eta * (self.eta == self.normal)), 0.0)
 
-    def unless_overflow(self, E: Array, size: Array | float) -> Array:
+    def unless_overflow(self, E: Array, size: Array) -> Array:
         """E, but infinite where sums of absolute values of that size may overflow."""
+        if highest(size) * OF_OVERFLOW <= self.omega:
+            return E
         return np.where(size * OF_OVERFLOW <= self.omega, E, np.inf)
+
+
+@lru_cache(maxsize=16)
+def _described(name: str) -> Arithmetic:
+    return Arithmetic.described(BFLOAT16 if name == "bfloat16" else np.finfo(name))
 
 
 def is_float(dtype: Any) -> bool:
@@ -141,26 +157,26 @@ def remarks(fp: Arithmetic) -> tuple[str, ...]:
 
 def magnitude_product(A: Array, B: Array) -> Array:
     """``A . B`` of non-negative factors, where 0 times infinity counts as infinite."""
-    result = np.asarray(A @ B)
-    if np.isfinite(result.sum()):
+    result: Array = A.dot(B)
+    if math.isfinite(highest(result)):
         return result
-    if (not A.any() and np.isfinite(B).all()) or (not B.any() and np.isfinite(A).all()):
+    if (not some(A) and math.isfinite(highest(B))) or (not some(B) and math.isfinite(highest(A))):
         return np.zeros((A.shape[0], B.shape[1]))
     return or_infinite(result)
 
 
 def count(A: Array, B: Array) -> Any:
     """How many products of two non-zero factors each entry of ``A . B`` adds; of a shape that is repeated to its."""
-    if B.all():
-        return float(A.shape[1]) if A.all() else np.count_nonzero(A, axis=1)[:, None].astype(np.float64)
-    if A.all():
-        return np.count_nonzero(B, axis=0)[None, :].astype(np.float64)
+    if every(B):
+        return float(A.shape[1]) if every(A) else (A != 0).sum(axis=1, keepdims=True, dtype=np.float64)
+    if every(A):
+        return (B != 0).sum(axis=0, keepdims=True, dtype=np.float64)
     return (A != 0).astype(np.float64) @ (B != 0).astype(np.float64)
 
 
 def or_infinite(E: Array) -> Array:
     """E with infinity in place of what is undefined."""
-    return np.where(np.isnan(E), np.inf, E)
+    return E if highest(E) <= np.inf else np.where(np.isnan(E), np.inf, E)
 
 
 def lowest_bits(A: Array) -> NDArray[np.int64]:

@@ -9,11 +9,13 @@ scaling. What is closed counts as few terms in the next sum: a product or a redu
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gradaudit.exact.entries import every, highest, lowest, some
 from gradaudit.rounding.arithmetic import (
     NO_BIT,
     OF_EVALUATION,
@@ -84,6 +86,13 @@ class Terms(NamedTuple):
         """The terms of a reduction, which `change` adds up array by array."""
         return self.changed(change)._replace(groups=1.0)
 
+    def total(self, axis: int, entries: int) -> Terms:
+        """The terms of the sum over an axis of so many entries; what is one number everywhere remains one."""
+        full = self.size.shape
+        parts = [x * entries if isinstance(x, float) else _repeated(x, full).sum(axis=axis) for x in self[:5]]
+        count, size, rounds, error, faint = parts
+        return Terms(count, size, rounds, error, faint, self.depth)
+
     def accumulated(self, fp: Arithmetic, change: Any, largest: Any) -> Terms:
         """The same of a reduction that one operation accumulates, rounded once (ROUNDING.md, section 9).
 
@@ -98,7 +107,7 @@ class Terms(NamedTuple):
 
 
 def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
-    return x if np.shape(x) == shape else np.broadcast_to(x, shape)
+    return np.broadcast_to(x, shape) if type(x) is float or x.shape != shape else x
 
 
 class Bound:
@@ -134,8 +143,8 @@ class Bound:
         late: float = 1.0,
         closed: Any = False,
     ) -> None:
-        self.E, self.terms, self.late, self.closed = E, terms, late, closed
-        self._pure, self._grid = pure if pure is not None and pure.any() else None, grid
+        self.E, self.terms, self.late, self.closed, self._grid = E, terms, late, closed, grid
+        self._pure = pure if pure is not None and some(pure) else None
 
     @property
     def rough(self) -> bool:
@@ -158,8 +167,8 @@ class Bound:
 
         `change` may fill in zeros, which are exact and on every grid.
         """
-        if not remainder and self.rough and self.terms is None:
-            return Bound(change(self.E), late=self.late)
+        if not remainder and self.terms is None:
+            return self._alone(change)
         bounds = (self, *remainder)
         E = change(*(b.E for b in bounds))
         pure, grid, terms = None, None, None
@@ -177,9 +186,15 @@ class Bound:
             closed = change(*(np.broadcast_to(b.closed, b.E.shape) for b in bounds))
         return Bound(E, pure, grid, terms, max(b.late for b in bounds), closed)
 
+    def _alone(self, change: Any) -> Bound:
+        """The bound of what is no sum."""
+        if self._pure is None:
+            return Bound(change(self.E), late=self.late)
+        return Bound(change(self.E), ~change(~self._pure), lambda: change(self.grid - FINEST) + FINEST, None, self.late)
+
     def where(self, known: NDArray[np.bool_]) -> Bound:
         """The bound where the exact value is known; infinite elsewhere. What is a sum remains one."""
-        if known.all():
+        if every(known):
             return self
         E, terms = np.where(known, self.E, np.inf), self.terms
         if terms is not None:
@@ -188,24 +203,19 @@ class Bound:
         pure = None if self.rough else self.pure & known
         return Bound(E, pure, lambda: np.where(known, self.grid, -FINEST), terms, self.late, self.closed)
 
-    def widened(self, by: Array) -> Bound:
-        """The bound around values that are known to within so much themselves."""
-        if not by.any():
-            return self
-        return Bound(self.E + by, self._pure, self._grid, self.terms, self.late, self.closed)
-
-    def whole(self) -> Bound:
-        """The same bound, closed."""
-        return Bound(self.E, self._pure, self._grid, self.terms, self.late, True)
-
-    def opened(self, v: Array) -> Bound:
-        """The same bound of an array v that is a sum of at least itself."""
-        return self if self.terms is not None else Bound(self.E, self._pure, self._grid, terms_of(self, v), self.late)
+    def opened(self, terms: Terms) -> Bound:
+        """The same bound of a sum; of these terms, if none are known."""
+        return self if self.terms is not None else Bound(self.E, self._pure, self._grid, terms, self.late)
 
 
 def exact(fp: Arithmetic, v: Array) -> Bound:
     """The bound of an input: none but that it may be flushed to zero where it is subnormal."""
-    return Bound(fp.subnormal(np.abs(v)), np.ones(v.shape, dtype=bool), lambda: lowest_bits(v))
+    return Bound(fp.subnormal(np.abs(v)), _everywhere(v.shape), lambda: lowest_bits(v))
+
+
+@lru_cache(maxsize=256)
+def _everywhere(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    return np.ones(shape, dtype=bool)
 
 
 def rounded(E: Array, late: float = 1.0) -> Bound:
@@ -213,15 +223,16 @@ def rounded(E: Array, late: float = 1.0) -> Bound:
     return Bound(or_infinite(np.asarray(E, dtype=np.float64)), late=late)
 
 
-def terms_of(bound: Bound, v: Array) -> Terms:
-    """The terms of an array that is added: its own, if it is a sum itself and not closed, or the array."""
-    own, closed = bound.terms, bound.closed
+def terms_of(x: Any, closed: Any = False) -> Terms:
+    """The terms of an operand that is added: its own, if it is a sum itself and not closed, or the operand."""
+    own: Terms | None = x.bound.terms
+    closed = closed or x.bound.closed
     if own is not None and closed is False:
         return own
     groups = own.groups if own is not None else 1.0
-    reach = np.abs(v) + bound.E
-    count = (reach != 0).astype(np.float64) if groups == 1 else (reach != 0) * groups
-    whole = Terms(count, reach, 0.0, bound.E, 0.0, 0.0, groups)
+    reach = x.reach
+    count = groups if every(reach) else (reach != 0) * groups
+    whole = Terms(count, reach, 0.0, x.E, 0.0, 0.0, groups)
     return whole if own is None or closed is True else own.changed(lambda x, y: np.where(closed, y, x), whole)
 
 
@@ -239,6 +250,7 @@ def summed(
     pure: NDArray[np.bool_] | None = None,
     grid: Any = None,
     late: float = 1.0,
+    closed: bool = False,
     v: Any = None,
 ) -> Bound:
     """The bound of a sum of terms (ROUNDING.md, 1 to 3).
@@ -255,37 +267,36 @@ def summed(
         term alone that is scaled by a power of two, unless the result is subnormal.
     late : float
         How much larger the sum may be in a program that applies a scaling later.
+    closed : bool
+        Whether a sum that this one is added to takes it as a whole.
     v : ndarray, optional
         The sum, if one operation accumulates it in a wider dtype: its partial sums may be as large as that allows.
     """
-    with np.errstate(all="ignore"):
-        additions = np.maximum(terms.count - 1, 0)
-        amount = additions * terms.size + terms.rounded
-        faint = terms.faint + (additions + terms.more) * fp.eta
-        unrounded, fine = None, None
-        if pure is not None and pure.any():
-            low, high = fp.exponents
-            fine = grid() if callable(grid) else np.asarray(grid)
-            on_grid = pure & (fine >= low)
-            faint = np.where(on_grid, terms.faint, faint)
-            limit = np.ldexp(1.0, np.minimum(np.maximum(fine + fp.precision, low), high))
-            unrounded = on_grid & (terms.size * OF_OVERFLOW <= limit)
-            free = pure & (amount == 0)
-            if free.any():
-                single = (terms.error == 0) & (terms.size >= fp.normal)
-                unrounded = unrounded | free & (on_grid | (terms.faint == 0) | single)
-        E = fp.u * amount / np.maximum(1 - (additions + terms.depth) * fp.u, 0) + terms.error + faint
-        if unrounded is not None:
-            E = np.where(unrounded, terms.error, E)
-            if not unrounded.any():
-                unrounded, fine = None, None
-        E = E * OF_EVALUATION
-        largest = OF_OVERFLOW * late
-        if not (terms.size.max(initial=0) * largest <= fp.omega and E.min(initial=0) >= 0):
-            fits = terms.size * largest <= fp.omega
-            if v is not None:
-                fits = fits | (terms.size * largest <= fp.widest) & ((np.abs(v) + E) * largest <= fp.omega)
-            if fp.is_narrow:  # the size of a larger sum need not tell
-                terms = terms._replace(error=np.where(fits, terms.error, np.inf))
-            E = np.where(fits & (E >= 0), E, np.inf)
-    return Bound(E, unrounded, fine, terms, late)
+    count, size, error, unrounded, fine = terms.count, terms.size, terms.error, None, None
+    additions = max(count - 1, 0.0) if isinstance(count, float) else np.maximum(count - 1, 0.0)
+    amount = additions * size + terms.rounded
+    faint = terms.faint + (additions + terms.more) * fp.eta
+    if pure is not None and some(pure):
+        low, high = fp.exponents
+        fine = grid() if callable(grid) else np.asarray(grid)
+        on_grid = pure & (fine >= low)
+        faint = np.where(on_grid, terms.faint, faint)
+        limit = np.ldexp(1.0, np.minimum(np.maximum(fine + fp.precision, low), high))
+        unrounded = on_grid & (size * OF_OVERFLOW <= limit)
+        free = pure & (amount == 0)
+        if some(free):
+            single = (error == 0) & (size >= fp.normal)
+            unrounded = unrounded | free & (on_grid | (terms.faint == 0) | single)
+    E = fp.unit(additions + terms.depth) * amount + error + faint
+    if unrounded is not None and some(unrounded):
+        E = np.where(unrounded, error, E)
+    E = E * OF_EVALUATION
+    largest = OF_OVERFLOW * late
+    if not (highest(size) * largest <= fp.omega and lowest(E) >= 0):
+        fits = size * largest <= fp.omega
+        if v is not None:
+            fits = fits | (size * largest <= fp.widest) & ((np.abs(v) + E) * largest <= fp.omega)
+        if fp.is_narrow:  # the size of a larger sum need not tell
+            terms = terms._replace(error=np.where(fits, error, np.inf))
+        E = np.where(fits & (E >= 0), E, np.inf)
+    return Bound(E, unrounded, fine, terms, late, closed)

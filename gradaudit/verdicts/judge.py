@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.adapters.calls import EARLIER, Answer
+from gradaudit.exact.entries import highest, lowest
 from gradaudit.judge import USEFUL
 from gradaudit.reference.acceptance import Acceptance
 from gradaudit.reference.problem import TENSORS, Gradients
+from gradaudit.rounding.arithmetic import Arithmetic
 
 Verdict = Literal["pass", "wrong", "undecided", "error", "crash", "timeout", "skipped", "unsupported"]
 #: Every verdict, worst first.
@@ -99,12 +103,13 @@ class Finding:
 
 
 class Comparison(NamedTuple):
-    """One tensor compared with its exact values: error, bound and ratio of every entry, in the shape of the tensor."""
+    """Tensors compared with their exact values, each rounded once: error, bound and ratio of every entry."""
 
     got: NDArray[np.float64]
     error: NDArray[np.float64]
     bound: NDArray[np.float64]
     ratio: NDArray[np.float64]
+    exact: NDArray[np.float64]
 
 
 def compare(got: NDArray[Any], acceptance: Acceptance, name: str) -> Comparison:
@@ -114,12 +119,31 @@ def compare(got: NDArray[Any], acceptance: Acceptance, name: str) -> Comparison:
     A ratio is 0 where the bound is infinite.
     """
     exact, E = acceptance.exact.tensors[name], acceptance.bound.tensors[name]
+    return _compared(got.astype(np.float64), exact.hi, exact.lo, E)
+
+
+def _compared(got: Any, hi: Any, lo: Any, E: Any) -> Comparison:
     with np.errstate(all="ignore"):
-        got = got.astype(np.float64)
-        error = np.abs((got - exact.hi) - exact.lo)
-        ratio = np.where(E > 0, error / np.where(E > 0, E, 1), np.where(error == 0, 0, np.inf))
-        ratio = np.where(np.isfinite(E), np.where(np.isfinite(got), ratio, np.inf), 0)
-    return Comparison(got, error, E, ratio)
+        error = np.abs((got - hi) - lo)
+        ratio = error / E
+        if not (lowest(E) > 0 and highest(error) < np.inf and highest(E) < np.inf):
+            ratio = np.where(E > 0, ratio, np.where(error == 0, 0, np.inf))
+            ratio = np.where(np.isfinite(E), np.where(np.isfinite(got), ratio, np.inf), 0)
+    return Comparison(got, error, E, ratio, hi)
+
+
+def _compared_at_once(gradients: Gradients, acceptance: Acceptance) -> tuple[Comparison, dict[str, slice]]:
+    """All tensors compared, their entries in one row; and where in it each tensor is."""
+    got, exact = [getattr(gradients, name) for name in TENSORS], [acceptance.exact.tensors[name] for name in TENSORS]
+    parts = got, [e.hi for e in exact], [e.lo for e in exact], [acceptance.bound.tensors[name] for name in TENSORS]
+    whole = _compared(*(np.concatenate([x.ravel() for x in part]).astype(np.float64, copy=False) for part in parts))
+    ends = list(accumulate(array.size for array in got))
+    return whole, dict(zip(TENSORS, map(slice, [0, *ends], ends), strict=True))
+
+
+def _tensor(whole: Comparison, place: slice, shape: tuple[int, ...]) -> Comparison:
+    """One tensor of those that were compared at once."""
+    return Comparison(*(x[place].reshape(shape) for x in whole))
 
 
 def judge(subject: Subject, gradients: Gradients, acceptance: Acceptance, changed: tuple[str, ...] = ()) -> Finding:
@@ -141,19 +165,24 @@ def judge(subject: Subject, gradients: Gradients, acceptance: Acceptance, change
         return Finding(
             *subject, verdict="wrong", expected=False, resolution=acceptance.bound.resolution, message=misfit
         )
-    comparisons = {name: compare(getattr(gradients, name), acceptance, name) for name in TENSORS}
-    name = max(TENSORS, key=lambda tensor: comparisons[tensor].ratio.max())
-    worst = comparisons[name]
-    index = np.unravel_index(int(worst.ratio.argmax()), worst.ratio.shape)
-    verdict, message = _verdict(gradients, comparisons, acceptance, changed)
+    whole, places = _compared_at_once(gradients, acceptance)
+    at = int(whole.ratio.argmax())
+    name = next(tensor for tensor in TENSORS if at < places[tensor].stop)
+    worst = _tensor(whole, places[name], getattr(gradients, name).shape)
+    index = np.unravel_index(at - places[name].start, worst.ratio.shape)
+    if highest(worst.ratio) > 1 and not changed:
+        tensors = {tensor: _tensor(whole, places[tensor], getattr(gradients, tensor).shape) for tensor in TENSORS}
+        verdict, message = _refusal(gradients, tensors, acceptance)
+    else:
+        verdict, message = _verdict(acceptance, changed)
     return Finding(
         *subject,
         verdict=verdict,
         expected=verdict == "pass",
         **entry(worst, acceptance, name, tuple(int(i) for i in index)),
-        error_u=_normwise(comparisons, acceptance),
+        error_u=_normwise(whole, places, acceptance),
         resolution=acceptance.bound.resolution,
-        blind=_blind(comparisons, acceptance),
+        blind=_blind(whole),
         message=message,
     )
 
@@ -202,19 +231,20 @@ def _misfit(gradients: Gradients, acceptance: Acceptance) -> str:
     return ""
 
 
-def _verdict(
-    gradients: Gradients, comparisons: dict[str, Comparison], acceptance: Acceptance, changed: tuple[str, ...]
-) -> tuple[Verdict, str]:
-    """The verdict on gradients of the right shapes, and the reason if the numbers do not give it."""
+def _refusal(gradients: Gradients, comparisons: dict[str, Comparison], acceptance: Acceptance) -> tuple[Verdict, str]:
+    """The verdict on gradients of the right shapes that are outside of the bound, and the reason if it is known."""
+    if not _lost_to_an_offset(gradients, comparisons, acceptance):
+        return "wrong", ""
+    tensors = [name for name in TENSORS if _no_digit_left(name, comparisons[name], acceptance)]
+    if not tensors:
+        return "undecided", OFFSET_MESSAGE
+    return "wrong", OFFSET_MESSAGE if tensors == ["loss"] else ""
+
+
+def _verdict(acceptance: Acceptance, changed: tuple[str, ...]) -> tuple[Verdict, str]:
+    """The verdict on gradients within the bound, or of a call that changed arrays, and the reason if it is no pass."""
     if changed:
         return "wrong", f"the call changed {'its inputs: ' * (changed != (EARLIER,))}{', '.join(changed)}"
-    if any((c.ratio > 1).any() for c in comparisons.values()):
-        if _lost_to_an_offset(gradients, comparisons, acceptance):
-            tensors = [name for name in TENSORS if _no_digit_left(name, comparisons[name], acceptance)]
-            if not tensors:
-                return "undecided", OFFSET_MESSAGE
-            return "wrong", OFFSET_MESSAGE if tensors == ["loss"] else ""
-        return "wrong", ""
     resolution = acceptance.bound.resolution
     if not np.isfinite(resolution):
         return "undecided", "the bound is infinite: a correct program may overflow here"
@@ -242,19 +272,19 @@ def _no_digit_left(name: str, c: Comparison, acceptance: Acceptance) -> bool:
     return bool((c.error > c.bound + NO_DIGIT * acceptance.bound.data_sizes[name]).any())
 
 
-def _blind(comparisons: dict[str, Comparison], acceptance: Acceptance) -> float | None:
+def _blind(c: Comparison) -> float | None:
     """The fraction of the nonzero entries whose bound is larger than their size; None if all are 0."""
-    exact = np.concatenate([np.abs(acceptance.exact.tensors[name].hi).ravel() for name in comparisons])
-    bound = np.concatenate([c.bound.ravel() for c in comparisons.values()])
-    return float((bound > exact)[exact != 0].mean()) if exact.any() else None
+    size = np.abs(c.exact)
+    count = np.count_nonzero(size)
+    return float(np.count_nonzero((c.bound > size) & (size != 0)) / count) if count else None
 
 
-def _normwise(comparisons: dict[str, Comparison], acceptance: Acceptance) -> float:
+def _normwise(c: Comparison, places: dict[str, slice], acceptance: Acceptance) -> float:
     """The largest normwise relative error of a tensor, in units of u. For 0: relative to its natural size."""
-    errors = [0.0]
-    for name, c in comparisons.items():
-        size = float(np.abs(acceptance.exact.tensors[name].hi).max()) or acceptance.bound.sizes[name]
-        error = float(c.error.max())
+    errors, exact = [0.0], np.abs(c.exact)
+    for name, place in places.items():
+        size = float(highest(exact[place])) or acceptance.bound.sizes[name]
+        error = float(highest(c.error[place]))
         errors.append(error / size if size else (0.0 if error == 0 else float("inf")))
-    worst = float("nan") if any(np.isnan(r) for r in errors) else max(errors)
-    return worst / acceptance.problem.unit_roundoff
+    worst = float("nan") if any(map(math.isnan, errors)) else max(errors)
+    return worst / Arithmetic.of(acceptance.problem.dtype).u

@@ -1,0 +1,44 @@
+"""Questions about all the entries of an array, none of them negative, or of a mask.
+
+NumPy's own reductions take a microsecond before they look at the first entry; where the largest one is takes a tenth
+of that to find.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def highest(x: Any) -> Any:
+    """The largest entry; NaN where there is one, 0 where there is no entry."""
+    if not x.shape:
+        return x.item()
+    return x.item(x.argmax()) if x.size else 0.0
+
+
+def lowest(x: Any) -> Any:
+    """The smallest entry; NaN where there is one, 1 where there is no entry."""
+    if not x.shape:
+        return x.item()
+    return x.item(x.argmin()) if x.size else 1.0
+
+
+def pick(condition: Any, x: Any, y: Any) -> Any:
+    """The entries of x where a condition holds, else those of y; of single numbers without NumPy."""
+    return np.where(condition, x, y) if condition.shape else np.float64(x if condition else y)
+
+
+def some(x: Any) -> bool:
+    """Whether an entry is not 0."""
+    if not x.shape:
+        return bool(x != 0)
+    return x.size > 0 and bool(x.item(x.argmax()) != 0)
+
+
+def every(x: Any) -> bool:
+    """Whether every entry is more than 0."""
+    if not x.shape:
+        return bool(x > 0)
+    return not x.size or bool(x.item(x.argmin()) > 0)
