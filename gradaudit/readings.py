@@ -14,6 +14,7 @@ from gradaudit.exact.enclosure import UNKNOWN, Enclosure
 from gradaudit.exact.entries import some
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Operand
+from gradaudit.operations.products import affine, matmul
 from gradaudit.operations.shapes import input_
 from gradaudit.rounding.arithmetic import Arithmetic
 
@@ -190,7 +191,9 @@ def sizes(
             natural[n] = np.where(of[n], UNKNOWN, value) if some(of[n]) else value
             continue
         v, parts = np.abs(value.hi), [natural[id(m)] for m in node.inputs]
-        if operation.natural is not None:
+        if operation in (matmul, affine) and not typical and all(_is_exact(m, of) for m in node.inputs):
+            natural[n] = np.maximum(of[n].terms.size, v)  # the same product
+        elif operation.natural is not None:
             natural[n] = operation.natural(fp, value, parts, **node.parameters)
         elif operation.size is not None and parts:
             if typical:
@@ -202,3 +205,8 @@ def sizes(
         if typical and parts:
             natural[n] = np.where(of[n].E + value.spread <= USEFUL * v, v, natural[n])
     return natural
+
+
+def _is_exact(node: Node, of: Bounds) -> bool:
+    """Whether a program certainly has an input as it is."""
+    return node.operation is input_ and not some(of[id(node)].E)

@@ -14,6 +14,9 @@ from gradaudit.operations.shapes import sum_to, transpose
 from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic, count, lowest_bits, magnitude_product
 from gradaudit.rounding.bound import FINEST, Bound, Exponents, Terms, summed, terms_of, together
 
+#: So many products of a sum are looked at, to find one that is rounded.
+LOOKED_AT = 8
+
 
 def _shape(x: Shape, y: Shape) -> Shape:
     if len(x) < 2 or x[:-2] != y[:-2] or x[-1] != y[-2]:
@@ -90,13 +93,16 @@ def _grid(x: Operand) -> Exponents:
 def _are_all_rounded(fp: Arithmetic, x: Operand, y: Operand, terms: Terms) -> bool:
     """Whether no sum is exact, and what underflows is nothing beside its rounding.
 
-    Where both factors of its first product have one digit more than half of the dtype's, that has more than the dtype.
+    Where both factors of a product have one digit more than half of the dtype's, the product has more than the dtype.
     """
     if some(x.E) or some(y.E) or not isinstance(terms.count, float):
         return False
     if fp.u * lowest(terms.size) < 2.0**40 * terms.count * fp.eta:
         return False
-    return _have_many_digits(fp, x, x.v[..., :1]) and _have_many_digits(fp, y, y.v[..., :1, :])
+    return any(
+        _have_many_digits(fp, x, x.v[..., k : k + 1]) and _have_many_digits(fp, y, y.v[..., k : k + 1, :])
+        for k in range(min(LOOKED_AT, x.v.shape[-1]))
+    )
 
 
 def _have_many_digits(fp: Arithmetic, x: Operand, v: Array) -> bool:
