@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
-from gradaudit.exact.enclosure import NORMAL, TINY, UNKNOWN, UP, Array, Enclosure, U, is_zero, zeros
-from gradaudit.exact.entries import every, highest
+from gradaudit.exact.enclosure import NORMAL, TINY, UNKNOWN, UP, Array, Enclosure, U, zeros
+from gradaudit.exact.entries import every, highest, some
 from gradaudit.exact.functions import PLAIN_K, Function
 
 #: Errors of products of so many multiplications are bounded by largest entries and sums, where that is near enough.
@@ -99,11 +99,11 @@ class Doubles(Arithmetic[Approximate]):
         """The matrix product."""
         x, loss = a.x @ b.x, a.x.shape[-1] * U * UP
         size_a, size_b = np.abs(a.x), np.abs(b.x)
-        radius = _product_of_sizes(size_a, size_b if is_zero(b.radius) else size_b + b.radius / loss) * loss
-        if not is_zero(a.radius):
+        radius = _product_of_sizes(size_a, size_b + b.radius / loss if some(b.radius) else size_b) * loss
+        if some(a.radius):
             radius = radius + _product_of_sizes(a.radius, size_b + b.radius)
         radius = radius + a.x.shape[-1] * TINY
-        if not x.all():  # where nothing was multiplied the product is 0
+        if np.count_nonzero(x) < x.size:  # where nothing was multiplied the product is 0
             there = (size_a + a.radius != 0).astype(np.float32) @ (size_b + b.radius != 0).astype(np.float32)
             radius = np.where(there, radius, 0.0)
         return _of(x, radius)
