@@ -38,7 +38,7 @@ from tests.few_bits import arithmetic, random_program
 from tests.library.again.functions import OURS, polygamma_function
 from tests.library.again.reader import RULES
 from tests.library.again.twice import CLOSE, Twice, apart
-from tests.library.numbers import numbers
+from gradaudit.functions.numbers import numbers
 from tests.library.program_forms import run
 from tests.library.random_graphs import random_graph
 from tests.library.specimens import LEAVES, NAMES, plain, posed

@@ -25,7 +25,7 @@ from gradaudit.operations.shapes import constant, input_
 from gradaudit.readings import bounds, values
 from gradaudit.rounding.arithmetic import Arithmetic
 from tests.library import forms
-from tests.library.numbers import numbers
+from gradaudit.functions.numbers import numbers
 from tests.library.specimens import NAMES, evaluated, posed, specimen
 
 DTYPES = ("float32", "float64")

@@ -1,0 +1,180 @@
+"""The verdict on a framework's run of a function, and which of its steps is wrong by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from gradaudit import judge as library
+from gradaudit.certify import Certificate, certify
+from gradaudit.functions.drawing import Case
+from gradaudit.functions.growth import INPUT, Step
+from gradaudit.functions.program import Array, Program
+from gradaudit.functions.running import Result, run
+from gradaudit.functions.writing import NotWritten
+from gradaudit.verdicts.judge import Finding, Subject, Verdict
+
+#: The family of all findings on functions.
+FAMILY = "functions"
+#: The precision after which a function is given up as undecided, in bits.
+LAST_BITS = 256
+#: What an answer may be.
+JUDGED = ("wrong", "undecided", "pass")
+
+
+class Judged(NamedTuple):
+    """The verdict on a run.
+
+    Attributes
+    ----------
+    verdict : str
+        The worst of its arrays.
+    array : str
+        The array with that verdict and the largest ratio: y0, ... what is returned, x0, ... the derivatives by the
+        inputs, dy0, ... the derivatives of what is returned along the direction.
+    finding : Finding of the library
+        On that array; None if its shape or dtype is wrong.
+    number : int
+        The number of its certificate.
+    message : str
+        What is wrong if there is no finding.
+    """
+
+    verdict: Verdict
+    array: str
+    finding: library.Finding | None
+    number: int = 0
+    message: str = ""
+
+
+def certificates(program: Program, arrays: Mapping[int, Array], dtype: str, forward: bool) -> Sequence[Certificate]:
+    """The certificates of the outputs and then of the derivatives."""
+    given = program.given(arrays)
+    if not forward:
+        return certify(program.reverse, given, np.dtype(dtype), LAST_BITS).outputs
+    plan, free = program.forward
+    return certify(plan, given | {node: np.zeros(node.shape) for node in free}, np.dtype(dtype), LAST_BITS).outputs
+
+
+@lru_cache(maxsize=2)
+def _of_case(case: Case, forward: bool) -> Sequence[Certificate]:
+    return certificates(case.program, case.arrays(), case.dtype, forward)
+
+
+def verdict(result: Result, of: Sequence[Certificate], dtype: str) -> Judged:
+    """The verdict on what a framework has computed."""
+    kind = "dy" if result.forward else "x"
+    names = [f"y{n}" for n in range(len(result.values))] + [f"{kind}{n}" for n in range(len(result.derivatives))]
+    judged: list[Judged] = []
+    arrays = [*result.values, *result.derivatives]
+    for number, (name, got, certificate) in enumerate(zip(names, arrays, of[: len(arrays)], strict=True)):
+        if got.shape != certificate.exact.hi.shape or got.dtype != dtype:
+            expected = f"{dtype} of the shape {certificate.exact.hi.shape}"
+            return Judged(
+                "wrong", name, None, number, f"{name} is {got.dtype} of the shape {got.shape}; expected {expected}"
+            )
+        finding = library.judge(name, got, certificate)
+        judged.append(Judged(finding.verdict, name, finding, number))
+    return min(judged, key=_severity)
+
+
+def _severity(judged: Judged) -> tuple[int, float]:
+    ratio = judged.finding.ratio if judged.finding else np.inf
+    return JUDGED.index(judged.verdict), -ratio
+
+
+def finding_on(case: Case, framework: str, variant: str) -> Finding:
+    """The finding on one way to run a function."""
+    subject = Subject(case.id, FAMILY, framework, variant, case.dtype)
+    program, arrays = case.program, case.arrays()
+    try:
+        result = run(program, list(arrays.values()), framework, variant)
+    except NotWritten as error:
+        return Finding(*subject, verdict="unsupported", expected=True, message=str(error))
+    except Exception as error:
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        return Finding(*subject, verdict="error", expected=False, message=message)
+    of = _of_case(case, result.forward)
+    judged = verdict(result, of, case.dtype)
+    diagnosis = ""
+    if judged.verdict == "wrong":
+        diagnosis = ", ".join(wrong_steps(program, arrays, framework, variant))
+    return _finding(subject, judged, of, diagnosis)
+
+
+def _finding(subject: Subject, judged: Judged, of: Sequence[Certificate], diagnosis: str) -> Finding:
+    f = judged.finding
+    if f is None:
+        return Finding(*subject, verdict="wrong", expected=False, message=judged.message, diagnosis=diagnosis)
+    message = ""
+    if f.verdict == "undecided":
+        message = f"the bound of {f.array} resolves nothing here: it allows {f.resolution:.2g} of the natural size"
+    low = float(of[judged.number].exact.lo[f.index]) if of[judged.number].exact.lo.size else 0.0
+    return Finding(
+        *subject,
+        verdict=f.verdict,
+        expected=f.verdict == "pass",
+        tensor=judged.array,
+        index=f.index,
+        got=f.got,
+        exact=(f.exact, low),
+        error=f.error,
+        bound=f.bound,
+        ratio=f.ratio,
+        resolution=f.resolution,
+        message=message,
+        diagnosis=diagnosis,
+    )
+
+
+# --- which step it is -------------------------------------------------------------------------------------------------
+
+
+def wrong_steps(program: Program, arrays: Mapping[int, Array], framework: str, variant: str) -> list[str]:
+    """The operations that are wrong by themselves, at the numbers that the framework gives them.
+
+    These are floats and so exactly known: whatever is wrong there is the fault of that one step.
+    """
+    wrong = []
+    for step, operands in steps_alone(program, arrays, framework):
+        if step.name not in wrong and fails(*alone(step, operands), framework, variant):
+            wrong.append(step.name)
+    return sorted(wrong)
+
+
+def steps_alone(program: Program, arrays: Mapping[int, Array], framework: str) -> list[tuple[Step, list[Array]]]:
+    """Each operation, with the numbers that a framework has for its operands."""
+    whole = Program(program.steps, tuple(range(len(program.steps))))
+    try:
+        plain = "value" if framework == "numpy" else "eager" if framework == "jax" else "autograd"
+        values = run(whole, list(arrays.values()), framework, plain).values
+    except Exception:
+        return []
+    result = []
+    for step in program.steps:
+        operands = [np.asarray(values[i]) for i in step.operands]
+        if step.name != INPUT and all(np.isfinite(x).all() for x in operands):
+            result.append((step, operands))
+    return result
+
+
+def alone(step: Step, operands: Sequence[Array]) -> tuple[Program, dict[int, Array]]:
+    """The program of one step, and its inputs."""
+    steps = [Step(INPUT, (), {"size": x.shape}) for x in operands]
+    last = step._replace(operands=tuple(range(len(steps))))
+    return Program((*steps, last), (len(steps),)), dict(enumerate(operands))
+
+
+def fails(program: Program, arrays: Mapping[int, Array], framework: str, variant: str, kind: str = "") -> bool:
+    """Whether a framework's run of a program is wrong; of a kind of array (x, y or dy), if one is given."""
+    dtype = next(iter(arrays.values())).dtype.name
+    try:
+        result = run(program, list(arrays.values()), framework, variant)
+        of = certificates(program, arrays, dtype, result.forward)
+    except (NotWritten, ValueError, TypeError, ArithmeticError, RuntimeError, LookupError):
+        return False
+    judged = verdict(result, of, dtype)
+    return judged.verdict == "wrong" and judged.array.startswith(kind)
