@@ -15,7 +15,7 @@ from gradaudit.functions import numbers
 from gradaudit.functions.growth import INPUT, Growth
 from gradaudit.functions.program import Array, Program, without_unused
 from gradaudit.functions.shapes import SIZES, Sizes, chosen
-from gradaudit.functions.vocabulary import words
+from gradaudit.functions.vocabulary import WORDS
 from gradaudit.graph import Shape
 
 DTYPES = ("float64", "float32")
@@ -24,7 +24,7 @@ FEWEST, MOST = 2, 20
 #: So many functions one after the other have shapes of the same sizes.
 BLOCK = 10_000
 #: How often operands are brought to where an operation is defined.
-CARE = 0.985
+CARE = 1.0
 #: How often shapes are drawn again until they fit.
 TRIES = 12
 #: How often all inputs have plain numbers, and how often some have those that are hard but not extreme.
@@ -90,7 +90,7 @@ def case_of(name: str) -> Case:
 def program(seed: int, number: int) -> Program:
     """The function of this number."""
     rng = np.random.default_rng([seed, number])
-    table, sizes = words(), Sizes(SIZES[number // BLOCK % len(SIZES)])
+    table, sizes = WORDS, Sizes(SIZES[number // BLOCK % len(SIZES)])
     growth = Growth(rng, tuple(table), lambda name: table[name].kind(sizes), care=CARE, holes=0.0, tries=TRIES)
     for _ in range(FEWEST + int((MOST - FEWEST + 1) * rng.random() ** 2)):
         growth.grow()

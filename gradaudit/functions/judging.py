@@ -15,10 +15,8 @@ from gradaudit.functions.growth import INPUT, Step
 from gradaudit.functions.program import Array, Program
 from gradaudit.functions.running import Result, run
 from gradaudit.functions.writing import NotWritten
-from gradaudit.verdicts.judge import Finding, Subject, Verdict
+from gradaudit.verdicts.judge import FUNCTIONS, Finding, Subject, Verdict
 
-#: The family of all findings on functions.
-FAMILY = "functions"
 #: The precision after which a function is given up as undecided, in bits.
 LAST_BITS = 256
 #: What an answer may be.
@@ -88,7 +86,7 @@ def _severity(judged: Judged) -> tuple[int, float]:
 
 def finding_on(case: Case, framework: str, variant: str) -> Finding:
     """The finding on one way to run a function."""
-    subject = Subject(case.id, FAMILY, framework, variant, case.dtype)
+    subject = Subject(case.id, FUNCTIONS, framework, variant, case.dtype)
     program, arrays = case.program, case.arrays()
     try:
         result = run(program, list(arrays.values()), framework, variant)

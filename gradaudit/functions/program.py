@@ -14,7 +14,7 @@ from gradaudit.certify import Plan
 from gradaudit.checking import cotangent
 from gradaudit.derivative import pulled_back, pushed_forward
 from gradaudit.functions.growth import INPUT, Step
-from gradaudit.functions.vocabulary import words
+from gradaudit.functions.vocabulary import WORDS
 from gradaudit.graph import Node
 from gradaudit.operations.shapes import constant, input_
 
@@ -56,7 +56,7 @@ class Program:
             if step.name == INPUT:
                 nodes.append(input_(size=step.parameters["size"]))
             else:
-                nodes.append(words()[step.name].make(*(nodes[i] for i in step.operands), **step.parameters))
+                nodes.append(WORDS[step.name].make(*(nodes[i] for i in step.operands), **step.parameters))
         return tuple(nodes)
 
     @cached_property

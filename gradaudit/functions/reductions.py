@@ -6,7 +6,7 @@ import numpy as np
 
 from gradaudit.functions import shapes
 from gradaudit.functions.growth import FRESH
-from gradaudit.functions.vocabulary import Word
+from gradaudit.functions.words import Word
 from gradaudit.graph import Node
 from gradaudit.operations import arrangements, entrywise, factors, layers, losses, normalisation, orders, statistics
 from gradaudit.operations import shapes as arranged
@@ -68,7 +68,8 @@ REDUCTIONS: dict[str, Word] = {
     "product": reduction(factors.product, "prod"),
     "variance": Word(
         lambda x, axis: statistics.variance(x, (axis,)), "np.var({0}, axis={axis})",
-        "torch.var({0}, dim={axis}, correction=0)", "jnp.var({0}, axis={axis})", draw=shapes.along_several, domain=FRESH,
+        "torch.var({0}, dim={axis}, correction=0)", "jnp.var({0}, axis={axis})",
+        draw=shapes.along_several, domain=FRESH,
     ),
     "deviation": Word(
         lambda x, axis: entrywise.sqrt(statistics.variance(x, (axis,), ddof=1)), "np.std({0}, axis={axis}, ddof=1)",

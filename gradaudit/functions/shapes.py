@@ -107,13 +107,13 @@ def gathered(rng: Generator, of: Sizes) -> Drawn:
     return [shape], {"index": rng.integers(shape[-1], size=shape[-1])}
 
 
-def joined(rng: Generator, of: Sizes) -> Drawn:
+def joined(rng: Generator, of: Sizes) -> Drawn:  # noqa: ARG001 (a Draw)
     """Two operands that are put together along the first axis to the full shape."""
     p, q = of
     return [(1, q)] * p, {"axis": 0}
 
 
-def stacked(rng: Generator, of: Sizes) -> Drawn:
+def stacked(rng: Generator, of: Sizes) -> Drawn:  # noqa: ARG001 (a Draw)
     """As many rows as the full shape has."""
     p, q = of
     return [(q,)] * p, {"axis": 0}
@@ -130,13 +130,13 @@ def matrices(rng: Generator, of: Sizes) -> Drawn:
     return list(chosen(rng, (((p, q), (q, q)), ((1, q), (q, q)), ((p, 1), (1, q))))), {}
 
 
-def with_bias(rng: Generator, of: Sizes) -> Drawn:
+def with_bias(rng: Generator, of: Sizes) -> Drawn:  # noqa: ARG001 (a Draw)
     """Two operands of a matrix product, and what is added to each row of it."""
     p, q = of
     return [(p, q), (q, q), (q,)], {}
 
 
-def attended(rng: Generator, of: Sizes) -> Drawn:
+def attended(rng: Generator, of: Sizes) -> Drawn:  # noqa: ARG001 (a Draw)
     """Queries, keys and values."""
     return [tuple(of)] * 3, {}
 

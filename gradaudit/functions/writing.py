@@ -9,7 +9,7 @@ import numpy as np
 
 from gradaudit.functions.growth import INPUT
 from gradaudit.functions.program import Program
-from gradaudit.functions.vocabulary import words
+from gradaudit.functions.vocabulary import WORDS
 
 
 class NotWritten(LookupError):
@@ -43,7 +43,7 @@ def source(program: Program, framework: str) -> str:
 
 def written(name: str, framework: str, operands: list[str], parameters: Mapping[str, Any]) -> str:
     """An operation on named operands."""
-    text = getattr(words()[name], framework)
+    text = getattr(WORDS[name], framework)
     if not text:
         raise NotWritten(f"{framework} has no {name}")
     plain = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in parameters.items()}
