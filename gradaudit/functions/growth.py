@@ -166,7 +166,7 @@ class Growth:
 
     def grow(self) -> None:
         """Add an operation, and what its operands need."""
-        name = self.names[self.rng.integers(len(self.names))]
+        name = self.names[int(self.rng.integers(len(self.names)))]
         kind = self.kind(name)
         shapes, parameters = kind.draw(self.rng)
         for _ in range(self.tries):

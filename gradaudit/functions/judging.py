@@ -13,12 +13,14 @@ from gradaudit.certify import Certificate, certify
 from gradaudit.functions.drawing import Case
 from gradaudit.functions.growth import INPUT, Step
 from gradaudit.functions.program import Array, Program
-from gradaudit.functions.running import Result, run
+from gradaudit.functions.running import VARIANTS, Result, run
 from gradaudit.functions.writing import NotWritten
 from gradaudit.verdicts.judge import FUNCTIONS, Finding, Subject, Verdict
 
 #: The precision after which a function is given up as undecided, in bits.
 LAST_BITS = 256
+#: What stands for infinity where a single step is tried; both dtypes have it.
+LARGE = 1e30
 #: What an answer may be.
 JUDGED = ("wrong", "undecided", "pass")
 
@@ -72,7 +74,7 @@ def verdict(result: Result, of: Sequence[Certificate], dtype: str) -> Judged:
         if got.shape != certificate.exact.hi.shape or got.dtype != dtype:
             expected = f"{dtype} of the shape {certificate.exact.hi.shape}"
             return Judged(
-                "wrong", name, None, number, f"{name} is {got.dtype} of the shape {got.shape}; expected {expected}"
+                "wrong", name, None, number, f"{got.dtype} of the shape {got.shape} is {name}; expected {expected}"
             )
         finding = library.judge(name, got, certificate)
         judged.append(Judged(finding.verdict, name, finding, number))
@@ -94,7 +96,8 @@ def finding_on(case: Case, framework: str, variant: str) -> Finding:
         return Finding(*subject, verdict="unsupported", expected=True, message=str(error))
     except Exception as error:
         message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-        return Finding(*subject, verdict="error", expected=False, message=message)
+        diagnosis = ", ".join(wrong_steps(program, arrays, framework, variant))
+        return Finding(*subject, verdict="error", expected=False, message=message, diagnosis=diagnosis)
     of = _of_case(case, result.forward)
     judged = verdict(result, of, case.dtype)
     diagnosis = ""
@@ -137,33 +140,44 @@ def wrong_steps(program: Program, arrays: Mapping[int, Array], framework: str, v
     These are floats and so exactly known: whatever is wrong there is the fault of that one step.
     """
     wrong = []
-    for step, operands in steps_alone(program, arrays, framework):
-        if step.name not in wrong and fails(*alone(step, operands), framework, variant):
+    for step, operands, along in steps_alone(program, arrays, framework, variant):
+        if step.name not in wrong and fails(*alone(step, operands, along), framework, variant):
             wrong.append(step.name)
     return sorted(wrong)
 
 
-def steps_alone(program: Program, arrays: Mapping[int, Array], framework: str) -> list[tuple[Step, list[Array]]]:
-    """Each operation, with the numbers that a framework has for its operands."""
+def steps_alone(
+    program: Program, arrays: Mapping[int, Array], framework: str, variant: str
+) -> list[tuple[Step, list[Array], tuple[Array, ...] | None]]:
+    """Each operation, with the numbers that a framework has for its operands, and in forward mode their derivatives."""
     whole = Program(program.steps, tuple(range(len(program.steps))))
+    forward = variant.endswith("jvp")
     try:
-        plain = "value" if framework == "numpy" else "eager" if framework == "jax" else "autograd"
-        values = run(whole, list(arrays.values()), framework, plain).values
+        result = run(whole, list(arrays.values()), framework, "jvp" if forward else VARIANTS[framework][0])
     except Exception:
         return []
-    result = []
+    derivatives = [_finite(d) for d in result.derivatives] if forward else []
+    values = [_finite(v) for v in result.values] if forward else result.values
+    steps = []
     for step in program.steps:
         operands = [np.asarray(values[i]) for i in step.operands]
         if step.name != INPUT and all(np.isfinite(x).all() for x in operands):
-            result.append((step, operands))
-    return result
+            steps.append((step, operands, tuple(derivatives[i] for i in step.operands) if forward else None))
+    return steps
 
 
-def alone(step: Step, operands: Sequence[Array]) -> tuple[Program, dict[int, Array]]:
+def _finite(x: Array) -> Array:
+    """What is not finite is large instead."""
+    return np.nan_to_num(x, nan=LARGE, posinf=LARGE, neginf=-LARGE)
+
+
+def alone(step: Step, operands: Sequence[Array], along: tuple[Array, ...] | None) -> tuple[Program, dict[int, Array]]:
     """The program of one step, and its inputs."""
+    dtype = operands[0].dtype  # the operands of one function have one dtype, whatever a framework makes of it
     steps = [Step(INPUT, (), {"size": x.shape}) for x in operands]
     last = step._replace(operands=tuple(range(len(steps))))
-    return Program((*steps, last), (len(steps),)), dict(enumerate(operands))
+    along = None if along is None else tuple(np.asarray(v, dtype=dtype) for v in along)
+    return Program((*steps, last), (len(steps),), along), dict(enumerate(operands))
 
 
 def fails(program: Program, arrays: Mapping[int, Array], framework: str, variant: str, kind: str = "") -> bool:

@@ -33,10 +33,13 @@ class Program:
         The inputs and operations, each after those that it is computed from.
     outputs : tuple of int
         The steps whose results are returned.
+    along : tuple of ndarray, optional
+        Along what the derivative of forward mode is; drawn if it is not given.
     """
 
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
+    along: tuple[Array, ...] | None = None
 
     @cached_property
     def inputs(self) -> tuple[int, ...]:
@@ -77,6 +80,8 @@ class Program:
     @cached_property
     def direction(self) -> list[NDArray[np.float64]]:
         """Along what the derivative of forward mode is."""
+        if self.along is not None:
+            return [np.asarray(v, dtype=np.float64) for v in self.along]
         return [cotangent(node.shape, OF_INPUTS + n) for n, node in enumerate(self.sources)]
 
     @cached_property

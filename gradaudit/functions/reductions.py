@@ -119,7 +119,7 @@ REDUCTIONS: dict[str, Word] = {
     ),
     "median": Word(
         lambda x, axis: orders.median(x, axis), "np.median({0}, axis={axis})", "torch.quantile({0}, 0.5, dim={axis})",
-        "jnp.median({0}, axis={axis})", draw=shapes.along,
+        "jnp.median({0}, axis={axis})", draw=shapes.along_odd,
     ),
     "reshape": Word(arranged.reshape, *3 * ("{0}.reshape({to})",), draw=shapes.reshaped),
     "broadcast": Word(

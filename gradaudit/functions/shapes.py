@@ -64,6 +64,12 @@ def along(rng: Generator, of: Sizes) -> Drawn:
     return [shape], {"axis": int(rng.integers(len(shape)))}
 
 
+def along_odd(rng: Generator, of: Sizes) -> Drawn:
+    """One operand and an axis with a middle entry."""
+    shape = chosen(rng, [s for s in of.rows if any(n % 2 for n in s)])
+    return [shape], {"axis": int(rng.choice([a for a, n in enumerate(shape) if n % 2]))}
+
+
 def along_several(rng: Generator, of: Sizes) -> Drawn:
     """One operand and its longest axis."""
     shape = chosen(rng, [s for s in of.rows if max(s) > 1])

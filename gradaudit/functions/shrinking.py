@@ -57,8 +57,8 @@ def shrunk(start: Small, framework: str, variant: str, kind: str) -> Small:
         left[0] -= 1
         return left[0] >= 0 and fails(small.program, small.arrays, framework, variant, kind)
 
-    for step, operands in steps_alone(start.program, start.arrays, framework):
-        single = Small(*alone(step, operands))
+    for step, operands, _ in steps_alone(start.program, start.arrays, framework, variant):
+        single = Small(*alone(step, operands, None))
         if still(single):
             return _smallest(single, (_smaller, _flat, _plainer), still)
     return _smallest(start, (lambda s: _shorter(s, framework), _smaller, _flat, _plainer), still)
