@@ -140,44 +140,78 @@ def wrong_steps(program: Program, arrays: Mapping[int, Array], framework: str, v
     These are floats and so exactly known: whatever is wrong there is the fault of that one step.
     """
     wrong = []
-    for step, operands, along in steps_alone(program, arrays, framework, variant):
-        if step.name not in wrong and fails(*alone(step, operands, along), framework, variant):
-            wrong.append(step.name)
+    for name, single, operands in steps_alone(program, arrays, framework, variant):
+        if name not in wrong and fails(single, operands, framework, variant):
+            wrong.append(name)
     return sorted(wrong)
 
 
 def steps_alone(
     program: Program, arrays: Mapping[int, Array], framework: str, variant: str
-) -> list[tuple[Step, list[Array], tuple[Array, ...] | None]]:
-    """Each operation, with the numbers that a framework has for its operands, and in forward mode their derivatives."""
-    whole = Program(program.steps, tuple(range(len(program.steps))))
+) -> list[tuple[str, Program, dict[int, Array]]]:
+    """Each operation as a program, with the numbers and derivatives that a framework has there, and its inputs."""
     forward = variant.endswith("jvp")
     try:
-        result = run(whole, list(arrays.values()), framework, "jvp" if forward else VARIANTS[framework][0])
+        values, around = (_pushed if forward else _pulled)(program, arrays, framework)
     except Exception:
         return []
-    derivatives = [_finite(d) for d in result.derivatives] if forward else []
-    values = [_finite(v) for v in result.values] if forward else result.values
-    steps = []
-    for step in program.steps:
-        operands = [np.asarray(values[i]) for i in step.operands]
-        if step.name != INPUT and all(np.isfinite(x).all() for x in operands):
-            steps.append((step, operands, tuple(derivatives[i] for i in step.operands) if forward else None))
-    return steps
+    dtype = next(iter(arrays.values())).dtype
+    result = []
+    for i, step in enumerate(program.steps):
+        operands = [np.asarray(values[j], dtype) for j in step.operands]
+        given = tuple(np.asarray(around[j], dtype) for j in (step.operands if forward else (i,)) if j in around)
+        if step.name != INPUT and all(np.isfinite(x).all() for x in (*operands, *given)):
+            steps = [Step(INPUT, (), {"size": x.shape}) for x in operands]
+            steps.append(step._replace(operands=tuple(range(len(steps)))))
+            drawn = {"along" if forward else "weights": given} if given else {}
+            single = Program(tuple(steps), (len(operands),), **drawn)
+            result.append((step.name, single, dict(enumerate(operands))))
+    return result
+
+
+def _pushed(program: Program, arrays: Mapping[int, Array], framework: str) -> tuple[list[Array], dict[int, Array]]:
+    """The values of all steps and their derivatives along the direction; what is not finite is large instead."""
+    whole = Program(program.steps, tuple(range(len(program.steps))), along=tuple(program.direction))
+    result = run(whole, list(arrays.values()), framework, "jvp")
+    return [_finite(v) for v in result.values], {i: _finite(d) for i, d in enumerate(result.derivatives)}
 
 
 def _finite(x: Array) -> Array:
     """What is not finite is large instead."""
-    return np.nan_to_num(x, nan=LARGE, posinf=LARGE, neginf=-LARGE)
+    return np.asarray(np.nan_to_num(x, nan=LARGE, posinf=LARGE, neginf=-LARGE))
 
 
-def alone(step: Step, operands: Sequence[Array], along: tuple[Array, ...] | None) -> tuple[Program, dict[int, Array]]:
-    """The program of one step, and its inputs."""
-    dtype = operands[0].dtype  # the operands of one function have one dtype, whatever a framework makes of it
-    steps = [Step(INPUT, (), {"size": x.shape}) for x in operands]
-    last = step._replace(operands=tuple(range(len(steps))))
-    along = None if along is None else tuple(np.asarray(v, dtype=dtype) for v in along)
-    return Program((*steps, last), (len(steps),), along), dict(enumerate(operands))
+def _pulled(program: Program, arrays: Mapping[int, Array], framework: str) -> tuple[list[Array], dict[int, Array]]:
+    """The values of all steps, and the derivatives by what they compute: by a zero that is added to it."""
+    steps: list[Step] = []
+    place: dict[int, int] = {}
+    zeros: dict[int, int] = {}
+    given: dict[int, Array] = {}
+    for i, step in enumerate(program.steps):
+        steps.append(step._replace(operands=tuple(place[j] for j in step.operands)))
+        place[i] = len(steps) - 1
+        if step.name == INPUT:
+            given[place[i]] = arrays[i]
+        elif framework != "numpy":
+            zeros[i] = len(steps)
+            size = program.nodes[i].shape
+            given[len(steps)] = np.zeros(size, next(iter(arrays.values())).dtype)
+            steps += [Step(INPUT, (), {"size": size}), Step("add", (place[i], len(steps)), {})]
+            place[i] = len(steps) - 1
+    whole = Program(tuple(steps), tuple(place.values()), weights=_only(program))
+    result = run(whole, [given[i] for i in whole.inputs], framework, VARIANTS[framework][0])
+    if framework == "numpy":
+        return result.values, {}
+    number = {step: n for n, step in enumerate(whole.inputs)}
+    return result.values, {i: result.derivatives[number[zero]] for i, zero in zeros.items()}
+
+
+def _only(program: Program) -> tuple[Array, ...]:
+    """What each step is pulled back with if the outputs alone are."""
+    weights = [np.zeros(node.shape) for node in program.nodes]
+    for output, weight in zip(program.outputs, program.cotangents, strict=True):
+        weights[output] = np.asarray(weight)
+    return tuple(weights)
 
 
 def fails(program: Program, arrays: Mapping[int, Array], framework: str, variant: str, kind: str = "") -> bool:

@@ -35,11 +35,14 @@ class Program:
         The steps whose results are returned.
     along : tuple of ndarray, optional
         Along what the derivative of forward mode is; drawn if it is not given.
+    weights : tuple of ndarray, optional
+        What each output is pulled back with; drawn if it is not given.
     """
 
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
     along: tuple[Array, ...] | None = None
+    weights: tuple[Array, ...] | None = None
 
     @cached_property
     def inputs(self) -> tuple[int, ...]:
@@ -75,6 +78,8 @@ class Program:
     @cached_property
     def cotangents(self) -> list[NDArray[np.float64]]:
         """What each output is pulled back with."""
+        if self.weights is not None:
+            return [np.asarray(w, dtype=np.float64) for w in self.weights]
         return [cotangent(node.shape, OF_OUTPUTS + n) for n, node in enumerate(self.values)]
 
     @cached_property

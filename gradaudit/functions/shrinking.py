@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gradaudit.functions.drawing import Case
 from gradaudit.functions.growth import INPUT, Step
-from gradaudit.functions.judging import alone, certificates, fails, steps_alone, verdict
+from gradaudit.functions.judging import certificates, fails, steps_alone, verdict
 from gradaudit.functions.program import Array, Program, without_unused
 from gradaudit.functions.running import run
 from gradaudit.functions.script import script
@@ -57,8 +58,10 @@ def shrunk(start: Small, framework: str, variant: str, kind: str) -> Small:
         left[0] -= 1
         return left[0] >= 0 and fails(small.program, small.arrays, framework, variant, kind)
 
-    for step, operands, _ in steps_alone(start.program, start.arrays, framework, variant):
-        single = Small(*alone(step, operands, None))
+    program = replace(start.program, along=tuple(start.program.direction), weights=tuple(start.program.cotangents))
+    start = Small(program, start.arrays)
+    for _, alone, operands in steps_alone(program, start.arrays, framework, variant):
+        single = Small(alone, operands)
         if still(single):
             return _smallest(single, (_smaller, _flat, _plainer), still)
     return _smallest(start, (lambda s: _shorter(s, framework), _smaller, _flat, _plainer), still)
@@ -80,10 +83,10 @@ def _shorter(small: Small, framework: str) -> Iterator[Small]:
     program, arrays = small
     if len(program.outputs) > 1:
         for output in program.outputs:
-            yield _of(program.steps, (output,), arrays)
+            yield _of(program, program.steps, (output,), arrays)
     for i, step in enumerate(program.steps):
         if step.name != INPUT and i not in program.outputs:
-            yield _of(program.steps, (i,), arrays)
+            yield _of(program, program.steps, (i,), arrays)
     plain = {"numpy": "value", "torch": "autograd", "jax": "eager"}[framework]
     values = run(
         Program(program.steps, tuple(range(len(program.steps)))), list(arrays.values()), framework, plain
@@ -92,12 +95,18 @@ def _shorter(small: Small, framework: str) -> Iterator[Small]:
         if step.name != INPUT and i not in program.outputs and np.isfinite(values[i]).all():
             steps = list(program.steps)
             steps[i] = Step(INPUT, (), {"size": values[i].shape})
-            yield _of(steps, program.outputs, {**arrays, i: values[i]})
+            yield _of(program, steps, program.outputs, {**arrays, i: values[i]})
 
 
-def _of(steps: Any, outputs: tuple[int, ...], arrays: Mapping[int, Array]) -> Small:
-    program, number = without_unused(steps, outputs)
-    return Small(program, {new: arrays[old] for old, new in sorted(number.items()) if new in program.inputs})
+def _of(program: Program, steps: Any, outputs: tuple[int, ...], arrays: Mapping[int, Array]) -> Small:
+    """Other steps or outputs; what was an input or an output keeps what it is multiplied with."""
+    smaller, number = without_unused(steps, outputs)
+    arrays = {new: arrays[old] for old, new in sorted(number.items()) if new in smaller.inputs}
+    along = {number[i]: v for i, v in zip(program.inputs, program.direction, strict=True) if i in number}
+    weights = {number[i]: w for i, w in zip(program.outputs, program.cotangents, strict=True) if i in number}
+    drawn = [along.get(i, v) for i, v in zip(smaller.inputs, smaller.direction, strict=True)]
+    pulled = [weights.get(i, w) for i, w in zip(smaller.outputs, smaller.cotangents, strict=True)]
+    return Small(replace(smaller, along=tuple(drawn), weights=tuple(pulled)), arrays)
 
 
 # --- smaller shapes ---------------------------------------------------------------------------------------------------
@@ -116,12 +125,13 @@ def _smaller(small: Small) -> Iterator[Small]:
 
 def _cut(small: Small, size: int, keep: np.ndarray) -> Iterator[Small]:
     """Only some entries of every axis of a size."""
-    arrays = {}
-    for number, x in small.arrays.items():
+
+    def cut(x: Array) -> Array:
         for axis, n in enumerate(x.shape):
-            if n == size:
-                x = np.take(x, keep, axis)
-        arrays[number] = x
+            x = np.take(x, keep, axis) if n == size else x
+        return np.asarray(x)
+
+    arrays = {number: cut(x) for number, x in small.arrays.items()}
     steps = []
     for number, step in enumerate(small.program.steps):
         parameters = dict(step.parameters)
@@ -135,7 +145,8 @@ def _cut(small: Small, size: int, keep: np.ndarray) -> Iterator[Small]:
             labels = parameters["labels"]
             parameters["labels"] = labels[keep] if len(labels) == size else labels % len(keep)
         steps.append(step._replace(parameters=parameters))
-    yield Small(Program(tuple(steps), small.program.outputs), arrays)
+    along, weights = (tuple(map(cut, w)) for w in (small.program.direction, small.program.cotangents))
+    yield Small(Program(tuple(steps), small.program.outputs, along, weights), arrays)
 
 
 def _flat(small: Small) -> Iterator[Small]:
@@ -143,7 +154,11 @@ def _flat(small: Small) -> Iterator[Small]:
     arrays = small.arrays
     if any(x.ndim for x in arrays.values()) and all(x.size == 1 for x in arrays.values()):
         steps = [s if s.name != INPUT else s._replace(parameters={"size": ()}) for s in small.program.steps]
-        program = Program(tuple(steps), small.program.outputs)
+        along, weights = (
+            tuple(np.reshape(w, ()) if np.size(w) == 1 else w for w in of)
+            for of in (small.program.direction, small.program.cotangents)
+        )
+        program = Program(tuple(steps), small.program.outputs, along, weights)
         yield Small(program, {number: x.reshape(()) for number, x in arrays.items()})
 
 
@@ -152,6 +167,14 @@ def _flat(small: Small) -> Iterator[Small]:
 
 def _plainer(small: Small) -> Iterator[Small]:
     """Zeros, ones, numbers of few bits, each array alone; what is as plain already is left out."""
+    program = small.program
+    ones = replace(
+        program,
+        along=tuple(np.ones(np.shape(v)) for v in program.direction),
+        weights=tuple(np.ones(np.shape(w)) for w in program.cotangents),
+    )
+    if any((np.asarray(w) != 1).any() for w in (*program.direction, *program.cotangents)):
+        yield Small(ones, small.arrays)
     for number, x in small.arrays.items():
         if not x.any() or (x == 1).all():
             continue
