@@ -32,7 +32,7 @@ FUNCTIONS: dict[str, Word] = {
     "expm1": function(entrywise.expm1, "expm1", "mild"),
     "exp2": function(entrywise.exp2, "exp2", "mild"),
     "log": function(entrywise.log, "log", "positive"),
-    "log1p": function(entrywise.log1p, "log1p", "positive"),
+    "log1p": function(entrywise.log1p, "log1p", "inside"),
     "log2": function(entrywise.log2, "log2", "positive"),
     "log10": function(entrywise.log10, "log10", "positive"),
     "sqrt": function(entrywise.sqrt, "sqrt", "positive"),
