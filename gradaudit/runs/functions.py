@@ -9,6 +9,8 @@ from gradaudit.engines.base import Engine, Lost, Name, Names, in_order
 from gradaudit.functions.drawing import case_of
 from gradaudit.functions.judging import finding_on
 from gradaudit.functions.shrinking import shrunk_script
+from gradaudit.functions.writing import source
+from gradaudit.verdicts.expected import expectations, explain
 from gradaudit.verdicts.judge import FUNCTIONS, Finding, Subject
 
 
@@ -40,3 +42,18 @@ def _scripts(names: Names) -> Iterator[tuple[Name, str]]:
     for name in names:
         case, framework, variant = name
         yield name, shrunk_script(case_of(case), framework, variant)
+
+
+def replay(name: str, framework: str, variant: str) -> tuple[Finding, str]:
+    """The finding on a function, and its script: made small if it is wrong, else that of the function in a framework.
+
+    Raises
+    ------
+    FunctionError
+        If the name is no id of a function.
+    """
+    case = case_of(name)
+    finding = explain(finding_on(case, framework, variant), expectations())
+    if finding.verdict == "wrong":
+        return finding, shrunk_script(case, framework, variant)
+    return finding, "" if finding.verdict == "unsupported" else source(case.program, framework)
