@@ -223,7 +223,7 @@ def test_an_entry_of_operations_explains_no_network() -> None:
     assert not explain(network, [replace(CELU, families=())]).expected
 
 
-def test_a_wrong_shape_or_dtype_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_shape_or_dtype_is_wrong() -> None:
     program = Program((Step(INPUT, (), {"size": (3,)}), Step("exp", (0,), {})), (1,))
     arrays: dict[int, Any] = {0: np.ones(3, np.float32)}
     of = judging.certificates(program, arrays, "float32", forward=False)
