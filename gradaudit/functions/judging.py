@@ -151,10 +151,7 @@ def steps_alone(
 ) -> list[tuple[str, Program, dict[int, Array]]]:
     """Each operation as a program, with the numbers and derivatives that a framework has there, and its inputs."""
     forward = variant.endswith("jvp")
-    try:
-        values, around = (_pushed if forward else _pulled)(program, arrays, framework)
-    except Exception:
-        return []
+    values, around = _inside(program, arrays, framework, forward)
     dtype = next(iter(arrays.values())).dtype
     result = []
     for i, step in enumerate(program.steps):
@@ -167,6 +164,24 @@ def steps_alone(
             single = Program(tuple(steps), (len(operands),), **drawn)
             result.append((step.name, single, dict(enumerate(operands))))
     return result
+
+
+def _inside(
+    program: Program, arrays: Mapping[int, Array], framework: str, forward: bool
+) -> tuple[list[Array], dict[int, Array]]:
+    """The values of all steps, and the derivatives there; no derivatives where a framework raises."""
+    for way in (_valued,) if framework == "numpy" else (_pushed if forward else _pulled, _valued):
+        try:
+            return way(program, arrays, framework)
+        except Exception:
+            continue
+    return [np.full(node.shape, np.nan) for node in program.nodes], {}
+
+
+def _valued(program: Program, arrays: Mapping[int, Array], framework: str) -> tuple[list[Array], dict[int, Array]]:
+    """The values of all steps."""
+    whole = Program(program.steps, tuple(range(len(program.steps))))
+    return run(whole, list(arrays.values()), framework, VARIANTS[framework][0]).values, {}
 
 
 def _pushed(program: Program, arrays: Mapping[int, Array], framework: str) -> tuple[list[Array], dict[int, Array]]:
@@ -192,7 +207,7 @@ def _pulled(program: Program, arrays: Mapping[int, Array], framework: str) -> tu
         place[i] = len(steps) - 1
         if step.name == INPUT:
             given[place[i]] = arrays[i]
-        elif framework != "numpy":
+        else:
             zeros[i] = len(steps)
             size = program.nodes[i].shape
             given[len(steps)] = np.zeros(size, next(iter(arrays.values())).dtype)
@@ -200,8 +215,6 @@ def _pulled(program: Program, arrays: Mapping[int, Array], framework: str) -> tu
             place[i] = len(steps) - 1
     whole = Program(tuple(steps), tuple(place.values()), weights=_only(program))
     result = run(whole, [given[i] for i in whole.inputs], framework, VARIANTS[framework][0])
-    if framework == "numpy":
-        return result.values, {}
     number = {step: n for n, step in enumerate(whole.inputs)}
     return result.values, {i: result.derivatives[number[zero]] for i, zero in zeros.items()}
 
