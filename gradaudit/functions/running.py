@@ -20,8 +20,8 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "torch": ("autograd", "func", "jvp", "compile"),
     "jax": ("eager", "jvp", "jit", "jit_jvp"),
 }
-#: How many functions may be compiled before the compiled ones are forgotten.
-COMPILED = 200
+#: How many functions, and single operations, JAX may have compiled before it forgets them: a megabyte each, or more.
+COMPILED, OPERATIONS = 200, 3000
 
 
 class Result(NamedTuple):
@@ -74,7 +74,9 @@ def _modules(framework: str) -> dict[str, Any]:
         torch.set_num_threads(1)
         return {"torch": torch}
     importlib.import_module("jax.scipy.special")
-    return {"jax": importlib.import_module("jax"), "jnp": importlib.import_module("jax.numpy")}
+    jax = importlib.import_module("jax")
+    jax.monitoring.register_event_duration_secs_listener(_count)
+    return {"jax": jax, "jnp": importlib.import_module("jax.numpy")}
 
 
 def _numpy(program: Program, arrays: Sequence[Array], variant: str) -> Result:  # noqa: ARG001 (there is one)
@@ -113,6 +115,8 @@ def _jax(program: Program, arrays: Sequence[Array], variant: str) -> Result:
     f = defined(program, "jax")
     dtype = arrays[0].dtype
     compiled = variant.startswith("jit")
+    _counts["functions"] += compiled
+    _bounded(jax)
     with jax.enable_x64(bool(dtype == np.float64)), jax.disable_jit(not compiled):
         given = tuple(jax.numpy.asarray(a) for a in arrays)
         if variant.endswith("jvp"):
@@ -121,7 +125,7 @@ def _jax(program: Program, arrays: Sequence[Array], variant: str) -> Result:
             def forward(x: Any, v: Any) -> Any:
                 return jax.jvp(f, x, v)
 
-            values, derivatives = (_jitted(forward) if compiled else forward)(given, along)
+            values, derivatives = (jax.jit(forward) if compiled else forward)(given, along)
             return Result([np.asarray(v) for v in values], [np.asarray(d) for d in derivatives], forward=True)
         weights = tuple(jax.numpy.asarray(np.asarray(c, dtype)) for c in program.cotangents)
 
@@ -129,18 +133,20 @@ def _jax(program: Program, arrays: Sequence[Array], variant: str) -> Result:
             values, pull = jax.vjp(f, *x)
             return values, pull(c)
 
-        values, derivatives = (_jitted(reverse) if compiled else reverse)(given, weights)
+        values, derivatives = (jax.jit(reverse) if compiled else reverse)(given, weights)
         return Result([np.asarray(v) for v in values], [np.asarray(d) for d in derivatives])
 
 
-#: How many functions JAX has compiled since it last forgot them.
-_count = [0]
+#: How much JAX has compiled since it last forgot it: single operations, and whole functions.
+_counts = {"operations": 0, "functions": 0}
 
 
-def _jitted(f: Callable[..., Any]) -> Any:
-    """A function compiled as one; what was compiled before is forgotten in time."""
-    jax = _modules("jax")["jax"]
-    _count[0] += 1
-    if _count[0] % COMPILED == 0:
+def _count(event: str, duration: float, **_: Any) -> None:  # noqa: ARG001 (a listener of JAX)
+    _counts["operations"] += event.endswith("backend_compile_duration")
+
+
+def _bounded(jax: Any) -> None:
+    """Let JAX forget what it has compiled, before that takes too much memory."""
+    if _counts["operations"] > OPERATIONS or _counts["functions"] > COMPILED:
         jax.clear_caches()
-    return jax.jit(f)
+        _counts.update(operations=0, functions=0)
