@@ -18,7 +18,7 @@ from gradaudit.functions.writing import NotWritten
 from gradaudit.verdicts.judge import FUNCTIONS, Finding, Subject, Verdict
 
 #: The precision after which a function is given up as undecided, in bits.
-LAST_BITS = 256
+LAST_BITS = 128
 #: What stands for infinity where a single step is tried; both dtypes have it.
 LARGE = 1e30
 #: What an answer may be.
