@@ -135,6 +135,12 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--count", type=_positive, metavar="N", help="the number of problems (default: 1000)")
     sweep.add_argument("--frameworks", type=_names, metavar="NAMES", help="comma-separated (default: all installed)")
     sweep.add_argument("--variants", type=_names, metavar="NAMES", help="canonical (the default), all, or names")
+    sweep.add_argument(
+        "--functions",
+        action="store_true",
+        default=None,
+        help="random functions of the library's operations, by numpy, torch and jax, in place of the network",
+    )
     sweep.add_argument("--candidate", metavar="FILE.py:NAME", help="judge this implementation in place of frameworks")
     _add_limits(sweep)
     sweep.add_argument("--dtypes", type=_dtypes, metavar="NAMES", help="default: float64,float32")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradaudit.graph import Node, depending, topological_order
 from gradaudit.operations.entrywise import add
-from gradaudit.operations.shapes import constant
+from gradaudit.operations.shapes import constant, input_
 
 
 def gradient(output: Node, sources: Sequence[Node], cotangent: Node | None = None) -> list[Node]:
@@ -44,3 +45,19 @@ def pulled_back(outputs: Sequence[Node], sources: Sequence[Node], cotangents: Se
             for operand, part in zip(node.inputs, node.operation.derivative(node, g), strict=True):
                 contribute(operand, part)
     return [by.get(id(source)) or constant(np.zeros(source.shape)) for source in sources]
+
+
+def pushed_forward(
+    outputs: Sequence[Node], sources: Sequence[Node], direction: Sequence[NDArray[np.float64]]
+) -> tuple[list[Node], list[Node]]:
+    """The derivatives J v of outputs along a direction v, and input nodes that are to be 0.
+
+    J' u is linear in u, and its derivative by u, pulled back with v, is J v, whatever u is.
+
+    References
+    ----------
+    Townsend, "A new trick for calculating Jacobian vector products", 2017.
+    """
+    free = [input_(size=node.shape) for node in outputs]
+    back = pulled_back(outputs, sources, free)
+    return pulled_back(back, free, [constant(v) for v in direction]), free

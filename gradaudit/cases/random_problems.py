@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from gradaudit.cases.catalogue import REGS, Case
 from gradaudit.cases.edge_cases import EDGE_CASES
 from gradaudit.cases.shards import belongs
+from gradaudit.functions import drawing
 from gradaudit.reference.problem import ARRAYS, DTYPES, Shape
 
 #: The fixed set of shapes. Code that is compiled for a shape serves all problems of that shape.
@@ -26,8 +27,8 @@ KINDS = tuple(
     for edge in EDGE_CASES.values()
     if edge.family not in ("random", "sizes", "images", "training", "layout", "labels")
 )
-#: The number of problems in a batch, which takes less than a second.
-BATCH = 48
+#: The number of problems in a batch, which takes less than a second; and of functions, which takes a few.
+BATCH, FUNCTIONS_BATCH = 48, 12
 
 
 @lru_cache(maxsize=1)
@@ -62,8 +63,10 @@ class Sweep:
         Whether `undecided` is a failure too.
     expected : tuple of str
         Files of expectations, in addition to those of gradaudit.
+    functions : bool
+        Whether the problems are random functions, and not those of the network.
     catalogue : str
-        A digest of the kinds of problems.
+        A digest of the kinds of problems; it is computed if it is not given.
     """
 
     count: int
@@ -73,7 +76,27 @@ class Sweep:
     shard: tuple[int, int] = (1, 1)
     strict: bool = False
     expected: tuple[str, ...] = ()
-    catalogue: str = field(default_factory=kinds)
+    functions: bool = False
+    catalogue: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.catalogue:
+            object.__setattr__(self, "catalogue", self.kinds)
+
+    @property
+    def kinds(self) -> str:
+        """The digest of the kinds of problems as they are drawn now."""
+        return drawing.digest() if self.functions else kinds()
+
+    @property
+    def batch(self) -> int:
+        """The number of problems in a batch."""
+        return FUNCTIONS_BATCH if self.functions else BATCH
+
+    @property
+    def batches(self) -> int:
+        """The number of batches."""
+        return len(range(0, self.count, self.batch))
 
     @property
     def hash(self) -> str:
@@ -94,12 +117,11 @@ def problem_cases(number: int, seed: int, dtypes: Sequence[str]) -> list[Case]:
 
 def batches(sweep: Sweep, first: int = 0) -> Iterator[tuple[tuple[str, ...], ...]]:
     """The names of the items of a sweep in batches, starting with the batch of number `first`."""
-    for start in range(first * BATCH, sweep.count, BATCH):
-        numbers = range(start, min(start + BATCH, sweep.count))
+    cases: Callable[[int, int, Sequence[str]], Sequence[Case | drawing.Case]]
+    cases = drawing.cases if sweep.functions else problem_cases
+    for start in range(first * sweep.batch, sweep.count, sweep.batch):
+        numbers = range(start, min(start + sweep.batch, sweep.count))
         selection = [
-            case
-            for n in numbers
-            for case in problem_cases(n, sweep.seed, sweep.dtypes)
-            if belongs(case.id, sweep.shard)
+            case for n in numbers for case in cases(n, sweep.seed, sweep.dtypes) if belongs(case.id, sweep.shard)
         ]
         yield tuple((case.id, *who) for case in selection for who in sweep.who)

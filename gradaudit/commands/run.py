@@ -17,16 +17,19 @@ from gradaudit.commands.listings import NothingSelected, ledger_table
 from gradaudit.commands.records import conclude, content
 from gradaudit.engines.base import Engine, engine_of
 from gradaudit.engines.local import without_interrupts
+from gradaudit.functions.running import VARIANTS
 from gradaudit.records import record
 from gradaudit.records.under_way import UnderWay
 from gradaudit.records.versions import made_by
 from gradaudit.report import console, terminal
+from gradaudit.runs import functions
 from gradaudit.runs import run as running
-from gradaudit.runs.entrants import choose_variants, leave, offers
+from gradaudit.runs.entrants import SettingsError, choose_variants, leave, offers
 from gradaudit.runs.replay import replay as replay_item
 from gradaudit.runs.replay import replay_problem
 from gradaudit.runs.tables import stale_of, stale_table, tables_by
 from gradaudit.verdicts.expected import expectations
+from gradaudit.verdicts.judge import describe
 
 
 def run(options: argparse.Namespace) -> int:
@@ -84,6 +87,8 @@ def _run(options: argparse.Namespace, engine: Engine, began: float) -> int:
 def replay(options: argparse.Namespace) -> int:
     """Judge one entrant on one case again, and print its entries."""
     limits: tuple[str, ...]
+    if options.case.startswith("function-"):
+        return _replay_function(options)
     if options.candidate:
         who, limits = (CANDIDATE, options.candidate), (str(options.timeout), str(options.memory))
     else:
@@ -98,3 +103,16 @@ def replay(options: argparse.Namespace) -> int:
         leave()
     console.show_replay(terminal.console(), replay)
     return 0 if replay.finding.expected or replay.finding.verdict == "undecided" else 1
+
+
+def _replay_function(options: argparse.Namespace) -> int:
+    """Judge a framework on one random function again, and print a small script that shows what is wrong."""
+    if options.framework not in VARIANTS:
+        raise SettingsError(f"random functions are run by {', '.join(VARIANTS)}; name one of them with --framework")
+    variant = options.variant or VARIANTS[options.framework][0]
+    if variant not in VARIANTS[options.framework]:
+        known = ", ".join(VARIANTS[options.framework])
+        raise SettingsError(f"{options.framework} runs no random function as {variant!r}; expected one of {known}")
+    finding, script = functions.replay(options.case, options.framework, variant)
+    print(f"{finding.verdict} {finding.id}\n{describe(finding)}\n{finding.diagnosis}\n\n{script}".rstrip())
+    return 0 if finding.expected or finding.verdict == "undecided" else 1

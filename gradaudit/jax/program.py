@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gradaudit.checking import cotangent
-from gradaudit.derivative import pulled_back
+from gradaudit.derivative import pulled_back, pushed_forward
 from gradaudit.graph import Node
 from gradaudit.jax.arguments import Arguments, finite
-from gradaudit.operations.shapes import constant, input_
+from gradaudit.operations.shapes import constant
 from gradaudit.recording import Recording
 
 #: What JAX raises where a function asks for a number that it has not got while it is traced.
@@ -89,7 +89,7 @@ class Program:
         if "fwd" in modes:
             along, free = pushed_forward(outputs, sources, self.direction)
             names = [f"{name} along args" for name in self.outputs]
-            yield Stage([*self._with("jvp"), *names], [*outputs, *along], self._forward, free)
+            yield Stage([*self._with("jvp"), *names], [*outputs, *along], self._forward, _zeros(free))
         if order == 2:
             yield from self._second(outputs, sources, modes)
 
@@ -136,7 +136,7 @@ class Program:
         if "fwd" in modes:
             second, free = pushed_forward(first, sources, self.direction)
             names = [f"derivative by {name} along args" for name in self.sources]
-            yield Stage(names, second, lambda *floats: jax.jvp(derivative, floats, tuple(direction))[1], free)
+            yield Stage(names, second, lambda *floats: jax.jvp(derivative, floats, tuple(direction))[1], _zeros(free))
 
     def answers(self, stage: Stage, draws: bool) -> Iterator[tuple[str, Arrays]]:
         """What JAX computes, as the function is and compiled; as it is where it draws floats or cannot be compiled."""
@@ -149,26 +149,6 @@ class Program:
             return
 
 
-def pushed_forward(
-    outputs: Sequence[Node], sources: Sequence[Node], direction: Arrays
-) -> tuple[list[Node], dict[Node, Any]]:
-    """The derivatives of outputs along a direction.
-
-    J v is pulled back twice: J' u is linear in u, and its derivative by u, pulled back with v, is J v, whatever u is.
-    The operations that are left are those of forward mode: each product with a derivative is the transpose of the one
-    that reverse mode has.
-
-    Returns
-    -------
-    list of Node
-        J v, one node an output.
-    dict of Node to ndarray
-        The nodes u, and what to give for them: 0.
-
-    References
-    ----------
-    Townsend, "A new trick for calculating Jacobian vector products", 2017.
-    """
-    free = {input_(size=node.shape): np.zeros(node.shape) for node in outputs}
-    back = pulled_back(outputs, sources, list(free))
-    return pulled_back(back, list(free), [constant(v) for v in direction]), free
+def _zeros(nodes: Sequence[Node]) -> dict[Node, Any]:
+    """What to give for nodes that are to be 0."""
+    return {node: np.zeros(node.shape) for node in nodes}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from gradaudit.cases.plan import Settings
 from gradaudit.cases.random_problems import Sweep
 from gradaudit.records import schema
 from gradaudit.reference.problem import DTYPES, TENSORS
-from gradaudit.verdicts.judge import OFFSET_MESSAGE, VERDICTS, Finding
+from gradaudit.verdicts.judge import FUNCTIONS, OFFSET_MESSAGE, VERDICTS, Finding
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, Any]:
@@ -122,7 +123,10 @@ def finding_of(content: Any) -> Finding:
     entry = (finding.tensor, finding.index, finding.got, finding.exact, finding.error, finding.bound, finding.ratio)
     if any(part is None for part in entry) != all(part is None for part in entry):
         raise ValueError("a part of its worst entry is missing")
-    if finding.tensor not in (None, *TENSORS):
+    if finding.family == FUNCTIONS:
+        if finding.tensor is not None and not re.fullmatch("(x|y|dy)[0-9]{1,3}", finding.tensor):
+            raise ValueError("its tensor is invalid; expected x0, y0 or dy0, or another number")
+    elif finding.tensor not in (None, *TENSORS):
         raise ValueError(f"its tensor is invalid; expected one of {', '.join(TENSORS)}")
     if len(finding.index or ()) > 2:
         raise ValueError("its index is invalid; expected at most two numbers")

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from gradaudit.cases.random_problems import BATCH, Sweep, kinds
+from gradaudit.cases.random_problems import Sweep
 from gradaudit.records import record, schema
 from gradaudit.records.consistency import finding_of
 from gradaudit.records.files import MIB, document, open_file, replace_file, sync
@@ -198,15 +198,15 @@ def _read(file: Path) -> State:
     sweep = state.sweep
     if state.made_by != made_by():
         raise ValueError(f"it was started with {_in_words(state.made_by)}; this is {_in_words(made_by())}")
-    if sweep.catalogue != kinds():
+    if sweep.catalogue != sweep.kinds:
         raise ValueError("it was started with another catalogue of cases")
     number, of = sweep.shard
     if not sweep.who or not sweep.dtypes or not set(sweep.dtypes) <= set(DTYPES) or not 1 <= number <= of:
         raise ValueError(f"{file.name} selects nothing that can be judged")
     verdicts = state.tally.counts()["verdicts"]
-    if state.done > len(range(0, sweep.count, BATCH)):
-        raise ValueError(f"it says that {state.done} of {len(range(0, sweep.count, BATCH))} batches are done")
-    if sum(verdicts.values()) > state.done * BATCH * len(sweep.who) * len(sweep.dtypes):
+    if state.done > sweep.batches:
+        raise ValueError(f"it says that {state.done} of {sweep.batches} batches are done")
+    if sum(verdicts.values()) > state.done * sweep.batch * len(sweep.who) * len(sweep.dtypes):
         raise ValueError("it counts more findings than the sweep can have")
     return state
 

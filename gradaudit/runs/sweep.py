@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from gradaudit.cases.plan import Item
-from gradaudit.cases.random_problems import BATCH, batches
+from gradaudit.cases.random_problems import batches
 from gradaudit.engines.base import MOST_LOSSES, Engine, Name, Names, in_order
 from gradaudit.records import record
 from gradaudit.records.progress import Progress
 from gradaudit.reference.acceptance import accept
 from gradaudit.reference.problem import Problem
+from gradaudit.runs import functions
 from gradaudit.runs.entrants import Entrant, entrant_of
 from gradaudit.runs.run import give_up, item_of, judge_names
 from gradaudit.runs.shrink import save, shrink
 from gradaudit.verdicts.expected import expectations, explain
-from gradaudit.verdicts.judge import VERDICTS, Finding, judge_answer
+from gradaudit.verdicts.judge import FUNCTIONS, VERDICTS, Finding, judge_answer
 
 #: The largest number of failing problems that are shrunk.
 SHRUNK = 5
@@ -49,7 +50,8 @@ def judge_rest(progress: Progress, engine: Engine, limits: tuple[str, ...] = ())
     sweep = progress.sweep
     entries = expectations(sweep.expected)
     rest = (tuple((*name, *limits) for name in names) for names in batches(sweep, progress.done))
-    for _, results in in_order(engine, judge_names, rest, give_up):
+    work, without = (functions.judge_names, functions.give_up) if sweep.functions else (judge_names, give_up)
+    for _, results in in_order(engine, work, rest, without):
         progress.add([explain(finding, entries) for finding in results])
         yield progress.done
         if progress.losses >= MOST_LOSSES * len(sweep.who):
@@ -59,7 +61,7 @@ def judge_rest(progress: Progress, engine: Engine, limits: tuple[str, ...] = ())
 def result(progress: Progress, began: float) -> dict[str, Any]:
     """The content of run.json, without the versions."""
     counts, sweep = progress.tally.counts(), progress.sweep
-    partial = progress.done < len(range(0, sweep.count, BATCH))
+    partial = progress.done < sweep.batches
     bad = [v for v in VERDICTS if v not in ("pass", "unsupported", *(() if sweep.strict else ("undecided",)))]
     ok = not partial and sum(counts["verdicts"][v] for v in bad) == sum(progress.tally.expected.values())
     return {
@@ -81,8 +83,10 @@ def shrink_failing(
     out: Path, findings: Sequence[Finding], who: Sequence[tuple[str, str]], limits: tuple[str, ...], engine: Engine
 ) -> None:
     """Shrink the first failing problems, where the engine runs, and save each as .npz for `replay`."""
+    wrong = [f for f in findings if f.verdict == "wrong" and not f.expected][:SHRUNK]
+    functions.shrink(out, [f for f in wrong if f.family == FUNCTIONS], engine)
     targets = {(framework, variant.rpartition(":")[2]): variant for framework, variant in who}
-    for finding in [f for f in findings if f.verdict == "wrong" and not f.expected][:SHRUNK]:
+    for finding in [f for f in wrong if f.family != FUNCTIONS]:
         variant = targets[finding.framework, finding.variant]
         name = (finding.case, finding.framework, variant, *limits)
         ((_, results),) = in_order(engine, _small, [(name,)], lambda *_: None)

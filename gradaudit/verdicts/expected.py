@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gradaudit.reference.problem import DTYPES
-from gradaudit.verdicts.judge import Finding
+from gradaudit.verdicts.judge import FUNCTIONS, Finding
 
 ADAPTERS = Path(__file__).parents[1] / "adapters"
 FILE = ADAPTERS / "expected.toml"
@@ -56,6 +56,8 @@ class Expectation:
         The discussion of it upstream.
     reproduction : str
         The file in adapters/reproductions that shows it without gradaudit.
+    operations : tuple of str
+        The operations of random functions that it is about; such an entry explains nothing else.
     """
 
     framework: str
@@ -67,6 +69,7 @@ class Expectation:
     message: str = ""
     link: str = ""
     reproduction: str = ""
+    operations: tuple[str, ...] = ()
 
     def covers(self, scope: Scope) -> bool:
         """Whether the entry is about these findings."""
@@ -129,11 +132,33 @@ def explain(finding: Finding, entries: Sequence[Expectation]) -> Finding:
     """The finding. It is marked as expected if it is wrong or an error and an entry explains it."""
     if finding.verdict not in ("wrong", "error"):
         return finding
+    if finding.family == FUNCTIONS:
+        return _explained_by_operations(finding, entries)
     for entry in entries:
         is_in_tensor = finding.tensor in (entry.tensors or (finding.tensor,))
-        if entry.covers(_scope(finding)) and is_in_tensor and finding.message.startswith(entry.message):
+        if (
+            not entry.operations
+            and entry.covers(_scope(finding))
+            and is_in_tensor
+            and finding.message.startswith(entry.message)
+        ):
             return replace(finding, expected=True, diagnosis=entry.reason)
     return finding
+
+
+def _explained_by_operations(finding: Finding, entries: Sequence[Expectation]) -> Finding:
+    """The finding on a random function: expected if each operation that is wrong by itself is known to be.
+
+    What the diagnosis names are these operations; every other step of the function holds.
+    """
+    names = [name for name in finding.diagnosis.split(", ") if name]
+    entries = [e for e in entries if e.covers(_scope(finding)) and finding.message.startswith(e.message)]
+    reasons = [next((e.reason for e in entries if name in e.operations), "") for name in names]
+    if not names or not all(reasons):
+        return finding
+    return replace(
+        finding, expected=True, diagnosis="; ".join(f"{n}: {r}" for n, r in zip(names, reasons, strict=True))
+    )
 
 
 def stale(scopes: Sequence[Scope], findings: Sequence[Finding], entries: Sequence[Expectation]) -> list[Stale]:

@@ -22,6 +22,8 @@ Verdict = Literal["pass", "wrong", "undecided", "error", "crash", "timeout", "sk
 VERDICTS: tuple[Verdict, ...] = ("crash", "timeout", "wrong", "error", "skipped", "undecided", "unsupported", "pass")
 
 
+#: The family of findings on random functions.
+FUNCTIONS = "functions"
 #: An error above this part of a tensor's natural size leaves no digit of it (ROUNDING.md, section 8).
 NO_DIGIT = 2.0**-4
 #: The message where digits are lost to an offset: some of them (`undecided`), or all of them (`wrong`).

@@ -10,7 +10,7 @@ import torch
 from numpy.random import Generator
 from torch.nn import functional as F  # noqa: N812 (PyTorch's own name)
 
-from tests.library.numbers import common, near_one, normal, scaled, sparse, whole
+from gradaudit.functions.numbers import common, near_one, normal, scaled, sparse, whole
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 #: How long an axis is that is a sum's, now and then.

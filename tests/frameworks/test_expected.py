@@ -10,6 +10,8 @@ import pytest
 from gradaudit import command_line
 from gradaudit.adapters import FRAMEWORKS, adapter, installed
 from gradaudit.cases.edge_cases import EDGE_CASES
+from gradaudit.functions.running import VARIANTS
+from gradaudit.functions.vocabulary import WORDS
 from gradaudit.verdicts.expected import (
     FILE,
     REPRODUCTIONS,
@@ -22,7 +24,7 @@ from gradaudit.verdicts.expected import (
     reproduce,
     stale,
 )
-from gradaudit.verdicts.judge import Finding
+from gradaudit.verdicts.judge import FUNCTIONS, Finding
 
 ENTRIES = [*entries_of(), *entries_of(kind="aside")]
 ENTRY = Expectation("torch", "because", variants=("relu_clip",), families=("kinks",), dtypes=("float64",))
@@ -88,11 +90,14 @@ def test_a_stale_entry_of_a_file_of_ones_own_fails_the_run(tmp_path: Path, capsy
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.framework}: {entry.reason[:40]}")
 def test_an_entry_speaks_of_what_there_is(entry: Expectation) -> None:
     assert entry.framework in FRAMEWORKS
-    assert set(entry.families) <= {edge.family for edge in EDGE_CASES.values()}
+    assert set(entry.families) <= {edge.family for edge in EDGE_CASES.values()} | {FUNCTIONS}
+    assert set(entry.operations) <= set(WORDS)
+    assert bool(entry.operations) == (entry.families == (FUNCTIONS,))
     assert not entry.link or entry.link.startswith("https://github.com/")
     assert not entry.reproduction or (REPRODUCTIONS / entry.reproduction).is_file()
     if entry.framework in installed():
-        assert set(entry.variants) <= set(adapter(entry.framework).variants)
+        variants = VARIANTS[entry.framework] if entry.operations else adapter(entry.framework).variants
+        assert set(entry.variants) <= set(variants)
 
 
 def test_no_reproduction_is_left_over() -> None:

@@ -16,9 +16,9 @@ import jax.numpy as jnp
 from jax import lax
 
 import gradaudit
+from gradaudit.functions.numbers import common, near_one, normal, scaled, sparse, whole
 from gradaudit.jax import check_grads
 from tests.frameworks.custom_rules import vjp
-from tests.library.numbers import common, near_one, normal, scaled, sparse, whole
 
 DTYPES = ("bfloat16", "float16")
 PLANTED = {"bfloat16": 3e-2, "float16": 4e-3}

@@ -10,11 +10,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from gradaudit.derivative import gradient
+from gradaudit.functions.growth import Growth, Kind, square_and_one
 from gradaudit.graph import Node, Shape, topological_order
 from gradaudit.operations import OPERATIONS, entrywise
-from gradaudit.operations.shapes import constant, gather, input_, reshape, total
+from gradaudit.operations.shapes import constant, input_, total
 from gradaudit.rounding.arithmetic import Arithmetic
 from tests.few_bits import stored
+from tests.library.draws import unary
 from tests.library.specimens import NAMES, specimen
 
 Array = NDArray[np.float64]
@@ -45,59 +47,26 @@ class Graph:
         return replace(self, inputs={**self.inputs, node: array})
 
 
-class _Growth:
-    """A graph that grows by an operation at a time."""
-
-    def __init__(self, rng: Generator) -> None:
-        self.rng = rng
-        self.inputs: list[Node] = []
-        self.pool: list[Node] = []
-
-    def fresh(self, size: Shape) -> Node:
-        node = input_(size=size)
-        self.inputs.append(node)
-        return node
-
-    def operand(self, size: Shape, positive: bool) -> Node:
-        """An input, or what is there already in another shape; if it is to be positive, mostly by a function."""
-        rng = self.rng
-        usable = [n for n in self.pool if np.prod(n.shape)]
-        if not usable or rng.random() < 0.3:
-            node = self.fresh(size)
-        else:
-            node = self.fitted(usable[-1] if rng.random() < 0.6 else usable[rng.integers(len(usable))], size)
-        if positive and rng.random() < 0.8:
-            first = constant(np.ones(size))
-            node = entrywise.exp(node) if rng.random() < 0.5 else entrywise.add(entrywise.square(node), first)
-        return node
-
-    def fitted(self, node: Node, size: Shape) -> Node:
-        if node.shape == size:
-            return node
-        count = int(np.prod(node.shape))
-        if count == int(np.prod(size)) and self.rng.random() < 0.5:
-            return reshape(node, to=size)
-        return gather(node, index=self.rng.integers(-1 if self.rng.random() < 0.2 else 0, count, size=size))
-
-    def grow(self) -> None:
-        name = NAMES[self.rng.integers(len(NAMES))]
-        of = specimen(name)
-        shapes, parameters = of.draw(self.rng)
-        operands = [self.operand(size, of.positive) for size in shapes]
-        self.pool.append((of.make or OPERATIONS[name])(*operands, **parameters))
+def kind(name: str) -> Kind:
+    """An operation by its name, or what brings numbers to a domain."""
+    if name == "square_and_one":
+        return Kind(unary, square_and_one)
+    of = specimen(name)
+    return Kind(of.draw, of.make or OPERATIONS[name], "positive" if of.positive else "")
 
 
 def random_graph(rng: Generator, fp: Arithmetic) -> Graph:
     """Two to eight operations, weighted and added up, and the gradient by every input."""
-    growth = _Growth(rng)
+    growth = Growth(rng, NAMES, kind)
     for _ in range(rng.integers(2, 9)):
         growth.grow()
-    output = growth.pool[-1]
-    weights = constant(np.ones(output.shape)) if rng.random() < 0.3 else growth.fresh(output.shape)
+    output = growth.nodes[growth.pool[-1]]
+    weights = constant(np.ones(output.shape)) if rng.random() < 0.3 else growth.nodes[growth.fresh(output.shape)]
     scalar = total(entrywise.multiply(output, weights))
-    order = topological_order([scalar, *gradient(scalar, growth.inputs)])
+    inputs = [node for node in growth.nodes if node.operation is input_]
+    order = topological_order([scalar, *gradient(scalar, inputs)])
     members = {id(n) for n in order}
-    return Graph(order, {n: few_bits(rng, fp, n.shape) for n in growth.inputs if id(n) in members})
+    return Graph(order, {n: few_bits(rng, fp, n.shape) for n in inputs if id(n) in members})
 
 
 def few_bits(rng: Generator, fp: Arithmetic, size: Shape) -> Array:

@@ -14,6 +14,7 @@ from gradaudit.cases.catalogue import cases
 from gradaudit.cases.edge_cases import EDGE_CASES
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import Enclosure
+from gradaudit.functions.numbers import numbers
 from gradaudit.graph import Node, topological_order
 from gradaudit.operations import OPERATIONS
 from gradaudit.operations.arithmetic import add, divide, multiply, subtract
@@ -38,7 +39,6 @@ from tests.few_bits import arithmetic, random_program
 from tests.library.again.functions import OURS, polygamma_function
 from tests.library.again.reader import RULES
 from tests.library.again.twice import CLOSE, Twice, apart
-from tests.library.numbers import numbers
 from tests.library.program_forms import run
 from tests.library.random_graphs import random_graph
 from tests.library.specimens import LEAVES, NAMES, plain, posed

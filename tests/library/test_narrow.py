@@ -12,12 +12,12 @@ import pytest
 import gradaudit
 from gradaudit import check
 from gradaudit.exact.functions import FUNCTIONS
+from gradaudit.functions.numbers import numbers
 from gradaudit.graph import topological_order
 from gradaudit.operations.shapes import constant
 from gradaudit.rounding.arithmetic import Arithmetic
 from tests.few_bits import narrow_program
 from tests.library.again.twice import Twice
-from tests.library.numbers import numbers
 from tests.library.random_graphs import random_graph
 from tests.library.specimens import NAMES, posed
 from tests.library.test_graphs import ratios

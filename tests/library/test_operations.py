@@ -19,13 +19,13 @@ from gradaudit.exact.balls import Balls, balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.functions import FUNCTIONS, PLAIN_K
 from gradaudit.exact.pairs import Pairs
+from gradaudit.functions.numbers import numbers
 from gradaudit.graph import topological_order
 from gradaudit.operations import OPERATIONS, entrywise
 from gradaudit.operations.shapes import constant, input_
 from gradaudit.readings import bounds, values
 from gradaudit.rounding.arithmetic import Arithmetic
 from tests.library import forms
-from tests.library.numbers import numbers
 from tests.library.specimens import NAMES, evaluated, posed, specimen
 
 DTYPES = ("float32", "float64")

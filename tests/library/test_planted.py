@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gradaudit.certify import Certificates, certify
+from gradaudit.functions.numbers import whole
 from gradaudit.graph import Node, Shape, topological_order
 from gradaudit.judge import judge
 from gradaudit.operations import OPERATIONS
@@ -24,7 +25,6 @@ from gradaudit.operations.shapes import input_
 from gradaudit.patterns import recognised
 from tests.library.faults import FAMILIES
 from tests.library.floats import computed
-from tests.library.numbers import whole
 from tests.library.planting import NEARLY_ONE, Fault, Function, are_equal, offered
 from tests.library.specimens import NAMES, plain, posed
 

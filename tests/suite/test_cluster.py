@@ -90,6 +90,14 @@ def test_a_scheduler_that_goes_away_and_comes_back_loses_nothing(dask: Dask, who
     assert same(tmp_path, whole)
 
 
+def test_random_functions_on_a_cluster_leave_the_same_record(dask: Dask, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gradaudit", "sweep", "--functions", "--frameworks", "numpy", "--count", "40"]
+    for name, engine in (("here", ["--workers", "0"]), ("there", ["--engine", dask.address])):
+        out = tmp_path / name
+        subprocess.run([*command, *engine, "--out", str(out)], cwd=ROOT, check=True, capture_output=True)
+    assert same(tmp_path / "here", tmp_path / "there")
+
+
 def test_a_scheduler_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gradaudit", *RUN, "--engine", "tcp://127.0.0.1:9", "--out", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

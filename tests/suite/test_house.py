@@ -17,7 +17,8 @@ ROOMS = (
     *("changes", "judge", "steps", "recording", "numpy", "arguments", "checking", "jax", "torch"),
     "reference",
     "adapters",
-    *("verdicts", "cases", "mistakes", "engines", "candidate", "comparison", "records", "runs", "report", "commands"),
+    *("verdicts", "functions", "cases", "mistakes", "engines", "candidate", "comparison", "records", "runs", "report"),
+    "commands",
     *("suite", "command_line", "__main__"),
 )
 #: No file is longer than this, in lines.

@@ -56,6 +56,16 @@ def near_one(rng: Generator, shape: Shape) -> Any:
     return 1 + rng.standard_normal(shape) * 2.0 ** -float(rng.integers(0, 20))
 
 
+def halves(rng: Generator, shape: Shape) -> Any:
+    """Few different numbers: ties, and kinks."""
+    return rng.integers(-3, 4, shape) / 2
+
+
+def large(rng: Generator, shape: Shape) -> Any:
+    """Where functions saturate."""
+    return rng.standard_normal(shape) * rng.choice((5.0, 20.0))
+
+
 def of_dtype(info: Any) -> tuple[Draw, ...]:
     """The kinds that depend on a dtype, which a `finfo` describes."""
     smallest, eps = float(info.smallest_normal), float(info.eps)
