@@ -14,7 +14,7 @@ from gradaudit.operations.arithmetic import add, divide, multiply, negative, sub
 from gradaudit.operations.operation import Operand, Operation, define, same
 from gradaudit.operations.powers import integer_power, square
 from gradaudit.operations.shapes import as_shape, constant
-from gradaudit.rounding.arithmetic import Arithmetic
+from gradaudit.rounding.arithmetic import Arithmetic, or_infinite
 from gradaudit.rounding.bound import Bound, rounded
 
 __all__ = ["add", "divide", "integer_power", "multiply", "negative", "square", "subtract", "times"]
@@ -28,7 +28,7 @@ def function_rounding(f: Function) -> Callable[..., Bound]:
         growth = np.maximum(f.growth(low), f.growth(high))
         K = f.narrow - 1 + fp.library(f.K) if fp.is_narrow else f.K
         E = moved + (K + growth) * fp.u * np.maximum(v + moved, f.floor) + (fp.inverse if f.inverse else fp.eta)
-        E = np.where(f.defined(low, high), E, np.inf)
+        E = np.where(f.defined(low, high) & (np.inf > x.E), E, np.inf)
         return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
 
     return rounding
@@ -83,7 +83,46 @@ sqrt: Operation = define(
     )
 )
 rsqrt: Operation = elementary(functions.RSQRT, lambda x, y: times(integer_power(y, exponent=3), -0.5))  # noqa: ARG005
-tanh: Operation = elementary(functions.TANH, lambda x, y: subtract(_ones(x), square(y)))
+
+
+def _tanh_gradient_rounding(fp: Arithmetic, value: Any, y: Operand, g: Operand) -> Bound:
+    """G (1 - y^2), or (g + g y) (1 - y), which rounds g y (ROUNDING.md, 5)."""
+    v, G, R = np.abs(value.hi), g.reach, 1 + y.reach
+    s = y.E * (2 * y.size + y.E)
+    moved = g.E * (np.abs(1 - y.v * y.v) + s) + g.size * s
+    E = moved + fp.gamma(4) * (v + moved) + fp.unit(4) * G * y.reach * R + fp.eta * R * (3 + 2 * G)
+    E = np.where((G == 0) & (np.inf > y.E), 0.0, or_infinite(E)) * (1 + 1e-6)
+    return rounded(fp.unless_overflow(E, np.maximum(G * g.bound.late, 1) * R * R), g.bound.late)
+
+
+def _tanh_gradient_value(A: Any, y: Any, g: Any) -> Any:
+    one = A.constant(np.ones(A.shape(y)))
+    return A.multiply(g, A.subtract(one, A.multiply(y, y)))
+
+
+tanh_gradient: Operation = define(
+    Operation(
+        "tanh_gradient",
+        shape=same,
+        value=_tanh_gradient_value,
+        derivative=lambda node, h: [
+            times(multiply(multiply(h, node.inputs[1]), node.inputs[0]), -2.0),
+            tanh_gradient(node.inputs[0], h),
+        ],
+        rounding=_tanh_gradient_rounding,
+        natural=lambda fp, value, sizes: np.maximum(np.abs(value.hi), (1 + sizes[0] ** 2) * sizes[1]),  # noqa: ARG005
+        algorithms="g (1 - y^2), or (g + g y) (1 - y), from y = tanh x",
+    )
+)
+tanh: Operation = define(
+    Operation(
+        "tanh",
+        shape=same,
+        value=lambda A, x: A.function(functions.TANH, x),
+        derivative=lambda node, g: [tanh_gradient(node, g)],
+        rounding=function_rounding(functions.TANH),
+    )
+)
 sigmoid: Operation = elementary(functions.SIGMOID, lambda x, y: multiply(y, subtract(_ones(x), y)))
 softplus: Operation = elementary(functions.SOFTPLUS, lambda x, y: sigmoid(x))  # noqa: ARG005
 erf: Operation = elementary(functions.ERF, lambda x, y: bell(x))  # noqa: ARG005

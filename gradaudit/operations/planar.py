@@ -154,7 +154,8 @@ def _angle_rounding(fp: Arithmetic, value: Any, y: Operand, x: Operand) -> Bound
     v = np.abs(value.hi)
     E = moved + fp.library(K_ANGLE) * fp.u * (v + moved) + fp.eta
     cut = (x.v <= x.E) & (np.abs(y.v) <= y.E)
-    return rounded(np.where(cut, np.inf, np.minimum(E, 2 * math.pi) * (1 + 1e-6)))
+    known = (np.inf > x.E) & (np.inf > y.E)
+    return rounded(np.where(cut | ~known, np.inf, np.minimum(E, 2 * math.pi) * (1 + 1e-6)))
 
 
 def _angle_derivative(node: Any, g: Any) -> Any:

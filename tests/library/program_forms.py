@@ -175,6 +175,14 @@ def xlogy(A: Program, x: Value, y: Value) -> Value:
     return Value(np.where(A.way.use(x.x) == 0, 0.0, z.x))
 
 
+def tanh_gradient(A: Program, y: Value, g: Value) -> Value:
+    """As it is written, or with g in the first factor."""
+    one = A.constant(np.ones(y.x.shape))
+    if A.chance():
+        return A.multiply(g, A.subtract(one, A.multiply(y, y)))
+    return A.multiply(A.add(g, A.multiply(g, y)), A.subtract(one, y))
+
+
 def sort(A: Program, x: Value) -> Value:
     order = np.argsort(A.way.use(x.x), axis=-1)
     return Value(np.take_along_axis(x.x, order, -1))
@@ -219,6 +227,7 @@ FORMS: dict[str, Callable[..., Any]] = {
     )
 } | {
     "power_gradient": power_gradient,
+    "tanh_gradient": whole(tanh_gradient),
     "affine": affine,
     "product": product,
     "xlogy": xlogy,

@@ -155,6 +155,7 @@ FORMS: dict[str, tuple[Callable[..., Any], ...]] = {
     "lgamma": (forms.in_float64(FUNCTIONS["lgamma"].plain),),
 }
 SPECIMENS: dict[str, Specimen] = {
+    "tanh_gradient": Specimen(binary, (lambda y, g: g * (1 - y * y), lambda y, g: (g + g * y) * (1 - y))),
     "product": Specimen(along_axis(), (lambda x, axis: x.prod(axis=axis), forms.factors)),
     "sort": Specimen(rows(), (lambda x: np.sort(x, axis=-1),)),
     "is_ranked": Specimen(rows(2), (forms.at_rank,), at_rank),

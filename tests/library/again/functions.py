@@ -210,6 +210,23 @@ def function(name: str) -> Callable[..., Again]:
     return lambda m, x: Again(objects([evaluated(m, of, K, a, k) for (a,) in each(x)], x.shape))
 
 
+def tanh_gradient(m: Machine, y: Again, g: Again) -> Again:
+    """G (1 - y^2) from y, in any of its forms."""
+    return Again(objects([_complement(m, a, b, g.late) for a, b in each(y, g)], y.shape), g.late)
+
+
+def _complement(m: Machine, a: Entry, b: Entry, late: Any) -> Entry:
+    x, R = b.x * (1 - a.x**2), 1 + a.r
+    if isinf(a.E) or isinf(b.E) or m.overflows(max(b.r * late, mpf(1)) * R**2):
+        return Entry(x, inf)
+    if b.is_zero:
+        return Entry(x, mpf(0))
+    s = a.E * (2 * abs(a.x) + a.E)
+    moved = b.E * (abs(1 - a.x**2) + s) + abs(b.x) * s
+    of_sum = m.gamma(4) / 4 * b.r * a.r * R
+    return m.entry(x, moved + m.gamma(4) * (abs(x) + moved) + of_sum + m.eta * R * (3 + 2 * b.r))
+
+
 def polygamma(m: Machine, x: Again, n: int) -> Again:
     of, K = polygamma_function(n), polygamma_of(n).K
     return Again(objects([evaluated(m, of, K, a) for (a,) in each(x)], x.shape))

@@ -17,6 +17,7 @@ from tests.library.again.entry import DIGITS, OF_EVALUATION, Again, Machine, lev
 RULES: dict[str, Callable[..., Again]] = {
     **{name: functions.function(name) for name in functions.OURS},
     "polygamma": functions.polygamma,
+    "tanh_gradient": functions.tanh_gradient,
     "power": planar.power,
     "xlogy": planar.xlogy,
     "arctan2": planar.arctan2,

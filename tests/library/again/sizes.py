@@ -67,6 +67,7 @@ LINEAR: dict[str, Callable[..., Size]] = {
     "softmax_gradient": lambda x, g: g,  # noqa: ARG005
     "beside_largest": lambda d, x, g: d,  # noqa: ARG005
     "unshifted": lambda y, x, logarithm: y,  # noqa: ARG005
+    "tanh_gradient": lambda y, g: (1 + y * y) * g,
     "averaged": lambda m, x, axes: m,  # noqa: ARG005
     "reshape": lambda x, to: x.reshape(to),
     "transpose": lambda x, axes: x.transpose(axes),
