@@ -262,7 +262,7 @@ def _in_words(got: Any, exact: Any, bound: Any, wrong: Any, fp: Arithmetic | Non
     if got.size < 2:
         return ""
     bits = Arithmetic.of(got.dtype).precision if is_float(got.dtype) else 53
-    if fp is not None and fp.is_narrow:  # it may have been put into a wider dtype to be judged
+    if fp is not None:  # it may have been put into a wider dtype to be judged
         bits = min(bits, fp.precision)
     name = change(got.astype(np.float64), exact, bound, bits)
     return f"; {int(wrong.sum())} of {got.size} entries are wrong" + (f": {name}" if name else "")
