@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from gradaudit.graph import Shape
 from gradaudit.rounding.arithmetic import BFLOAT16, Arithmetic
-from tests.few_bits import stored
 
 Draw = Callable[[Generator, Shape], Any]
 
@@ -101,6 +100,13 @@ def numbers(dtype: str) -> Callable[[Generator, Shape, bool], NDArray[Any]]:
         x = np.asarray(kinds[rng.integers(len(kinds))](rng, shape))
         x = np.abs(x) if positive and rng.random() < 0.9 else x
         x = np.clip(x, -float(info.max), float(info.max))
-        return stored(Arithmetic.of(dtype)).round(x) if narrow else np.asarray(x, dtype=dtype)
+        return _of(Arithmetic.of(dtype), x) if narrow else np.asarray(x, dtype=dtype)
 
     return draw
+
+
+def _of(fp: Arithmetic, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The nearest numbers that an arithmetic holds, subnormal ones among them."""
+    last = np.maximum(np.frexp(x)[1] - fp.precision, fp.exponents[0] - fp.precision + 1)
+    result: NDArray[np.float64] = np.ldexp(np.rint(np.ldexp(x, -last)), last)
+    return result

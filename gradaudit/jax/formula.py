@@ -140,7 +140,8 @@ class Reading(Walk):
         if all(isinstance(x, Known) for x in operands):
             return [Cell(v, x) for v, x in zip(values, result(here, operands, values), strict=True)]
         if here.name in EQUALITIES and is_float(here.operand(0).dtype):
-            self._decides(operands)
+            if operands[0] is not operands[1]:  # else it asks for NaN
+                self._decides(operands)
             return [Cell(values[0], known(values[0]))]
         results = made(here, values, cells)
         if here.name == "select_and_scatter_add" or any(isinstance(x, Decided) for x in results):
@@ -218,7 +219,7 @@ def compared(
     sure = not any(node.operation is uncertain for node in topological_order(program))
     plan = Plan.of([*(exact if sure else unsure(exact, dtype)), *program])
     given = {id(node): np.asarray(a, dtype=np.float64) for node, a in inputs.items()}
-    u, findings, last = float(np.finfo(dtype).eps) / 2, list[Finding](), np.inf
+    u, findings, last = Arithmetic.of(dtype).u, list[Finding](), np.inf
     for A in _arithmetics(plan, u):
         with suppress(OutOfRange):
             outputs = plan.read(A, unrounded(), given).outputs
