@@ -167,7 +167,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         args, kwargs = mapped(operand, call.args, call.options)
         result = call.run()
         nodes = self._called(call, of, args, kwargs)
-        self._record(call, result, nodes, live)
+        self._record(call, result, nodes, live, given=tree_leaves((args, kwargs)))
         returned = [id(t) for t in tree_leaves(result)] if live and call.written else []
         for tensor in call.written:
             if live and id(tensor) not in returned:
@@ -213,7 +213,9 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         known_nodes = {id(x): x for x in tree_leaves((args, kwargs)) if isinstance(x, Node)}
         return [with_line(n, where, known_nodes) for n in (nodes if isinstance(nodes, (tuple, list)) else [nodes])]
 
-    def _record(self, call: Call, result: Any, nodes: Sequence[Any], live: bool) -> None:
+    def _record(
+        self, call: Call, result: Any, nodes: Sequence[Any], live: bool, given: Sequence[Any] = ()
+    ) -> None:
         results = list(result) if isinstance(result, (tuple, list)) else [result]
         for tensor, node in zip(results, nodes, strict=True):
             if not isinstance(tensor, torch.Tensor) or node is None or not _is_followed(tensor, node):
@@ -222,7 +224,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
                 raise refused(f"a conversion to {str(tensor.dtype).removeprefix('torch.')}", "judge the parts alone")
             if tuple(tensor.shape) != node.shape:
                 raise refused(f"{call.name}: a result of shape {tuple(tensor.shape)}, taken for one of {node.shape}")
-            memory, is_written = self._memory(tensor), any(tensor is w for w in call.written)
+            memory, is_written = self._memory(tensor), call.writes(tensor)
             if is_written:
                 self._write(tensor, node, live)
             elif memory is not None:
@@ -231,7 +233,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
                 self._memories[key(tensor)] = Memory(tensor, node, live)
             memory = self._memory(tensor)
             if not self._parts and memory is not None and not node.operation.mask:
-                is_view = not is_written and key(tensor) in call.keys
+                is_view = not is_written and (key(tensor) in call.keys or any(node is n for n in given))
                 is_part = is_written and not memory.is_whole(tensor)
                 place = self._calls, call.base, self.modules.path
                 self.results.all.append(Result(tensor, self.node(tensor), *place, is_view, is_part))

@@ -234,7 +234,7 @@ class Program:
         targets: dict[int, Node] = {}
         for edge in self._edges(of, functions):
             node = self._node(of, edge.place)
-            if node is not None:
+            if node is not None and self._is_live(node):
                 targets[id(node)] = node
                 part = of.returned[edge.function][edge.number]
                 if part is not None:
@@ -256,7 +256,7 @@ class Program:
         step = Step("backward", name, self._module(of, functions, age), line, tuple(findings))
         if step.verdict == "wrong" and len(functions) == 1:
             own = [(e.number, self._node(of, e.place)) for e in of.of[functions[0]]]
-            exact = {n: certificates[id(node)] for n, node in own if node is not None}
+            exact = {n: certificates[id(node)] for n, node in own if id(node) in targets}
             step = replace(
                 step, opinion=opinion(self._following, of, functions[0], exact, begins, self.floats, self.fp)
             )
