@@ -213,9 +213,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         known_nodes = {id(x): x for x in tree_leaves((args, kwargs)) if isinstance(x, Node)}
         return [with_line(n, where, known_nodes) for n in (nodes if isinstance(nodes, (tuple, list)) else [nodes])]
 
-    def _record(
-        self, call: Call, result: Any, nodes: Sequence[Any], live: bool, given: Sequence[Any] = ()
-    ) -> None:
+    def _record(self, call: Call, result: Any, nodes: Sequence[Any], live: bool, given: Sequence[Any] = ()) -> None:
         results = list(result) if isinstance(result, (tuple, list)) else [result]
         for tensor, node in zip(results, nodes, strict=True):
             if not isinstance(tensor, torch.Tensor) or node is None or not _is_followed(tensor, node):

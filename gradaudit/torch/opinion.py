@@ -5,7 +5,8 @@ What the function does is followed, at the cotangents that it was given, and eva
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 from gradaudit.certify import Certificate, certify
 from gradaudit.errors import UnsupportedError
 from gradaudit.graph import Node
+from gradaudit.operations.entrywise import add
+from gradaudit.operations.shapes import reshape
 from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.steps import Known, cut
 from gradaudit.torch.backward import Backward
@@ -24,13 +27,14 @@ RIGHT = (
     "algorithm or a kernel of low precision"
 )
 WRONG = "its formula is wrong: evaluated exactly it is off as well"
+HIDDEN = "autograd has no way to there: a detach, no_grad, or a tensor that a function was not given as an argument"
 
 
 def opinion(
     following: Following,
     of: Backward,
     function: Any,
-    exact: Mapping[int, Certificate],
+    exact: Sequence[tuple[Sequence[int], Certificate]],
     begins: Callable[[Node], bool],
     floats: Known,
     fp: Arithmetic,
@@ -45,14 +49,15 @@ def opinion(
         Its backward pass.
     function
         The function of autograd that is at fault.
-    exact : mapping of int to Certificate
-        What it should have contributed, by the number of what it returns.
+    exact : sequence of (sequence of int, Certificate)
+        What it should have contributed to each array, with the numbers of what it returns for that one.
     begins, floats, fp
         Where the function's part of the graph begins, the program's floats, and what it computes in.
     """
     try:
         nodes = _followed(following, of, function)
-        return RIGHT if all(_agree(nodes.get(n), c, begins, floats, fp) for n, c in exact.items()) else WRONG
+        parts = [([nodes[n] for n in numbers if n in nodes], c) for numbers, c in exact]
+        return RIGHT if all(_agree(own, c, begins, floats, fp) for own, c in parts) else WRONG
     except UnsupportedError:
         return ""
 
@@ -85,12 +90,13 @@ def _followed(following: Following, of: Backward, function: Any) -> dict[int, No
 
 
 def _agree(
-    node: Node | None, exact: Certificate, begins: Callable[[Node], bool], floats: Known, fp: Arithmetic
+    nodes: Sequence[Node], exact: Certificate, begins: Callable[[Node], bool], floats: Known, fp: Arithmetic
 ) -> bool:
     """Whether a formula, evaluated exactly, is within the bound around the exact values."""
-    if node is None:
+    if not nodes:
         return bool((np.abs(exact.exact.hi) <= exact.bound).all())
-    roots, inputs, origins = cut([node], begins, [begins(node)])
+    total = reduce(add, (reshape(n, to=exact.exact.hi.shape) for n in nodes))
+    roots, inputs, origins = cut([total], begins)
     given = {new: floats(origins[n]) for n, new in inputs.items()}
     value = certify(roots, given, fp, all_digits=True).outputs[0].exact
     with np.errstate(all="ignore"):

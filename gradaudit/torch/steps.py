@@ -12,15 +12,15 @@ import torch
 
 from gradaudit.certify import Kink
 from gradaudit.exact.doubles import Doubles
-from gradaudit.graph import Node, depending, topological_order
+from gradaudit.graph import Node, topological_order
 from gradaudit.judge import Finding, Step, judge
 from gradaudit.readings import values
 from gradaudit.rounding.arithmetic import Arithmetic
-from gradaudit.steps import added_up, computed, contributed, cut
+from gradaudit.steps import added_up, computed, contributed, cut, live
 from gradaudit.torch.backward import Backward, Edge, Place
 from gradaudit.torch.following import Following
 from gradaudit.torch.memory import numbers
-from gradaudit.torch.opinion import opinion
+from gradaudit.torch.opinion import HIDDEN, opinion
 from gradaudit.torch.results import Result
 
 #: Whether the steps of a module are judged, by its path.
@@ -68,7 +68,7 @@ class Program:
             self.first.setdefault(id(result.node), result)
         self.names = {id(node): name for name, node in sources.items()}
         order = topological_order([*self.made.values(), *(r.node for r in self.results)])
-        self._live = depending(order, list(sources.values()))
+        self._live = live(order, list(sources.values()))
         self._passed: dict[Place, Node] = {}
         self._floats = dict[int, Any]()
         self._nodes = dict[int, Node]()
@@ -254,9 +254,12 @@ class Program:
         name = ", ".join(f.name() for f in functions[:3]) + (" and others" if len(functions) > 3 else "")
         line = _line(functions) or next((node.line for node in roots), "")
         step = Step("backward", name, self._module(of, functions, age), line, tuple(findings))
-        if step.verdict == "wrong" and len(functions) == 1:
-            own = [(e.number, self._node(of, e.place)) for e in of.of[functions[0]]]
-            exact = {n: certificates[id(node)] for n, node in own if id(node) in targets}
+        wrong = {n for n, finding in zip(certificates, findings, strict=True) if finding.verdict == "wrong"}
+        if wrong and not wrong & set(targets):
+            step = replace(step, opinion=HIDDEN)
+        elif wrong and len(functions) == 1:
+            own = [(e.number, id(self._node(of, e.place))) for e in of.of[functions[0]]]
+            exact = [([k for k, m in own if m == n], certificates[n]) for n in targets]
             step = replace(
                 step, opinion=opinion(self._following, of, functions[0], exact, begins, self.floats, self.fp)
             )
