@@ -60,7 +60,7 @@ class Program:
 
     def __init__(self, following: Following, sources: Mapping[str, Node], fp: Arithmetic) -> None:
         following.results.settle(following.node)
-        self.results, self.made = following.results.all, following.results.made
+        self.results, self.made = following.results.all, dict(following.results.made)
         self.sources, self.fp = sources, fp
         self._following = following
         self.first: dict[int, Result] = {}
@@ -131,6 +131,7 @@ class Program:
 
     def backward(self, of: Backward, wanted: Wanted) -> Iterator[tuple[Step, tuple[Kink, ...]]]:
         """What each function of autograd contributes, at the floats and cotangents that it was given."""
+        self.made = {place: node for place, node in self.made.items() if place[0] not in of.idle}
         self._dissolve(of)
         age = self._ages()
         for functions in self._groups(of):
@@ -231,19 +232,20 @@ class Program:
     ) -> tuple[Step, tuple[Kink, ...]] | None:
         outputs = [o for o in self._outputs(of, functions, age) if o.cotangent is not None]
         got: dict[int, Any] = {}
-        targets: dict[int, Node] = {}
+        places: dict[int, Node] = {}
         for edge in self._edges(of, functions):
             node = self._node(of, edge.place)
-            if node is not None and self._is_live(node):
-                targets[id(node)] = node
+            if node is not None:
+                places[id(node)] = node
                 part = of.returned[edge.function][edge.number]
                 if part is not None:
                     got[id(node)] = got.get(id(node), 0) + numbers(part).reshape(node.shape)
+        targets = {n: node for n, node in places.items() if n in got or self._is_live(node)}
         if not targets or not (outputs or got):
             return None
         roots, itself = [o.node for o in outputs], [o.is_handed_on for o in outputs]
         cotangents = [o.cotangent for o in outputs]
-        begins = self._begins(functions, set(targets), age)
+        begins = self._begins(functions, set(places), age)
         certificates, kinks = contributed(
             roots, itself, cotangents, begins, list(targets.values()), self._is_live, self.floats, self.fp
         )
