@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -101,13 +101,16 @@ class Backward:
 
         def after(returned: Sequence[Any], received: Sequence[Any]) -> None:  # noqa: ARG001
             places = function.next_functions
-            self.returned[function] = tuple(_fitted(_copy(g), *place) for g, place in zip(returned, places, strict=True))
+            self.returned[function] = tuple(
+                _fitted(_copy(g), *place) for g, place in zip(returned, places, strict=True)
+            )
 
         return [function.register_prehook(before), function.register_hook(after)]
 
-    def contributions(self, place: Place) -> list[Any]:
-        """What was handed to a place; what is None is left out."""
-        returned = [self.returned[edge.function][edge.number] for edge in self._to.get(place, ())]
+    def contributions(self, place: Place, but: Container[Any] = ()) -> list[Any]:
+        """What was handed to a place, but by some functions; what is None is left out."""
+        edges = [edge for edge in self._to.get(place, ()) if edge.function not in but]
+        returned = [self.returned[edge.function][edge.number] for edge in edges]
         return [*self.start.get(place, ()), *(numbers(part) for part in returned if part is not None)]
 
 

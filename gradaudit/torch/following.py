@@ -53,6 +53,8 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         What each operation returned that depends on an input.
     modules : Modules
         Those whose forward pass is under way.
+    read : list of (Node, ndarray), or None
+        What operations were given, while somebody asks.
     """
 
     def __init__(self) -> None:
@@ -68,6 +70,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         self._lost: dict[int, Lost] = {}
         self._dtype: torch.dtype | None = torch.float64
         self._calls = 0
+        self.read: list[tuple[Node, Any]] | None = None
 
     def begin(self, tensor: torch.Tensor, live: bool) -> Node:
         """Record an input, whose memory is its own."""
@@ -188,6 +191,8 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             return numbers(x)
         node = self.node(x)
         self.results.match(x, node)
+        if self.read is not None:
+            self.read.append((node, numbers(x)))
         return node
 
     def _plain(self, x: Any) -> Any:
@@ -199,15 +204,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             nodes = of.function(*((call.result, *args) if of.of_result else args), **kwargs)
         except UnsupportedError as error:
             raise refused(f"{call.name}: {error}") from error
-        except (
-            TypeError,
-            ValueError,
-            IndexError,
-            KeyError,
-            AttributeError,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
+        except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
             raise refused(f"{call.name} with arguments that are not known ({type(error).__name__}: {error})") from error
         where = line()
         known_nodes = {id(x): x for x in tree_leaves((args, kwargs)) if isinstance(x, Node)}
@@ -317,9 +314,11 @@ class Aside:
     def __init__(self, following: Following) -> None:
         self._following = following
         self._own = following.results, following._dtype
+        self.read: list[tuple[Node, Any]] = []
 
     def __enter__(self) -> None:
         self._following.results, self._following._dtype = Results(), None
+        self._following.read = self.read
         self._following.__enter__()
 
     def __exit__(self, *error: Any) -> None:
@@ -328,6 +327,7 @@ class Aside:
     def close(self) -> None:
         """Forget it. Where it ended in an error, autograd has put back the modes that there were."""
         self._following.results, self._following._dtype = self._own
+        self._following.read = None
 
 
 def _is_narrower(dtype: torch.dtype, judged: torch.dtype | None) -> bool:

@@ -27,6 +27,12 @@ RIGHT = (
     "algorithm or a kernel of low precision"
 )
 WRONG = "its formula is wrong: evaluated exactly it is off as well"
+CHANGED = "run once more it does not return the same"
+OVERWRITTEN = "it reads what was written over since the forward pass"
+OWN = (
+    "evaluated exactly it is off as well, and PyTorch itself wrote it: look for a hook on it, and for values that were "
+    "changed where autograd does not see it (.data, no_grad)"
+)
 HIDDEN = "autograd has no way to there: a detach, no_grad, or a tensor that a function was not given as an argument"
 
 
@@ -55,16 +61,34 @@ def opinion(
         Where the function's part of the graph begins, the program's floats, and what it computes in.
     """
     try:
-        nodes = _followed(following, of, function)
+        nodes, is_same, read = _followed(following, of, function)
+        if not all(np.array_equal(floats(n), x) for n, x in read if begins(n)):
+            return OVERWRITTEN
+        if not is_same:
+            return CHANGED
         parts = [([nodes[n] for n in numbers if n in nodes], c) for numbers, c in exact]
-        return RIGHT if all(_agree(own, c, begins, floats, fp) for own, c in parts) else WRONG
+        if all(_agree(own, c, begins, floats, fp) for own, c in parts):
+            return RIGHT
+        return OWN if _is_own(function) else WRONG
     except UnsupportedError:
         return ""
 
 
-def _followed(following: Following, of: Backward, function: Any) -> dict[int, Node]:
-    """The nodes of what a function returns, computed from cotangents that are inputs."""
+def _is_own(function: Any) -> bool:
+    """Whether it comes with PyTorch."""
+    own = getattr(type(function), "_forward_cls", None)
+    return own is None or own.__module__.startswith("torch.")
+
+
+def _followed(
+    following: Following, of: Backward, function: Any
+) -> tuple[dict[int, Node], bool, list[tuple[Node, Any]]]:
+    """The nodes of what a function returns, computed from cotangents that are inputs.
+
+    And whether it returned the same as before, and what it read: nodes and floats.
+    """
     nodes: dict[int, Node] = {}
+    again: dict[int, Any] = {}
 
     def before(received: Any) -> Any:
         copies = tuple(None if g is None else g.detach().clone() for g in received)
@@ -77,6 +101,7 @@ def _followed(following: Following, of: Backward, function: Any) -> dict[int, No
     def after(returned: Any, received: Any) -> None:  # noqa: ARG001
         window.__exit__(None, None, None)
         nodes.update((n, following.node(t)) for n, t in enumerate(returned) if isinstance(t, torch.Tensor))
+        again.update(enumerate(returned))
 
     window = following.aside()
     handles = [function.register_prehook(before), function.register_hook(after)]
@@ -86,7 +111,15 @@ def _followed(following: Following, of: Backward, function: Any) -> dict[int, No
         for handle in handles:
             handle.remove()
         window.close()
-    return nodes
+    is_same = all(_is_same(g, again.get(n)) for n, g in enumerate(of.returned[function]))
+    return nodes, is_same, window.read
+
+
+def _is_same(gradient: Any, other: Any) -> bool:
+    """Whether two runs returned the same there; what autograd has summed over is not asked."""
+    if gradient is None or other is None or gradient.shape != other.shape:
+        return (gradient is None) == (other is None)
+    return bool(torch.equal(gradient, other.to(gradient.dtype)) or gradient.isnan().any())
 
 
 def _agree(
