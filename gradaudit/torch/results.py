@@ -76,6 +76,9 @@ class Results:
 
     def match(self, tensor: torch.Tensor, node: Node) -> None:
         """Put down which function of autograd made a tensor, as it is now."""
-        function = tensor.grad_fn
+        try:
+            function = tensor.grad_fn
+        except RuntimeError:  # a view of what was written to, which PyTorch forbids to use
+            return
         if function is not None:
             self.made.setdefault((function, tensor.output_nr), node)
