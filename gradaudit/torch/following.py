@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from gradaudit.errors import UnsupportedError
 from gradaudit.graph import Node
-from gradaudit.operations.shapes import constant, input_
+from gradaudit.operations.shapes import constant, input_, reshape
 from gradaudit.torch.calls import Call, agree, cleared, leaves, mapped
 from gradaudit.torch.lines import line, refused
 from gradaudit.torch.memory import Memory, key, numbers
@@ -225,6 +225,10 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             elif memory is not None:
                 memory.know(tensor, node)
             elif key(tensor) not in call.keys:
+                if any(node is n for n in given) and any(
+                    m is not None and m.is_mixed for m in map(self._memory, call.tensors)
+                ):
+                    node = reshape(node, to=node.shape)  # a copy, which is no view of what was written to
                 self._memories[key(tensor)] = Memory(tensor, node, live)
             memory = self._memory(tensor)
             if not self._parts and memory is not None and not node.operation.mask:

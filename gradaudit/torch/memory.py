@@ -54,10 +54,12 @@ class Memory:
     ----------
     live : bool
         Whether they depend on an input that is differentiated by.
+    is_mixed : bool
+        Whether it was written to in parts.
     """
 
     def __init__(self, tensor: torch.Tensor, node: Node, live: bool) -> None:
-        self.live = live
+        self.live, self.is_mixed = live, False
         self._storage = tensor.untyped_storage()  # kept alive: its address is its name
         self._itemsize = tensor.element_size()
         self._base = Geometry.of(tensor)
@@ -117,6 +119,7 @@ class Memory:
                 raise ValueError("a mask that is written to in parts")
             self._node = replaced(self._node, self._positions(geometry), node)
             self.live |= live
+            self.is_mixed = True
         self._known, self._views = others | {self._base: self._node}, set()
 
     def _fits(self, tensor: torch.Tensor) -> None:
