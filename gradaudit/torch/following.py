@@ -5,7 +5,7 @@ So the forward pass of a custom autograd.Function is seen, and what its backward
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -53,8 +53,8 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         What each operation returned that depends on an input.
     modules : Modules
         Those whose forward pass is under way.
-    read : list of (Node, ndarray), or None
-        What operations were given, while somebody asks.
+    look : callable, optional
+        Who is told what operations are given.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         self._lost: dict[int, Lost] = {}
         self._dtype: torch.dtype | None = torch.float64
         self._calls = 0
-        self.read: list[tuple[Node, Any]] | None = None
+        self.look: Callable[[torch.Tensor, Node], None] | None = None
 
     def begin(self, tensor: torch.Tensor, live: bool) -> Node:
         """Record an input, whose memory is its own."""
@@ -81,10 +81,6 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             self._sources.add(id(tensor))
             self._dtype = tensor.dtype
         return node
-
-    def aside(self) -> Aside:
-        """The same mode, in which what was computed later is followed, and no result is put down."""
-        return Aside(self)
 
     def is_recorded(self, tensor: Any) -> bool:
         """Whether there is a node for a tensor."""
@@ -191,8 +187,8 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             return numbers(x)
         node = self.node(x)
         self.results.match(x, node)
-        if self.read is not None:
-            self.read.append((node, numbers(x)))
+        if self.look is not None:
+            self.look(x, node)
         return node
 
     def _plain(self, x: Any) -> Any:
@@ -233,7 +229,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             memory = self._memory(tensor)
             if not self._parts and memory is not None and not node.operation.mask:
                 is_view = not is_written and (key(tensor) in call.keys or any(node is n for n in given))
-                is_part = is_written and not memory.is_whole(tensor)
+                is_part = is_written and (tensor._is_view() or not memory.is_whole(tensor))
                 place = self._calls, call.base, self.modules.path
                 self.results.all.append(Result(tensor, self.node(tensor), *place, is_view, is_part))
 
@@ -319,10 +315,16 @@ class Aside:
         self._following = following
         self._own = following.results, following._dtype
         self.read: list[tuple[Node, Any]] = []
+        self._before = set(following._memories)
+
+    def _look(self, tensor: torch.Tensor, node: Node) -> None:
+        """Put down what is read of the run's own memory."""
+        if key(tensor) in self._before:
+            self.read.append((node, numbers(tensor)))
 
     def __enter__(self) -> None:
         self._following.results, self._following._dtype = Results(), None
-        self._following.read = self.read
+        self._following.look = self._look
         self._following.__enter__()
 
     def __exit__(self, *error: Any) -> None:
@@ -331,7 +333,7 @@ class Aside:
     def close(self) -> None:
         """Forget it. Where it ended in an error, autograd has put back the modes that there were."""
         self._following.results, self._following._dtype = self._own
-        self._following.read = None
+        self._following.look = None
 
 
 def _is_narrower(dtype: torch.dtype, judged: torch.dtype | None) -> bool:

@@ -15,8 +15,8 @@ import numpy as np
 
 from gradaudit.certify import Kink
 from gradaudit.graph import Node
-from gradaudit.judge import Finding, Step, judge
-from gradaudit.steps import contributed
+from gradaudit.judge import Finding, Step
+from gradaudit.steps import contributed, step_finding
 from gradaudit.torch.backward import Backward
 from gradaudit.torch.memory import numbers
 
@@ -122,4 +122,4 @@ def _of_part(program: Program, of: Backward, functions: set[Any], node: Node) ->
         part = of.returned[edge.function][edge.number]
         if edge.function in functions and part is not None and program.node(of, edge.place) is node:
             got = got + numbers(part).reshape(node.shape)
-    return judge(f"gradient by {program.title(node)}", got, certificates[id(node)], program.fp)
+    return step_finding(f"gradient by {program.title(node)}", got, certificates[id(node)], program.fp)

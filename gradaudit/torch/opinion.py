@@ -20,7 +20,7 @@ from gradaudit.operations.shapes import reshape
 from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.steps import Known, cut
 from gradaudit.torch.backward import Backward
-from gradaudit.torch.following import Following
+from gradaudit.torch.following import Aside, Following
 
 RIGHT = (
     "its formula is right: evaluated exactly it gives the exact gradient; its rounding is at fault, an unstable "
@@ -75,7 +75,9 @@ def opinion(
 
 
 def _is_own(function: Any) -> bool:
-    """Whether it comes with PyTorch."""
+    """Whether it comes with PyTorch; what was written to a view may be anybody's."""
+    if function.name() == "torch::autograd::CopySlices":
+        return False
     own = getattr(type(function), "_forward_cls", None)
     return own is None or own.__module__.startswith("torch.")
 
@@ -103,7 +105,7 @@ def _followed(
         nodes.update((n, following.node(t)) for n, t in enumerate(returned) if isinstance(t, torch.Tensor))
         again.update(enumerate(returned))
 
-    window = following.aside()
+    window = Aside(following)
     handles = [function.register_prehook(before), function.register_hook(after)]
     try:
         of.again()

@@ -13,10 +13,10 @@ import torch
 from gradaudit.certify import Kink
 from gradaudit.exact.doubles import Doubles
 from gradaudit.graph import Node, topological_order
-from gradaudit.judge import Finding, Step, judge
+from gradaudit.judge import Finding, Step
 from gradaudit.readings import values
 from gradaudit.rounding.arithmetic import Arithmetic
-from gradaudit.steps import added_up, computed, contributed, cut, live
+from gradaudit.steps import added_up, computed, contributed, cut, live, step_finding
 from gradaudit.torch.backward import Backward, Edge, Place
 from gradaudit.torch.following import Following
 from gradaudit.torch.hidden import Reading, settled
@@ -114,7 +114,7 @@ class Program:
         certificates = computed([r.node for r in results], self._before(call), self.floats, self.fp)
         several = len(results) > 1
         findings = tuple(
-            judge(f"result {n}" if several else "result", r.floats, c, self.fp)
+            step_finding(f"result {n}" if several else "result", r.floats, c, self.fp)
             for n, (r, c) in enumerate(zip(results, certificates, strict=True))
         )
         return Step("forward", results[0].name, results[0].module, results[0].node.line, findings)
@@ -126,7 +126,7 @@ class Program:
         """The finding on what is returned."""
         result = self.first.get(id(node))
         known = self._before(result.call) if result else self._is_computed
-        return judge(name, numbers(tensor), computed([node], known, self.floats, self.fp)[0], self.fp)
+        return step_finding(name, numbers(tensor), computed([node], known, self.floats, self.fp)[0], self.fp)
 
     # --- backward ---------------------------------------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ class Program:
         findings = []
         for n, certificate in certificates.items():
             array = got[n] if n in got else np.zeros(certificate.exact.hi.shape)
-            findings.append(judge(f"gradient by {self._title(n, targets)}", array, certificate, self.fp))
+            findings.append(step_finding(f"gradient by {self._title(n, targets)}", array, certificate, self.fp))
         name = ", ".join(f.name() for f in functions[:3]) + (" and others" if len(functions) > 3 else "")
         line = _line(functions) or next((node.line for node in roots), "")
         step = Step("backward", name, self._module(of, functions, age), line, tuple(findings))
