@@ -7,7 +7,8 @@ grows with depth. ROUNDING.md, section 10, says what all steps together prove, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -19,7 +20,7 @@ from gradaudit.derivative import pulled_back
 from gradaudit.graph import Node, topological_order
 from gradaudit.judge import Finding, judge
 from gradaudit.operations.entrywise import add
-from gradaudit.operations.shapes import constant, input_
+from gradaudit.operations.shapes import concatenate, constant, gather, input_, reshape
 from gradaudit.patterns import recognised
 from gradaudit.rounding.arithmetic import Arithmetic
 
@@ -78,6 +79,40 @@ def cut(
     given = itself or [False] * len(roots)
     outputs = [beginning(n) if n.operation is input_ or i else rebuilt(n) for n, i in zip(roots, given, strict=True)]
     return outputs, inputs, origins
+
+
+def live(order: Iterable[Node], sources: Sequence[Node]) -> set[int]:
+    """The ids of the nodes of an order that depend on one of the sources, by the entries that they take.
+
+    What is taken from memory that was written to elsewhere does not depend on what was written.
+    """
+    entries: dict[int, Any] = {id(node): np.True_ for node in sources}
+    for node in order:
+        if id(node) not in entries:
+            entries[id(node)] = _live_entries(node, [entries[id(n)] for n in node.inputs])
+    return {n for n, alive in entries.items() if alive.any()}
+
+
+def _live_entries(node: Node, operands: Sequence[Any]) -> Any:
+    """Which entries depend on a source; one truth for all where it is the same, or nobody knows."""
+    if node.operation is concatenate:
+        if all(x.ndim == 0 and x == operands[0] for x in operands):
+            return operands[0]
+        parts = [np.broadcast_to(x, n.shape) for x, n in zip(operands, node.inputs, strict=True)]
+        return np.concatenate(parts, axis=node.parameters["axis"])
+    alive = operands[0] if len(operands) == 1 else np.bool_(any(x.any() for x in operands))
+    if alive.ndim and node.operation is reshape:
+        return alive.reshape(node.shape)
+    if alive.ndim and node.operation is gather:
+        return np.append(alive.reshape(-1), False)[node.parameters["index"]]
+    return np.bool_(alive.any())
+
+
+def step_finding(name: str, got: Floats, certificate: Certificate, fp: Arithmetic) -> Finding:
+    """The finding on an array of a step; zeros, which have no size to be measured by, pass but for underflow."""
+    finding = judge(name, got, certificate, fp)
+    is_zero = certificate.size == 0 and certificate.rounding <= fp.eta / fp.u
+    return replace(finding, verdict="pass", message="") if finding.verdict == "undecided" and is_zero else finding
 
 
 def computed(
@@ -142,4 +177,4 @@ def added_up(name: str, parts: Sequence[Floats], got: Floats, fp: Arithmetic) ->
     """The finding on a sum of contributions, in whatever order they were added; of none it is zero."""
     nodes = [input_(size=part.shape) for part in parts]
     total = reduce(add, nodes) if nodes else constant(np.zeros(got.shape))
-    return judge(name, got, certify([total], dict(zip(nodes, parts, strict=True)), fp).outputs[0], fp)
+    return step_finding(name, got, certify([total], dict(zip(nodes, parts, strict=True)), fp).outputs[0], fp)

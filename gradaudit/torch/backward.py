@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -38,6 +38,8 @@ class Backward:
     ----------
     functions : list
         The functions of autograd that were run, those that were made first at the end.
+    idle : set
+        Those that were not run: they lead to nothing that is differentiated by.
     received, returned : dict
         The cotangents that each was given, and those that it returned: arrays of the program's own floats, or None.
     of : dict
@@ -70,6 +72,7 @@ class Backward:
             for handle in handles:
                 handle.remove()
         ran = [function for function in found if function in self.returned]
+        self.idle = {function for function in found if function not in self.returned}
         self.functions = sorted(ran, key=lambda f: -int(f._sequence_nr()))
         self.of = {function: _edges(function) for function in self.functions}
         self.edges = [edge for edges in self.of.values() for edge in edges]
@@ -97,18 +100,30 @@ class Backward:
             self.received[function] = tuple(map(_copy, received))
 
         def after(returned: Sequence[Any], received: Sequence[Any]) -> None:  # noqa: ARG001
-            self.returned[function] = tuple(map(_copy, returned))
+            places = function.next_functions
+            self.returned[function] = tuple(
+                _fitted(_copy(g), *place) for g, place in zip(returned, places, strict=True)
+            )
 
         return [function.register_prehook(before), function.register_hook(after)]
 
-    def contributions(self, place: Place) -> list[Any]:
-        """What was handed to a place; what is None is left out."""
-        returned = [self.returned[edge.function][edge.number] for edge in self._to.get(place, ())]
+    def contributions(self, place: Place, but: Container[Any] = ()) -> list[Any]:
+        """What was handed to a place, but by some functions; what is None is left out."""
+        edges = [edge for edge in self._to.get(place, ()) if edge.function not in but]
+        returned = [self.returned[edge.function][edge.number] for edge in edges]
         return [*self.start.get(place, ()), *(numbers(part) for part in returned if part is not None)]
 
 
 def _copy(x: Any) -> Any:
     return x.detach().clone() if isinstance(x, torch.Tensor) else None
+
+
+def _fitted(gradient: torch.Tensor | None, function: Any, number: int) -> torch.Tensor | None:
+    """What autograd makes of a cotangent where it hands it on: of the array's shape, summed, and of its dtype."""
+    if gradient is None or function is None:
+        return gradient
+    array = function._input_metadata[number]
+    return gradient.sum_to_size(array.shape).to(array.dtype)
 
 
 def _reached(functions: Sequence[Any]) -> list[Any]:

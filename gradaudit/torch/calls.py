@@ -67,6 +67,10 @@ class Call:
         """The storages that it is given."""
         return {key(t) for t in self.tensors if t.layout == torch.strided}
 
+    def writes(self, tensor: torch.Tensor) -> bool:
+        """Whether it puts other numbers into a tensor; ``squeeze_`` and its like only look at it in another shape."""
+        return torch.Tag.inplace_view not in self.func.tags and any(tensor is w for w in self.written)
+
     @property
     def options(self) -> dict[str, Any]:
         """The arguments by name that say what is computed."""

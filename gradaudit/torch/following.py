@@ -5,7 +5,7 @@ So the forward pass of a custom autograd.Function is seen, and what its backward
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from gradaudit.errors import UnsupportedError
 from gradaudit.graph import Node
-from gradaudit.operations.shapes import constant, input_
+from gradaudit.operations.shapes import constant, input_, reshape
 from gradaudit.torch.calls import Call, agree, cleared, leaves, mapped
 from gradaudit.torch.lines import line, refused
 from gradaudit.torch.memory import Memory, key, numbers
@@ -53,6 +53,8 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         What each operation returned that depends on an input.
     modules : Modules
         Those whose forward pass is under way.
+    look : callable, optional
+        Who is told what operations are given.
     """
 
     def __init__(self) -> None:
@@ -68,6 +70,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         self._lost: dict[int, Lost] = {}
         self._dtype: torch.dtype | None = torch.float64
         self._calls = 0
+        self.look: Callable[[torch.Tensor, Node], None] | None = None
 
     def begin(self, tensor: torch.Tensor, live: bool) -> Node:
         """Record an input, whose memory is its own."""
@@ -78,10 +81,6 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             self._sources.add(id(tensor))
             self._dtype = tensor.dtype
         return node
-
-    def aside(self) -> Aside:
-        """The same mode, in which what was computed later is followed, and no result is put down."""
-        return Aside(self)
 
     def is_recorded(self, tensor: Any) -> bool:
         """Whether there is a node for a tensor."""
@@ -167,7 +166,7 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
         args, kwargs = mapped(operand, call.args, call.options)
         result = call.run()
         nodes = self._called(call, of, args, kwargs)
-        self._record(call, result, nodes, live)
+        self._record(call, result, nodes, live, given=tree_leaves((args, kwargs)))
         returned = [id(t) for t in tree_leaves(result)] if live and call.written else []
         for tensor in call.written:
             if live and id(tensor) not in returned:
@@ -188,6 +187,8 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             return numbers(x)
         node = self.node(x)
         self.results.match(x, node)
+        if self.look is not None:
+            self.look(x, node)
         return node
 
     def _plain(self, x: Any) -> Any:
@@ -199,21 +200,13 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
             nodes = of.function(*((call.result, *args) if of.of_result else args), **kwargs)
         except UnsupportedError as error:
             raise refused(f"{call.name}: {error}") from error
-        except (
-            TypeError,
-            ValueError,
-            IndexError,
-            KeyError,
-            AttributeError,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
+        except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
             raise refused(f"{call.name} with arguments that are not known ({type(error).__name__}: {error})") from error
         where = line()
         known_nodes = {id(x): x for x in tree_leaves((args, kwargs)) if isinstance(x, Node)}
         return [with_line(n, where, known_nodes) for n in (nodes if isinstance(nodes, (tuple, list)) else [nodes])]
 
-    def _record(self, call: Call, result: Any, nodes: Sequence[Any], live: bool) -> None:
+    def _record(self, call: Call, result: Any, nodes: Sequence[Any], live: bool, given: Sequence[Any] = ()) -> None:
         results = list(result) if isinstance(result, (tuple, list)) else [result]
         for tensor, node in zip(results, nodes, strict=True):
             if not isinstance(tensor, torch.Tensor) or node is None or not _is_followed(tensor, node):
@@ -222,17 +215,21 @@ class Following(TorchDispatchMode):  # type: ignore[misc]
                 raise refused(f"a conversion to {str(tensor.dtype).removeprefix('torch.')}", "judge the parts alone")
             if tuple(tensor.shape) != node.shape:
                 raise refused(f"{call.name}: a result of shape {tuple(tensor.shape)}, taken for one of {node.shape}")
-            memory, is_written = self._memory(tensor), any(tensor is w for w in call.written)
+            memory, is_written = self._memory(tensor), call.writes(tensor)
             if is_written:
                 self._write(tensor, node, live)
             elif memory is not None:
                 memory.know(tensor, node)
             elif key(tensor) not in call.keys:
+                if any(node is n for n in given) and any(
+                    m is not None and m.is_mixed for m in map(self._memory, call.tensors)
+                ):
+                    node = reshape(node, to=node.shape)  # a copy, which is no view of what was written to
                 self._memories[key(tensor)] = Memory(tensor, node, live)
             memory = self._memory(tensor)
             if not self._parts and memory is not None and not node.operation.mask:
-                is_view = not is_written and key(tensor) in call.keys
-                is_part = is_written and not memory.is_whole(tensor)
+                is_view = not is_written and (key(tensor) in call.keys or any(node is n for n in given))
+                is_part = is_written and (tensor._is_view() or not memory.is_whole(tensor))
                 place = self._calls, call.base, self.modules.path
                 self.results.all.append(Result(tensor, self.node(tensor), *place, is_view, is_part))
 
@@ -317,9 +314,17 @@ class Aside:
     def __init__(self, following: Following) -> None:
         self._following = following
         self._own = following.results, following._dtype
+        self.read: list[tuple[Node, Any]] = []
+        self._before = set(following._memories)
+
+    def _look(self, tensor: torch.Tensor, node: Node) -> None:
+        """Put down what is read of the run's own memory."""
+        if key(tensor) in self._before:
+            self.read.append((node, numbers(tensor)))
 
     def __enter__(self) -> None:
         self._following.results, self._following._dtype = Results(), None
+        self._following.look = self._look
         self._following.__enter__()
 
     def __exit__(self, *error: Any) -> None:
@@ -328,6 +333,7 @@ class Aside:
     def close(self) -> None:
         """Forget it. Where it ended in an error, autograd has put back the modes that there were."""
         self._following.results, self._following._dtype = self._own
+        self._following.look = None
 
 
 def _is_narrower(dtype: torch.dtype, judged: torch.dtype | None) -> bool:

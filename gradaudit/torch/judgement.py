@@ -62,7 +62,7 @@ class Run:
         modules : sequence of str
             Those whose steps are judged; all if there are none.
         """
-        if stepwise and not modules:
+        if stepwise and not modules and any(t.requires_grad for t in self.outputs):
             return self._by_steps(self._backward(weights), ())
         gradients = self._gradients(weights)
         report = self.recording.report(gradients, weights, self._values())
@@ -119,7 +119,7 @@ class Run:
 
     def _backward(self, weights: Sequence[Any]) -> Backward:
         cotangents = [
-            torch.as_tensor(w, dtype=t.dtype, device=t.device) for t, w in zip(self.outputs, weights, strict=True)
+            torch.tensor(w, dtype=t.dtype, device=t.device) for t, w in zip(self.outputs, weights, strict=True)
         ]
         return Backward(self.outputs, cotangents, self._tensors())
 
@@ -136,7 +136,7 @@ class Run:
             gradients = torch.autograd.grad(
                 [t for t, _ in chosen],
                 list(tensors.values()),
-                [torch.as_tensor(w, dtype=t.dtype, device=t.device) for t, w in chosen],
+                [torch.tensor(w, dtype=t.dtype, device=t.device) for t, w in chosen],  # a function may write into them
                 retain_graph=True,
                 allow_unused=True,
             )

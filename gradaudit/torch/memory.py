@@ -54,15 +54,18 @@ class Memory:
     ----------
     live : bool
         Whether they depend on an input that is differentiated by.
+    is_mixed : bool
+        Whether it was written to in parts.
     """
 
     def __init__(self, tensor: torch.Tensor, node: Node, live: bool) -> None:
-        self.live = live
+        self.live, self.is_mixed = live, False
         self._storage = tensor.untyped_storage()  # kept alive: its address is its name
         self._itemsize = tensor.element_size()
         self._base = Geometry.of(tensor)
         self._node = node
         self._known: dict[Geometry, Node] = {self._base: node}
+        self._views: set[Geometry] = set()
 
     @classmethod
     def of_constant(cls, tensor: torch.Tensor) -> Memory:
@@ -84,6 +87,7 @@ class Memory:
         geometry = Geometry.of(tensor)
         if geometry not in self._known:
             self._known[geometry] = arranged(self._node, self._positions(geometry))
+            self._views.add(geometry)
         return self._known[geometry]
 
     def is_whole(self, tensor: torch.Tensor) -> bool:
@@ -93,21 +97,30 @@ class Memory:
     def know(self, tensor: torch.Tensor, node: Node) -> None:
         """Take a node for that of a view, where there is a shorter one than its places tell."""
         self._fits(tensor)
-        self._known.setdefault(Geometry.of(tensor), node)
+        geometry = Geometry.of(tensor)
+        if geometry not in self._known:
+            self._known[geometry] = node
+            self._views |= {geometry} if tensor._is_view() else set()
 
     def write(self, tensor: torch.Tensor, node: Node, live: bool) -> None:
-        """Put other numbers into a tensor of this storage."""
+        """Put other numbers into a tensor of this storage.
+
+        For autograd every view of it is then one of what it is now: the nodes of views are forgotten.
+        """
         self._fits(tensor)
         geometry, others = Geometry.of(tensor), dict[Geometry, Node]()
         if geometry == self._base:
             self._node, self.live = node, live
         else:
-            others = {g: n for g, n in self._known.items() if not np.intersect1d(g.places, geometry.places).size}
+            alone = {g: n for g, n in self._known.items() if g not in self._views}
+            others = {g: n for g, n in alone.items() if not np.intersect1d(g.places, geometry.places).size}
+            others |= {} if tensor._is_view() else {geometry: node}
             if self._node.operation.mask or node.operation.mask:
                 raise ValueError("a mask that is written to in parts")
             self._node = replaced(self._node, self._positions(geometry), node)
             self.live |= live
-        self._known = others | {self._base: self._node, geometry: node}
+            self.is_mixed = True
+        self._known, self._views = others | {self._base: self._node}, set()
 
     def _fits(self, tensor: torch.Tensor) -> None:
         if tensor.element_size() != self._itemsize:

@@ -30,7 +30,7 @@ class Result:
     module : str
         The path of the module in whose forward pass it was computed; empty if in none.
     is_view : bool
-        Whether it shares the memory of an operand, and nothing was computed.
+        Whether nothing was computed: it shares the memory of an operand, or is a copy of one.
     is_part : bool
         Whether it was written to a part of a memory: for autograd it is a view of the whole.
     """
@@ -76,6 +76,9 @@ class Results:
 
     def match(self, tensor: torch.Tensor, node: Node) -> None:
         """Put down which function of autograd made a tensor, as it is now."""
-        function = tensor.grad_fn
+        try:
+            function = tensor.grad_fn
+        except RuntimeError:  # a view of what was written to, which PyTorch forbids to use
+            return
         if function is not None:
             self.made.setdefault((function, tensor.output_nr), node)

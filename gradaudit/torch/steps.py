@@ -12,15 +12,16 @@ import torch
 
 from gradaudit.certify import Kink
 from gradaudit.exact.doubles import Doubles
-from gradaudit.graph import Node, depending, topological_order
-from gradaudit.judge import Finding, Step, judge
+from gradaudit.graph import Node, topological_order
+from gradaudit.judge import Finding, Step
 from gradaudit.readings import values
 from gradaudit.rounding.arithmetic import Arithmetic
-from gradaudit.steps import added_up, computed, contributed, cut
+from gradaudit.steps import added_up, computed, contributed, cut, live, step_finding
 from gradaudit.torch.backward import Backward, Edge, Place
 from gradaudit.torch.following import Following
+from gradaudit.torch.hidden import Reading, settled
 from gradaudit.torch.memory import numbers
-from gradaudit.torch.opinion import opinion
+from gradaudit.torch.opinion import HIDDEN, opinion
 from gradaudit.torch.results import Result
 
 #: Whether the steps of a module are judged, by its path.
@@ -60,7 +61,7 @@ class Program:
 
     def __init__(self, following: Following, sources: Mapping[str, Node], fp: Arithmetic) -> None:
         following.results.settle(following.node)
-        self.results, self.made = following.results.all, following.results.made
+        self.results, self.made = following.results.all, dict(following.results.made)
         self.sources, self.fp = sources, fp
         self._following = following
         self.first: dict[int, Result] = {}
@@ -68,7 +69,7 @@ class Program:
             self.first.setdefault(id(result.node), result)
         self.names = {id(node): name for name, node in sources.items()}
         order = topological_order([*self.made.values(), *(r.node for r in self.results)])
-        self._live = depending(order, list(sources.values()))
+        self._live = live(order, list(sources.values()))
         self._passed: dict[Place, Node] = {}
         self._floats = dict[int, Any]()
         self._nodes = dict[int, Node]()
@@ -87,7 +88,7 @@ class Program:
         self._floats[id(node)], self._nodes[id(node)] = array, node
         return array
 
-    def _is_live(self, node: Node) -> bool:
+    def is_live(self, node: Node) -> bool:
         """Whether a node depends on what is differentiated by."""
         return id(node) in self._live
 
@@ -113,7 +114,7 @@ class Program:
         certificates = computed([r.node for r in results], self._before(call), self.floats, self.fp)
         several = len(results) > 1
         findings = tuple(
-            judge(f"result {n}" if several else "result", r.floats, c, self.fp)
+            step_finding(f"result {n}" if several else "result", r.floats, c, self.fp)
             for n, (r, c) in enumerate(zip(results, certificates, strict=True))
         )
         return Step("forward", results[0].name, results[0].module, results[0].node.line, findings)
@@ -125,19 +126,24 @@ class Program:
         """The finding on what is returned."""
         result = self.first.get(id(node))
         known = self._before(result.call) if result else self._is_computed
-        return judge(name, numbers(tensor), computed([node], known, self.floats, self.fp)[0], self.fp)
+        return step_finding(name, numbers(tensor), computed([node], known, self.floats, self.fp)[0], self.fp)
 
     # --- backward ---------------------------------------------------------------------------------------------------
 
     def backward(self, of: Backward, wanted: Wanted) -> Iterator[tuple[Step, tuple[Kink, ...]]]:
         """What each function of autograd contributes, at the floats and cotangents that it was given."""
+        self.made = {p: node for p, node in self.made.items() if p[0] not in of.idle or not self.is_live(node)}
         self._dissolve(of)
-        age = self._ages()
-        for functions in self._groups(of):
+        age = self.ages()
+        groups, readings = self._groups(of), []
+        for functions in groups:
             if wanted(self._module(of, functions, age)):
-                step = self._contribution(of, functions, age)
-                if step is not None:
-                    yield step
+                reading = self._contribution(of, functions, age)
+                if reading is not None and reading.hidden:
+                    readings.append(reading)
+                elif reading is not None:
+                    yield reading.step, reading.kinks
+        yield from settled(self, of, groups, readings)
 
     def _module(self, of: Backward, functions: Sequence[Any], age: Mapping[int, int]) -> str:
         results = [self.first[id(o.node)] for o in self._outputs(of, functions, age) if id(o.node) in self.first]
@@ -149,7 +155,7 @@ class Program:
         A function is then judged together with the one that it hands on to.
         """
         while True:
-            age = self._ages()
+            age = self.ages()
             past = {place for functions in self._groups(of) for place in self._past(of, functions, age)}
             if not past:
                 return
@@ -167,12 +173,12 @@ class Program:
     def _begins(self, functions: Sequence[Any], ids: set[int], age: Mapping[int, int]) -> Callable[[Node], bool]:
         """Where a part of the program begins: at its targets, and at what is older than it and no view of anything."""
         newest = max(int(f._sequence_nr()) for f in functions)
-        return lambda n: id(n) in ids or (age.get(id(n), newest) < newest and self._is_whole(n))
+        return lambda n: id(n) in ids or (age.get(id(n), newest) < newest and self.is_whole(n))
 
     def _is_computed(self, node: Node) -> bool:
         return id(node) in self.first and not self.first[id(node)].is_view
 
-    def _is_whole(self, node: Node) -> bool:
+    def is_whole(self, node: Node) -> bool:
         return self._is_computed(node) and not self.first[id(node)].is_part
 
     def _outputs(self, of: Backward, functions: Sequence[Any], age: Mapping[int, int]) -> list[Output]:
@@ -180,7 +186,7 @@ class Program:
 
         Of an array that others compute past, only what it was pulled back with itself.
         """
-        targets = {id(self._node(of, edge.place)) for edge in self._edges(of, functions)}
+        targets = {id(self.node(of, edge.place)) for edge in self._edges(of, functions)}
 
         def is_handed_on(f: Any, node: Node) -> bool:
             return id(node) in targets and age.get(id(node), -1) < int(f._sequence_nr())
@@ -199,7 +205,7 @@ class Program:
     def _edges(self, of: Backward, functions: Sequence[Any]) -> list[Edge]:
         return [edge for f in functions for edge in of.of[f]]
 
-    def _ages(self) -> dict[int, int]:
+    def ages(self) -> dict[int, int]:
         age: dict[int, int] = {}
         for (function, _), node in self.made.items():
             age[id(node)] = min(int(function._sequence_nr()), age.get(id(node), int(function._sequence_nr())))
@@ -222,45 +228,56 @@ class Program:
             groups.setdefault(lead(f), []).append(f)
         return list(groups.values())
 
-    def _node(self, of: Backward, place: Place) -> Node | None:
+    def node(self, of: Backward, place: Place) -> Node | None:
         name = of.leaves.get(place[0])
         return self.made.get(place) if name is None else self.sources[name]
 
-    def _contribution(
-        self, of: Backward, functions: Sequence[Any], age: Mapping[int, int]
-    ) -> tuple[Step, tuple[Kink, ...]] | None:
+    def _contribution(self, of: Backward, functions: Sequence[Any], age: Mapping[int, int]) -> Reading | None:
         outputs = [o for o in self._outputs(of, functions, age) if o.cotangent is not None]
         got: dict[int, Any] = {}
-        targets: dict[int, Node] = {}
+        places: dict[int, Node] = {}
         for edge in self._edges(of, functions):
-            node = self._node(of, edge.place)
+            node = self.node(of, edge.place)
             if node is not None:
-                targets[id(node)] = node
+                places[id(node)] = node
                 part = of.returned[edge.function][edge.number]
                 if part is not None:
                     got[id(node)] = got.get(id(node), 0) + numbers(part).reshape(node.shape)
+        targets = {n: node for n, node in places.items() if n in got or self.is_live(node)}
         if not targets or not (outputs or got):
             return None
         roots, itself = [o.node for o in outputs], [o.is_handed_on for o in outputs]
         cotangents = [o.cotangent for o in outputs]
-        begins = self._begins(functions, set(targets), age)
+        begins = self._begins(functions, set(places), age)
         certificates, kinks = contributed(
-            roots, itself, cotangents, begins, list(targets.values()), self._is_live, self.floats, self.fp
+            roots, itself, cotangents, begins, list(targets.values()), self.is_live, self.floats, self.fp
         )
         findings = []
         for n, certificate in certificates.items():
             array = got[n] if n in got else np.zeros(certificate.exact.hi.shape)
-            findings.append(judge(f"gradient by {self._title(n, targets)}", array, certificate, self.fp))
+            findings.append(step_finding(f"gradient by {self._title(n, targets)}", array, certificate, self.fp))
         name = ", ".join(f.name() for f in functions[:3]) + (" and others" if len(functions) > 3 else "")
         line = _line(functions) or next((node.line for node in roots), "")
         step = Step("backward", name, self._module(of, functions, age), line, tuple(findings))
-        if step.verdict == "wrong" and len(functions) == 1:
-            own = [(e.number, self._node(of, e.place)) for e in of.of[functions[0]]]
-            exact = {n: certificates[id(node)] for n, node in own if node is not None}
+        wrong = [n for n, finding in zip(certificates, findings, strict=True) if finding.verdict == "wrong"]
+        if wrong and not set(wrong) & set(targets):
+            step = replace(step, opinion=HIDDEN)
+        elif wrong and len(functions) == 1:
+            own = [(e.number, id(self.node(of, e.place))) for e in of.of[functions[0]]]
+            exact = [([k for k, m in own if m == n], certificates[n]) for n in targets]
             step = replace(
                 step, opinion=opinion(self._following, of, functions[0], exact, begins, self.floats, self.fp)
             )
-        return step, kinks
+        hidden = {k: self._known(n) for k, n in enumerate(certificates) if n in wrong and n not in targets}
+        return Reading(step, kinks, functions, hidden)
+
+    def _known(self, n: int) -> Node:
+        """A node that was computed, or is an input, by its id."""
+        return self.first[n].node if n in self.first else next(node for node in self.sources.values() if id(node) == n)
+
+    def made_or_passed(self, place: Place) -> Node | None:
+        """What a function has computed."""
+        return self.made.get(place, self._passed.get(place))
 
     def _title(self, n: int, targets: Mapping[int, Node]) -> str:
         node = targets.get(n) or next((r.node for r in self.results if id(r.node) == n), None)
