@@ -222,7 +222,7 @@ class Certificates:
         """The certificates of the outputs, in their order."""
         apart = self._without_kinks() if self.kinks else self.bounds
         centre, around = self._centred() if self.kinks else (self.values, self.bounds)
-        natural = self._sizes(typical=True)
+        natural = self._typical()
         result = []
         for n in map(id, self.plan.outputs):
             exact, E = self.values[n], self.within(n)
@@ -254,16 +254,18 @@ class Certificates:
     @cached_property
     def sizes(self) -> dict[int, NDArray[np.float64]]:
         """The natural size of each node, by its id."""
-        return self._sizes(typical=False)
-
-    def _sizes(self, typical: bool) -> dict[int, NDArray[np.float64]]:
-        """Those of nodes that depend on no input are found once."""
         (fixed, moving), cache = self.plan.parts, self.plan.cache
-        key = ("sizes", self.precision, self.fp, typical)
+        key = ("sizes", self.precision, self.fp)
         with np.errstate(all="ignore"):
             if key not in cache:
-                cache[key] = sizes(self.fp, fixed, self.values, self.bounds, typical)
-            return sizes(self.fp, moving, self.values, self.bounds, typical, cache[key])
+                cache[key] = sizes(self.fp, fixed, self.values, self.bounds)  # they depend on no input
+            return sizes(self.fp, moving, self.values, self.bounds, known=cache[key])
+
+    def _typical(self) -> dict[int, NDArray[np.float64]]:
+        """The typical sizes of the outputs, and of what they need."""
+        with np.errstate(all="ignore"):
+            order, ends = self.plan.order, self.plan.outputs
+            return sizes(self.fp, order, self.values, self.bounds, typical=True, ends=ends)
 
     def _centred(self) -> tuple[Values, Bounds]:
         with self.arithmetic.precision(), np.errstate(all="ignore"):

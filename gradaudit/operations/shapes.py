@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
-from gradaudit.exact.entries import every, highest, some
+from gradaudit.exact.entries import core, every, highest, some
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
 from gradaudit.rounding.arithmetic import Arithmetic
@@ -90,7 +90,10 @@ def _taken(index: Indices) -> Any:
     """What arranges the entries of an array by an index; -1 stands for 0."""
 
     def change(x: NDArray[Any]) -> NDArray[Any]:
-        return np.append(x.reshape(-1), np.zeros(1, dtype=x.dtype))[index]
+        if x.size and not core(x).any():
+            return np.broadcast_to(np.zeros((), dtype=x.dtype), index.shape)
+        entries = np.append(x.reshape(-1), np.zeros(1, dtype=x.dtype))
+        return np.take(entries, index, mode="wrap")  # -1 is the last
 
     return change
 

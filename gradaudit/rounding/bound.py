@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.entries import every, highest, lowest, some
+from gradaudit.exact.entries import entrywise, every, highest, lowest, some
 from gradaudit.rounding.arithmetic import (
     NO_BIT,
     OF_EVALUATION,
@@ -152,7 +152,7 @@ class Bound:
 
     @property
     def pure(self) -> NDArray[np.bool_]:
-        return np.zeros(self.E.shape, dtype=bool) if self._pure is None else self._pure
+        return np.broadcast_to(np.False_, self.E.shape) if self._pure is None else self._pure
 
     @property
     def grid(self) -> Exponents:
@@ -173,7 +173,7 @@ class Bound:
         E = change(*(b.E for b in bounds))
         pure, grid, terms = None, None, None
         if not all(b.rough for b in bounds):
-            pure = ~change(*(~b.pure for b in bounds))
+            pure = entrywise(np.logical_not, change(*(entrywise(np.logical_not, b.pure) for b in bounds)))
 
             def grid() -> Exponents:
                 return np.asarray(change(*(b.grid - FINEST for b in bounds)) + FINEST)
@@ -190,7 +190,8 @@ class Bound:
         """The bound of what is no sum."""
         if self._pure is None:
             return Bound(change(self.E), late=self.late)
-        return Bound(change(self.E), ~change(~self._pure), lambda: change(self.grid - FINEST) + FINEST, None, self.late)
+        pure = entrywise(np.logical_not, change(entrywise(np.logical_not, self._pure)))
+        return Bound(change(self.E), pure, lambda: change(self.grid - FINEST) + FINEST, None, self.late)
 
     def where(self, known: NDArray[np.bool_]) -> Bound:
         """The bound where the exact value is known; infinite elsewhere. What is a sum remains one."""
@@ -215,7 +216,7 @@ def exact(fp: Arithmetic, v: Array) -> Bound:
 
 @lru_cache(maxsize=256)
 def _everywhere(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    return np.ones(shape, dtype=bool)
+    return np.broadcast_to(np.True_, shape)
 
 
 def rounded(E: Array, late: float = 1.0) -> Bound:
