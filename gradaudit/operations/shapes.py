@@ -5,7 +5,9 @@ Whatever picks, repeats, pads, flips or puts together entries is one `gather`; i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.rounding.bound import FINEST, Bound, exact, summed, terms_of
 
 Indices = NDArray[np.int64]
+#: An axis, or several in their order.
+Axes = int | tuple[int, ...]
 #: What stands for infinity in a graph: a number that loses, or wins, every comparison.
 INFINITE = 2.0**1022
 
@@ -194,12 +198,44 @@ def _accumulated(fp: Arithmetic, value: Any, x: Operand) -> Any:
     return value.hi if fp.is_narrow and (x.bound.terms is None or x.bound.closed is True) else None
 
 
-def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:
-    terms, v = terms_of(x), _accumulated(fp, value, x)
+def _added_up(x: Any, axis: Axes) -> Any:
+    """The sum over an axis, or some in their order; neighbours are one axis."""
+    if isinstance(axis, int):
+        return x.sum(axis=axis)
+    for first, last in reversed(_runs(axis)):
+        x = x.reshape(*x.shape[:first], -1, *x.shape[last + 1 :]).sum(axis=first)
+    return x
+
+
+@lru_cache(maxsize=256)
+def _runs(axes: tuple[int, ...]) -> list[tuple[int, int]]:
+    """The first and the last of neighbouring axes."""
+    begins = [a for a in axes if a - 1 not in axes]
+    ends = [a for a in axes if a + 1 not in axes]
+    return list(zip(begins, ends, strict=True))
+
+
+def _sum_value(A: Exact[Any], x: Any, axis: Axes) -> Any:
+    if isinstance(axis, int):
+        return A.sum(x, axis)
+    for first, last in reversed(_runs(axis)):
+        shape = A.shape(x)
+        to = (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :])
+        x = A.sum(A.restructure(lambda y, to=to: y.reshape(to), x), first)
+    return x
+
+
+def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: Axes) -> Bound:
+    """Over several axes it may be one sum, or one after the other: of a narrow dtype each is then rounded."""
+    terms, v = terms_of(x), _accumulated(fp, value, x) if isinstance(axis, int) else None
     if fp.is_narrow:
-        terms = terms.accumulated(fp, lambda y: y.sum(axis=axis), lambda y: y.max(axis=axis, initial=0))
+        for a in (axis,) if isinstance(axis, int) else reversed(axis):
+            add_up, largest = partial(np.sum, axis=a), partial(np.max, axis=a, initial=0)
+            terms = terms.accumulated(fp, add_up, largest)
     else:
-        terms = terms.total(axis, x.v.shape[axis])
+        shape = x.v.shape
+        count = shape[axis] if isinstance(axis, int) else math.prod(shape[a] for a in axis)
+        terms = terms.total(lambda y: _added_up(y, axis), count)
     if x.bound.rough:
         return summed(fp, terms, late=x.bound.late, v=v)
     pure, bound = x.bound.pure.all(axis=axis), x.bound
@@ -209,32 +245,36 @@ def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:
 sum_axis: Operation = define(
     Operation(
         "sum",
-        shape=lambda x, axis: x[:axis] + x[axis + 1 :],
-        value=lambda A, x, axis: A.sum(x, axis),
+        shape=lambda x, axis: tuple(n for a, n in enumerate(x) if a not in _tuple(axis)),
+        value=_sum_value,
         derivative=lambda node, g: [_spread(g, node.inputs[0].shape, node.parameters["axis"])],
         rounding=_sum_rounding,
-        size=lambda x, axis: x.sum(axis=axis),
+        size=_added_up,
         algorithms="any order: one after the other, pairwise, by blocks, Kahan's",
         source="Higham 2002, section 4.2",
     )
 )
 
 
-def _spread(g: Node, shape: Shape, axis: int) -> Node:
-    """A cotangent repeated along the axis that was added up."""
+def _tuple(axis: Axes) -> tuple[int, ...]:
+    return (axis,) if isinstance(axis, int) else axis
+
+
+def _spread(g: Node, shape: Shape, axis: Axes) -> Node:
+    """A cotangent repeated along the axes that were added up."""
     if not g.shape:
         return broadcast(g, to=shape)
-    with_axis = (*shape[:axis], 1, *shape[axis + 1 :])
-    return broadcast(reshape(g, to=with_axis), to=shape)
+    axes = _tuple(axis)
+    return broadcast(reshape(g, to=tuple(1 if a in axes else n for a, n in enumerate(shape))), to=shape)
 
 
 def total(x: Node, axes: Sequence[int] | None = None, keepdims: bool = False) -> Node:
     """The sum over some axes, or all."""
-    chosen = sorted({a % x.ndim for a in axes} if axes is not None else range(x.ndim), reverse=True)
+    chosen = tuple(sorted({a % x.ndim for a in axes} if axes is not None else range(x.ndim)))
     whole = len(chosen) == x.ndim > 1
     result = reshape(x, to=(int(np.prod(x.shape)),)) if whole else x
-    for axis in [0] if whole else chosen:
-        result = sum_axis(result, axis=axis)
+    if chosen:
+        result = sum_axis(result, axis=0 if whole else chosen[0] if len(chosen) == 1 else chosen)
     if keepdims:
         result = reshape(result, to=tuple(1 if a in chosen else n for a, n in enumerate(x.shape)))
     return result

@@ -86,10 +86,10 @@ class Terms(NamedTuple):
         """The terms of a reduction, which `change` adds up array by array."""
         return self.changed(change)._replace(groups=1.0)
 
-    def total(self, axis: int, entries: int) -> Terms:
-        """The terms of the sum over an axis of so many entries; what is one number everywhere remains one."""
+    def total(self, change: Any, entries: int) -> Terms:
+        """The terms of sums of so many entries, as `change` adds them up; what is one number remains one."""
         full = self.size.shape
-        parts = [x * entries if isinstance(x, float) else _repeated(x, full).sum(axis=axis) for x in self[:5]]
+        parts = [x * entries if isinstance(x, float) else change(_repeated(x, full)) for x in self[:5]]
         count, size, rounds, error, faint = parts
         return Terms(count, size, rounds, error, faint, self.depth)
 
