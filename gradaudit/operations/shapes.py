@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
+from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.entries import core, every, highest, some
 from gradaudit.graph import Node, Shape
+from gradaudit.memory import remembered_of_array
 from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
 from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.rounding.bound import FINEST, Bound, exact, summed, terms_of
@@ -109,21 +111,42 @@ def _gather_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices) -> 
 
 def _scatter_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices, into: Shape) -> Bound:  # noqa: ARG001
     """A sum of the entries that go to the same place."""
-    size, there = int(np.prod(into)), index >= 0
-    places = index[there]
+    size = int(np.prod(into))
 
     def added(y: Any) -> Any:
-        return np.bincount(places, weights=y[there], minlength=size).reshape(into)
+        return _added(y, index, into)
 
     terms = terms_of(x).reduced(added)
     if x.bound.rough:
         return summed(fp, terms, late=x.bound.late)
+    there = index >= 0
+    places = index[there]
     grid = np.full(size, FINEST, dtype=np.int64)
     np.minimum.at(grid, places, x.bound.grid[there])
     return summed(fp, terms, added(~x.bound.pure) == 0, grid.reshape(into), x.bound.late)
 
 
+@remembered_of_array
+def _sources(index: Indices, size: int) -> Indices | None:
+    """For each place the entries that go there, one in a row, -1 for none; None if these are far more than there are."""
+    flat = index.reshape(-1)
+    entries = np.argsort(flat, kind="stable")[np.count_nonzero(flat < 0) :]
+    places = flat[entries]
+    if not len(entries):
+        return None
+    counts = np.bincount(places, minlength=size)
+    if counts.max() * size > 2 * len(flat):
+        return None
+    table = np.full((counts.max(), size), -1, dtype=np.int64)
+    table[np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts), places] = entries
+    return table
+
+
 def _scattered(A: Exact[Any], x: Any, index: Indices, into: Shape) -> Any:
+    table = _sources(index, math.prod(into)) if isinstance(A, Doubles) else None
+    if table is not None:
+        sums = A.sum(A.restructure(_taken(table), x), 0)
+        return A.restructure(lambda y: y.reshape(into), sums)
     there = index >= 0
     entries = A.restructure(lambda y: y[there], x)
     sums = A.scatter(entries, index[there].astype(np.int64), int(np.prod(into)))
@@ -131,9 +154,13 @@ def _scattered(A: Exact[Any], x: Any, index: Indices, into: Shape) -> Any:
 
 
 def _added(x: Array, index: Indices, into: Shape) -> Array:
-    total = np.zeros(int(np.prod(into)) + 1)
-    np.add.at(total, np.where(index < 0, -1, index).reshape(-1), x.reshape(-1))
-    return total[:-1].reshape(into)
+    """The sums of the entries that go to the same place."""
+    size = math.prod(into)
+    table = _sources(index, size)
+    if table is not None:
+        return np.asarray(_taken(table)(x).sum(axis=0).reshape(into))
+    there = index >= 0
+    return np.bincount(index[there], weights=x[there], minlength=size).reshape(into)
 
 
 gather: Operation = define(
