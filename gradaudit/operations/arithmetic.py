@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradaudit.exact.enclosure import Enclosure
-from gradaudit.exact.entries import every, highest, lowest, pick
+from gradaudit.exact.entries import entrywise, every, highest, lowest, pick, some
 from gradaudit.graph import Node
 from gradaudit.memory import remembered
 from gradaudit.operations.operation import Operand, Operation, define, same
@@ -83,8 +83,20 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
     terms = Terms(count, size, pick(free, 0.0, size), error, faint, 1.0)
     if x.bound.rough or y.bound.rough:
         return summed(fp, terms, late=late, closed=True)
-    pure = x.bound.pure & y.bound.pure
-    return summed(fp, terms, pure, lambda: x.bound.grid + y.bound.grid, late, closed=True)
+    grid = lambda: x.bound.grid + y.bound.grid  # noqa: E731
+    if _only_zeros_are_floats(fp, value, x, y):
+        bound = summed(fp, terms, late=late, closed=True)
+        return Bound(bound.E, value.hi == 0, grid, bound.terms, late, closed=True)
+    return summed(fp, terms, x.bound.pure & y.bound.pure, grid, late, closed=True)
+
+
+def _only_zeros_are_floats(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> bool:
+    """Whether each product of two known floats of float32, which float64 has as it is, is no float32, or is 0."""
+    if fp.precision != 24 or some(x.E) or some(y.E) or some(x.value.radius) or some(y.value.radius):
+        return False
+    if not all(every(entrywise(lambda v: v.astype(np.float32) == v, n.v)) for n in (x, y)):
+        return False
+    return every((value.hi.astype(np.float32) != value.hi) | (value.hi == 0))
 
 
 def _late(factor: Operand) -> float:

@@ -19,10 +19,12 @@ from gradaudit.exact.entries import core, every, highest, some
 from gradaudit.graph import Node, Shape
 from gradaudit.memory import remembered_of_array
 from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
-from gradaudit.rounding.arithmetic import Arithmetic
+from gradaudit.rounding.arithmetic import Arithmetic, lowest_bits
 from gradaudit.rounding.bound import FINEST, Bound, exact, summed, terms_of
 
 Indices = NDArray[np.int64]
+#: So many slices of terms are looked at before all.
+SAMPLE = 4
 #: An axis, or several in their order.
 Axes = int | tuple[int, ...]
 #: What stands for infinity in a graph: a number that loses, or wins, every comparison.
@@ -252,6 +254,15 @@ def _sum_value(A: Exact[Any], x: Any, axis: Axes) -> Any:
     return x
 
 
+def _is_rounded(fp: Arithmetic, x: Operand, axis: Axes, size: Any) -> bool:
+    """Whether a few terms of each sum, known as they are, have already lower bits than a sum of its size can keep."""
+    first = _tuple(axis)[0]
+    if x.v.shape[first] <= SAMPLE or some(x.E) or some(x.value.radius):
+        return False
+    lowest = lowest_bits(np.take(x.v, range(SAMPLE), axis=first)).min(axis=axis)
+    return every(size > np.ldexp(1.0, np.minimum(lowest + fp.precision, fp.exponents[1])))
+
+
 def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: Axes) -> Bound:
     """Over several axes it may be one sum, or one after the other: of a narrow dtype each is then rounded."""
     terms, v = terms_of(x), _accumulated(fp, value, x) if isinstance(axis, int) else None
@@ -263,7 +274,7 @@ def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: Axes) -> Bound:
         shape = x.v.shape
         count = shape[axis] if isinstance(axis, int) else math.prod(shape[a] for a in axis)
         terms = terms.total(lambda y: _added_up(y, axis), count)
-    if x.bound.rough:
+    if x.bound.rough or _is_rounded(fp, x, axis, terms.size):
         return summed(fp, terms, late=x.bound.late, v=v)
     pure, bound = x.bound.pure.all(axis=axis), x.bound
     return summed(fp, terms, pure, lambda: bound.grid.min(axis=axis, initial=FINEST), bound.late, v=v)
