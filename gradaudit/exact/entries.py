@@ -11,6 +11,13 @@ from typing import Any
 import numpy as np
 
 
+def repeated(x: Any, shape: tuple[int, ...]) -> Any:
+    """An array repeated to a shape, as `numpy.broadcast_to` has it, but a single number sooner."""
+    if x.size == 1 and not x.dtype.hasobject:
+        return np.ndarray(shape, x.dtype, np.ascontiguousarray(x), 0, (0,) * len(shape))
+    return np.broadcast_to(x, shape)
+
+
 def core(x: Any) -> Any:
     """The entries of an array that are repeated along axes, once: its first along each axis without a stride."""
     strides = x.strides
@@ -21,7 +28,7 @@ def entrywise(f: Any, x: Any) -> Any:
     """A function of each entry; what is repeated is computed once, and repeated."""
     once = core(x)
     y = f(once)
-    return y if once is x else np.broadcast_to(y, x.shape)
+    return y if once is x else repeated(y, x.shape)
 
 
 def plus(x: Any, y: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradaudit.exact.enclosure import Enclosure
+from gradaudit.exact.enclosure import Enclosure, zeros
 from gradaudit.exact.entries import entrywise, every, highest, lowest, pick, some
 from gradaudit.graph import Node
 from gradaudit.memory import remembered
@@ -73,14 +73,17 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
             if other.bound.terms is not None:
                 return _scaled(fp, value, factor, other, late)
     size = x.reach * y.reach
-    error = or_infinite(x.size * y.E + y.size * x.E + x.E * y.E)
-    free = x.power | y.power
+    error = _error_of_product(x, y)
     there = every(x.reach) and every(y.reach)
     count = 1.0 if there else ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
     size = size if there else pick(count > 0, size, 0.0)
-    least, normal = np.maximum(x.size - x.E, 0) * np.maximum(y.size - y.E, 0), fp.normal * OF_OVERFLOW
-    faint = 0.0 if lowest(least) >= normal else pick(least >= normal, 0.0, count * fp.eta)
-    terms = Terms(count, size, pick(free, 0.0, size), error, faint, 1.0)
+    (low_x, low_y), normal = (_least(n) for n in (x, y)), fp.normal * OF_OVERFLOW
+    if lowest(low_x) * lowest(low_y) >= normal:
+        faint: Any = 0.0
+    else:
+        faint = pick(low_x * low_y >= normal, 0.0, count * fp.eta)
+    own = pick(x.power | y.power, 0.0, size) if some(x.power) or some(y.power) else size
+    terms = Terms(count, size, own, error, faint, 1.0)
     if x.bound.rough or y.bound.rough:
         return summed(fp, terms, late=late, closed=True)
     grid = lambda: x.bound.grid + y.bound.grid  # noqa: E731
@@ -99,6 +102,18 @@ def _only_zeros_are_floats(fp: Arithmetic, value: Any, x: Operand, y: Operand) -
     return every((value.hi.astype(np.float32) != value.hi) | (value.hi == 0))
 
 
+def _error_of_product(x: Operand, y: Operand) -> Any:
+    """|x| Ey + |y| Ex + Ex Ey; infinite where it is undefined."""
+    if not some(x.E):
+        return or_infinite(x.size * y.E) if some(y.E) else zeros(x.E.shape)
+    return or_infinite(x.size * y.E + y.size * x.E + x.E * y.E if some(y.E) else y.size * x.E)
+
+
+def _least(x: Operand) -> Any:
+    """The smallest absolute value that a program may have there."""
+    return np.maximum(x.size - x.E, 0) if some(x.E) else x.size
+
+
 def _late(factor: Operand) -> float:
     """How much larger a product may be before a factor is applied that is the same number everywhere."""
     first = float(factor.size.flat[0]) if factor.size.size else 1.0
@@ -109,7 +124,7 @@ def _is_known(fp: Arithmetic, x: Operand) -> bool:
     """Whether an operand is known to a program but for the rounding to its dtype, flushing apart."""
     if x.bound.terms is not None:
         return False
-    return every(x.bound.pure | (fp.u * x.size >= x.E))
+    return every(x.bound.pure) or every(x.bound.pure | (fp.u * x.size >= x.E))
 
 
 def _scaled(fp: Arithmetic, value: Any, factor: Operand, x: Operand, late: float) -> Bound:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
 from gradaudit.exact.doubles import Doubles
-from gradaudit.exact.entries import core, every, highest, some
+from gradaudit.exact.entries import core, every, highest, repeated, some
 from gradaudit.graph import Node, Shape
 from gradaudit.memory import remembered_of_array
 from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
@@ -99,7 +99,7 @@ def _taken(index: Indices) -> Any:
 
     def change(x: NDArray[Any]) -> NDArray[Any]:
         if x.size and not core(x).any():
-            return np.broadcast_to(np.zeros((), dtype=x.dtype), index.shape)
+            return repeated(np.zeros((), dtype=x.dtype), index.shape)
         entries = np.append(x.reshape(-1), np.zeros(1, dtype=x.dtype))
         return np.take(entries, index, mode="wrap")  # -1 is the last
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.entries import entrywise, every, highest, lowest, some
+from gradaudit.exact.entries import entrywise, every, highest, lowest, plus, repeated, some
 from gradaudit.rounding.arithmetic import (
     NO_BIT,
     OF_EVALUATION,
@@ -107,7 +107,9 @@ class Terms(NamedTuple):
 
 
 def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
-    return np.broadcast_to(x, shape) if type(x) is float or x.shape != shape else x
+    if type(x) is float:
+        return np.ndarray(shape, np.float64, np.array(x), 0, (0,) * len(shape))
+    return x if x.shape == shape else np.broadcast_to(x, shape)
 
 
 class Bound:
@@ -152,7 +154,7 @@ class Bound:
 
     @property
     def pure(self) -> NDArray[np.bool_]:
-        return np.broadcast_to(np.False_, self.E.shape) if self._pure is None else self._pure
+        return _nowhere(self.E.shape) if self._pure is None else self._pure
 
     @property
     def grid(self) -> Exponents:
@@ -216,7 +218,12 @@ def exact(fp: Arithmetic, v: Array) -> Bound:
 
 @lru_cache(maxsize=256)
 def _everywhere(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    return np.broadcast_to(np.True_, shape)
+    return repeated(np.array(True), shape)
+
+
+@lru_cache(maxsize=256)
+def _nowhere(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    return repeated(np.array(False), shape)
 
 
 def rounded(E: Array, late: float = 1.0) -> Bound:
@@ -275,7 +282,7 @@ def summed(
     """
     count, size, error, unrounded, fine = terms.count, terms.size, terms.error, None, None
     additions = max(count - 1, 0.0) if isinstance(count, float) else np.maximum(count - 1, 0.0)
-    amount = additions * size + terms.rounded
+    amount = terms.rounded if type(additions) is float and additions == 0 else additions * size + terms.rounded
     faint = terms.faint + (additions + terms.more) * fp.eta
     if pure is not None and some(pure):
         low, high = fp.exponents
@@ -288,7 +295,9 @@ def summed(
         if some(free):
             single = (error == 0) & (size >= fp.normal)
             unrounded = unrounded | free & (on_grid | (terms.faint == 0) | single)
-    E = fp.unit(additions + terms.depth) * amount + error + faint
+    E = fp.unit(additions + terms.depth) * amount
+    E = plus(E, error) if np.shape(E) == np.shape(error) else E + error
+    E = E if type(faint) is float and faint == 0 else E + faint
     if unrounded is not None and some(unrounded):
         E = np.where(unrounded, error, E)
     E = E * OF_EVALUATION
