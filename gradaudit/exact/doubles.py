@@ -120,7 +120,9 @@ class Doubles(Arithmetic[Approximate]):
     def sum(self, a: Approximate, axis: int) -> Approximate:
         """The sum over one axis."""
         roundings = max(0, a.x.shape[axis] - 1) * (U * UP)
-        return _of(a.x.sum(axis=axis), (a.radius + roundings * np.abs(a.x)).sum(axis=axis))
+        size: Array = np.abs(a.x)
+        radius = size.sum(axis=axis) * roundings
+        return _of(a.x.sum(axis=axis), radius if is_zero(a.radius) else radius + a.radius.sum(axis=axis))
 
     def hull(self, a: Approximate, b: Approximate) -> Approximate:
         """An enclosure of both."""

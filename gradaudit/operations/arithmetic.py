@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradaudit.exact.enclosure import Enclosure, zeros
-from gradaudit.exact.entries import entrywise, every, highest, lowest, pick, some
+from gradaudit.exact.entries import core, entrywise, every, highest, lowest, pick, repeated, some
 from gradaudit.graph import Node
 from gradaudit.memory import remembered
 from gradaudit.operations.operation import Operand, Operation, define, same
@@ -111,7 +111,11 @@ def _error_of_product(x: Operand, y: Operand) -> Any:
 
 def _least(x: Operand) -> Any:
     """The smallest absolute value that a program may have there."""
-    return np.maximum(x.size - x.E, 0) if some(x.E) else x.size
+    if not some(x.E):
+        return x.size
+    size, E = core(x.size), core(x.E)
+    least = np.maximum(size - E, 0)
+    return least if least.shape == x.size.shape else repeated(least, x.size.shape)
 
 
 def _late(factor: Operand) -> float:
@@ -124,6 +128,9 @@ def _is_known(fp: Arithmetic, x: Operand) -> bool:
     """Whether an operand is known to a program but for the rounding to its dtype, flushing apart."""
     if x.bound.terms is not None:
         return False
+    if x.bound.rough:
+        E, size = core(x.E), core(x.size)
+        return every(fp.u * size >= E)
     return every(x.bound.pure) or every(x.bound.pure | (fp.u * x.size >= x.E))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.enclosure import Enclosure
+from gradaudit.exact.enclosure import NORMAL, Enclosure
 from gradaudit.exact.entries import core, entrywise, lowest, plus, some
 from gradaudit.graph import Node, Shape
 from gradaudit.rounding.arithmetic import Arithmetic
@@ -67,9 +67,17 @@ class Operand:
         if self._power is None:
             v, E = core(self.v), core(self.E)
             exact = E == 0 if lowest(E) == 0 else np.zeros(E.shape, dtype=bool)
-            power = (np.abs(np.frexp(v)[0]) == 0.5) & exact if some(exact) else exact
+            power = _is_power(v) & exact if some(exact) else exact
             self._power = power if power.shape == self.v.shape else np.broadcast_to(power, self.v.shape)
         return self._power
+
+
+def _is_power(v: Array) -> Any:
+    """Where a number is a power of two."""
+    bits = np.ascontiguousarray(v).view(np.int64)
+    if (bits & (1 << 52) - 1).all():  # none but subnormal ones
+        return np.zeros(v.shape, dtype=bool) if lowest(np.abs(v)) >= NORMAL else np.abs(np.frexp(v)[0]) == 0.5
+    return np.abs(np.frexp(v)[0]) == 0.5
 
 
 @dataclass(frozen=True, eq=False)

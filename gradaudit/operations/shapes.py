@@ -144,6 +144,12 @@ def _sources(index: Indices, size: int) -> Indices | None:
     return table
 
 
+@remembered_of_array
+def _counts(index: Indices, size: int) -> Array:
+    """How many entries go to each place."""
+    return np.bincount(index[index >= 0], minlength=size).astype(np.float64)
+
+
 def _scattered(A: Exact[Any], x: Any, index: Indices, into: Shape) -> Any:
     table = _sources(index, math.prod(into)) if isinstance(A, Doubles) else None
     if table is not None:
@@ -158,6 +164,8 @@ def _scattered(A: Exact[Any], x: Any, index: Indices, into: Shape) -> Any:
 def _added(x: Array, index: Indices, into: Shape) -> Array:
     """The sums of the entries that go to the same place."""
     size = math.prod(into)
+    if x.size and core(x).size == 1:
+        return np.asarray(core(x).item() * _counts(index, size).reshape(into))
     table = _sources(index, size)
     if table is not None:
         return np.asarray(_taken(table)(x).sum(axis=0).reshape(into))
