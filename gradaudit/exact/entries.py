@@ -33,6 +33,8 @@ def entrywise(f: Any, x: Any) -> Any:
 
 def plus(x: Any, y: Any) -> Any:
     """The sum of two arrays of one shape; x itself where y is 0 everywhere."""
+    if 0 not in y.strides:
+        return x + y
     one, other = core(x), core(y)
     if other.size == 1 and other.item() == 0:
         return x
@@ -43,7 +45,8 @@ def plus(x: Any, y: Any) -> Any:
 
 def highest(x: Any) -> Any:
     """The largest entry; NaN where there is one, 0 where there is no entry."""
-    x = core(x)
+    if 0 in x.strides:
+        x = core(x)
     if not x.shape:
         return x.item()
     return x.item(x.argmax()) if x.size else 0.0
@@ -51,7 +54,8 @@ def highest(x: Any) -> Any:
 
 def lowest(x: Any) -> Any:
     """The smallest entry; NaN where there is one, 1 where there is no entry."""
-    x = core(x)
+    if 0 in x.strides:
+        x = core(x)
     if not x.shape:
         return x.item()
     return x.item(x.argmin()) if x.size else 1.0
@@ -64,7 +68,8 @@ def pick(condition: Any, x: Any, y: Any) -> Any:
 
 def some(x: Any) -> bool:
     """Whether an entry is not 0."""
-    x = core(x)
+    if 0 in x.strides:
+        x = core(x)
     if not x.shape:
         return bool(x != 0)
     return x.size > 0 and bool(x.item(x.argmax()) != 0)
@@ -72,7 +77,8 @@ def some(x: Any) -> bool:
 
 def every(x: Any) -> bool:
     """Whether every entry is more than 0."""
-    x = core(x)
+    if 0 in x.strides:
+        x = core(x)
     if not x.shape:
         return bool(x > 0)
     return not x.size or bool(x.item(x.argmin()) > 0)

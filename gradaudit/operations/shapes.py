@@ -164,7 +164,7 @@ def _scattered(A: Exact[Any], x: Any, index: Indices, into: Shape) -> Any:
 def _added(x: Array, index: Indices, into: Shape) -> Array:
     """The sums of the entries that go to the same place."""
     size = math.prod(into)
-    if x.size and core(x).size == 1:
+    if x.size and core(x).size == 1 and math.isfinite(core(x).item()):
         return np.asarray(core(x).item() * _counts(index, size).reshape(into))
     table = _sources(index, size)
     if table is not None:

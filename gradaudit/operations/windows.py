@@ -130,7 +130,9 @@ def _patches(shape: Shape, window: Window, groups: int) -> tuple[Indices, Shape]
     index = windows(shape, window)
     over = index.shape[2 : 2 + axes]
     index = index.reshape(N, groups, C // groups, math.prod(over), math.prod(window.size))
-    return index.transpose(1, 0, 3, 2, 4).reshape(groups, N * math.prod(over), -1), over
+    index = index.transpose(1, 0, 3, 2, 4).reshape(groups, N * math.prod(over), -1)
+    index.flags.writeable = False
+    return index, over
 
 
 def convolution(

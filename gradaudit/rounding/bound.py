@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.entries import entrywise, every, highest, lowest, plus, repeated, some
+from gradaudit.exact.entries import entrywise, every, highest, lowest, repeated, some
 from gradaudit.rounding.arithmetic import (
     NO_BIT,
     OF_EVALUATION,
@@ -296,11 +296,15 @@ def summed(
             single = (error == 0) & (size >= fp.normal)
             unrounded = unrounded | free & (on_grid | (terms.faint == 0) | single)
     E = fp.unit(additions + terms.depth) * amount
-    E = plus(E, error) if np.shape(E) == np.shape(error) else E + error
-    E = E if type(faint) is float and faint == 0 else E + faint
+    full = np.shape(E)
+    if full and full == np.shape(error) and np.shape(faint) in (full, ()):
+        E += error
+        E += faint
+    else:
+        E = E + error + faint
     if unrounded is not None and some(unrounded):
         E = np.where(unrounded, error, E)
-    E = E * OF_EVALUATION
+    E = np.multiply(E, OF_EVALUATION, out=E) if np.shape(E) else E * OF_EVALUATION
     largest = OF_OVERFLOW * late
     if not (highest(size) * largest <= fp.omega and lowest(E) >= 0):
         fits = size * largest <= fp.omega
