@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def repeated(x: Any, shape: tuple[int, ...]) -> Any:
+def repeated(x: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """An array repeated to a shape, as `numpy.broadcast_to` has it, but a single number sooner."""
     if x.size == 1 and not x.dtype.hasobject:
         return np.ndarray(shape, x.dtype, np.ascontiguousarray(x), 0, (0,) * len(shape))

@@ -120,7 +120,7 @@ def _has_such_a_product(fp: Arithmetic, A: Array, B: Array) -> bool:
 def _have_many_digits(fp: Arithmetic, v: Array) -> NDArray[np.bool_]:
     """Which numbers have one digit more than half of the dtype's, or more."""
     bits = np.ascontiguousarray(v).view(np.int64)
-    return ((bits & (1 << 53 - (fp.precision + 1) // 2) - 1) != 0) & (np.abs(v) >= NORMAL)
+    return np.asarray(((bits & (1 << 53 - (fp.precision + 1) // 2) - 1) != 0) & (np.abs(v) >= NORMAL))
 
 
 def _each(f: Any, A: Any, B: Any) -> Any:

@@ -101,7 +101,7 @@ def _taken(index: Indices) -> Any:
         if x.size and not core(x).any():
             return repeated(np.zeros((), dtype=x.dtype), index.shape)
         entries = np.append(x.reshape(-1), np.zeros(1, dtype=x.dtype))
-        return np.take(entries, index, mode="wrap")  # -1 is the last
+        return np.asarray(np.take(entries, index, mode="wrap"))  # -1 is the last
 
     return change
 
@@ -130,7 +130,7 @@ def _scatter_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices, in
 
 @remembered_of_array
 def _sources(index: Indices, size: int) -> Indices | None:
-    """For each place the entries that go there, one in a row, -1 for none; None if these are far more than there are."""
+    """For each place the entries that go there, one a row, -1 for none; None if that is far more than the entries."""
     flat = index.reshape(-1)
     entries = np.argsort(flat, kind="stable")[np.count_nonzero(flat < 0) :]
     places = flat[entries]
@@ -170,7 +170,7 @@ def _added(x: Array, index: Indices, into: Shape) -> Array:
     if table is not None:
         return np.asarray(_taken(table)(x).sum(axis=0).reshape(into))
     there = index >= 0
-    return np.bincount(index[there], weights=x[there], minlength=size).reshape(into)
+    return np.bincount(index[there], weights=x[there], minlength=size).astype(np.float64).reshape(into)
 
 
 gather: Operation = define(
