@@ -17,7 +17,7 @@ from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
-from gradaudit.exact.entries import every, highest, lowest, some
+from gradaudit.exact.entries import every, highest, lowest, plus, some
 from gradaudit.exact.pairs import Pairs
 from gradaudit.exact.splitting import MORE_PARTS
 from gradaudit.graph import Node, depending, topological_order
@@ -232,13 +232,13 @@ class Certificates:
                     shift = (centre[n].hi - exact.hi) + (centre[n].lo - exact.lo)
                     reach = around[n].E + centre[n].radius + OF_SHIFT * np.abs(shift)
                     below, above = (np.maximum(np.fmin(E, reach + s), 0) for s in (-shift, shift))
-            own_side = np.asarray(apart[n].E + exact.radius)
+            own_side = E if apart is self.bounds else np.asarray(apart[n].E + exact.radius)
             result.append(Certificate(exact, below, above, own_side, _largest(apart[n].E), _largest(natural[n])))
         return tuple(result)
 
     def within(self, n: int) -> NDArray[np.float64]:
         """How far from ``hi + lo`` a correct program may be at a node, by its id: the bound, and the radius."""
-        return np.asarray(self.bounds[n].E + self.values[n].radius)
+        return np.asarray(plus(self.bounds[n].E, self.values[n].radius))
 
     @cached_property
     def kinks(self) -> tuple[Kink, ...]:

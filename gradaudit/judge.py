@@ -21,6 +21,8 @@ __all__ = ["RANK", "USEFUL", "Finding", "Report", "Step", "Verdict", "judge", "w
 Verdict = Literal["pass", "wrong", "undecided"]
 #: Verdicts, the worst with the largest number.
 RANK = {"pass": 0, "undecided": 1, "wrong": 2}
+#: That no entry depends on a kink.
+NOWHERE = np.zeros((), dtype=bool)
 #: So many steps are shown at most.
 SHOWN = 5
 
@@ -239,7 +241,7 @@ def judge(array: str | int, got: NDArray[Any], certificate: Certificate, fp: Ari
         signed = signed - exact.lo if some(np.abs(exact.lo)) else signed
         E = below if below is above else np.where(signed < 0, below, above)
         error = np.abs(signed)
-        open_ = below > apart if below is above else (below > apart) | (above > apart)
+        open_ = NOWHERE if below is above is apart else (below > apart) | (above > apart)
         if lowest(E) > 0 and highest(E) < np.inf and highest(error) < np.inf:
             ratio, wrong = error / E, error > E
         else:

@@ -38,6 +38,8 @@ def remembered_of_array(function: F) -> F:
     results: dict[Any, Any] = {}
 
     def remembering(array: Any, *more: Any) -> Any:
+        if not isinstance(array, np.ndarray):  # a single number, which nobody can refer to
+            return function(array, *more)
         key = (id(array), *more)
         if key not in results:
             results[key] = function(array, *more)

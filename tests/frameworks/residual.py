@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy, relu
 
 from gradaudit.cases.images import images
 from gradaudit.judge import Report
@@ -34,8 +34,8 @@ class Block(nn.Module):  # type: ignore[misc]
             self.around = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.norm(self.first(x)))
-        return F.relu(self.last_norm(self.second(y)) + self.around(x))
+        y = relu(self.norm(self.first(x)))
+        return relu(self.last_norm(self.second(y)) + self.around(x))
 
 
 class ResNet(nn.Module):  # type: ignore[misc]
@@ -54,8 +54,8 @@ class ResNet(nn.Module):  # type: ignore[misc]
         self.last = nn.Linear(CHANNELS[-1], 10)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        scores = self.last(self.blocks(F.relu(self.norm(self.first(x)))).mean((2, 3)))
-        return F.cross_entropy(scores, labels)
+        scores = self.last(self.blocks(relu(self.norm(self.first(x)))).mean((2, 3)))
+        return cross_entropy(scores, labels)
 
 
 class Trained(NamedTuple):

@@ -14,7 +14,7 @@ STEPS = 223
 
 
 def test_every_step_of_a_training_is_certified(request: pytest.FixtureRequest) -> None:
-    losses = []
+    losses: list[float] = []
     for trained in training(request.config.getoption("--resnet-steps"), batch=32):
         report = trained.report
         assert report.ok, f"step {len(losses)}: {report.steps[0].message}"
