@@ -7,26 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
 from gradaudit.exact.doubles import Doubles
-from gradaudit.exact.entries import core, every, highest, repeated, some
+from gradaudit.exact.entries import every, highest, some
 from gradaudit.graph import Node, Shape
-from gradaudit.memory import remembered_of_array
-from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
+from gradaudit.operations.operation import Operand, Operation, define, no_derivative
+from gradaudit.operations.sums import Axes, Indices, added, added_up, runs, sources, taken
 from gradaudit.rounding.arithmetic import Arithmetic, lowest_bits
 from gradaudit.rounding.bound import FINEST, Bound, exact, summed, terms_of
 
-Indices = NDArray[np.int64]
 #: So many slices of terms are looked at before all.
 SAMPLE = 4
-#: An axis, or several in their order.
-Axes = int | tuple[int, ...]
 #: What stands for infinity in a graph: a number that loses, or wins, every comparison.
 INFINITE = 2.0**1022
 
@@ -94,66 +90,32 @@ stopped: Operation = Operation(
 # --- gather and scatter -----------------------------------------------------------------------------------------------
 
 
-def _taken(index: Indices) -> Any:
-    """What arranges the entries of an array by an index; -1 stands for 0."""
-
-    def change(x: NDArray[Any]) -> NDArray[Any]:
-        if x.size and not core(x).any():
-            return repeated(np.zeros((), dtype=x.dtype), index.shape)
-        entries = np.append(x.reshape(-1), np.zeros(1, dtype=x.dtype))
-        return np.asarray(np.take(entries, index, mode="wrap"))  # -1 is the last
-
-    return change
-
-
 def _gather_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices) -> Bound:  # noqa: ARG001
     bound: Bound = x.bound
-    return bound.restructured(_taken(index))
+    return bound.restructured(taken(index))
 
 
 def _scatter_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices, into: Shape) -> Bound:  # noqa: ARG001
     """A sum of the entries that go to the same place."""
     size = int(np.prod(into))
 
-    def added(y: Any) -> Any:
-        return _added(y, index, into)
+    def sums(y: Any) -> Any:
+        return added(y, index, into)
 
-    terms = terms_of(x).reduced(added)
+    terms = terms_of(x).reduced(sums)
     if x.bound.rough:
         return summed(fp, terms, late=x.bound.late)
     there = index >= 0
     places = index[there]
     grid = np.full(size, FINEST, dtype=np.int64)
     np.minimum.at(grid, places, x.bound.grid[there])
-    return summed(fp, terms, added(~x.bound.pure) == 0, grid.reshape(into), x.bound.late)
-
-
-@remembered_of_array
-def _sources(index: Indices, size: int) -> Indices | None:
-    """For each place the entries that go there, one a row, -1 for none; None if that is far more than the entries."""
-    flat = index.reshape(-1)
-    entries = np.argsort(flat, kind="stable")[np.count_nonzero(flat < 0) :]
-    places = flat[entries]
-    if not len(entries):
-        return None
-    counts = np.bincount(places, minlength=size)
-    if counts.max() * size > 2 * len(flat):
-        return None
-    table = np.full((counts.max(), size), -1, dtype=np.int64)
-    table[np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts), places] = entries
-    return table
-
-
-@remembered_of_array
-def _counts(index: Indices, size: int) -> Array:
-    """How many entries go to each place."""
-    return np.bincount(index[index >= 0], minlength=size).astype(np.float64)
+    return summed(fp, terms, sums(~x.bound.pure) == 0, grid.reshape(into), x.bound.late)
 
 
 def _scattered(A: Exact[Any], x: Any, index: Indices, into: Shape) -> Any:
-    table = _sources(index, math.prod(into)) if isinstance(A, Doubles) else None
+    table = sources(index, math.prod(into)) if isinstance(A, Doubles) else None
     if table is not None:
-        sums = A.sum(A.restructure(_taken(table), x), 0)
+        sums = A.sum(A.restructure(taken(table), x), 0)
         return A.restructure(lambda y: y.reshape(into), sums)
     there = index >= 0
     entries = A.restructure(lambda y: y[there], x)
@@ -161,26 +123,14 @@ def _scattered(A: Exact[Any], x: Any, index: Indices, into: Shape) -> Any:
     return A.restructure(lambda y: y.reshape(into), sums)
 
 
-def _added(x: Array, index: Indices, into: Shape) -> Array:
-    """The sums of the entries that go to the same place."""
-    size = math.prod(into)
-    if x.size and core(x).size == 1 and math.isfinite(core(x).item()):
-        return np.asarray(core(x).item() * _counts(index, size).reshape(into))
-    table = _sources(index, size)
-    if table is not None:
-        return np.asarray(_taken(table)(x).sum(axis=0).reshape(into))
-    there = index >= 0
-    return np.bincount(index[there], weights=x[there], minlength=size).astype(np.float64).reshape(into)
-
-
 gather: Operation = define(
     Operation(
         "gather",
         shape=lambda x, index: index.shape,  # noqa: ARG005
-        value=lambda A, x, index: A.restructure(_taken(index), x),
+        value=lambda A, x, index: A.restructure(taken(index), x),
         derivative=lambda node, g: [scatter(g, index=node.parameters["index"], into=node.inputs[0].shape)],
         rounding=_gather_rounding,
-        size=lambda x, index: _taken(index)(x),
+        size=lambda x, index: taken(index)(x),
         algorithms="indexing, slicing, padding with zeros, flipping, repeating: exact",
     )
 )
@@ -191,7 +141,7 @@ scatter: Operation = define(
         value=_scattered,
         derivative=lambda node, g: [gather(g, index=node.parameters["index"])],
         rounding=_scatter_rounding,
-        size=_added,
+        size=added,
         algorithms="adding to places in any order",
     )
 )
@@ -235,27 +185,10 @@ def _accumulated(fp: Arithmetic, value: Any, x: Operand) -> Any:
     return value.hi if fp.is_narrow and (x.bound.terms is None or x.bound.closed is True) else None
 
 
-def _added_up(x: Any, axis: Axes) -> Any:
-    """The sum over an axis, or some in their order; neighbours are one axis."""
-    if isinstance(axis, int):
-        return x.sum(axis=axis)
-    for first, last in reversed(_runs(axis)):
-        x = x.reshape(*x.shape[:first], -1, *x.shape[last + 1 :]).sum(axis=first)
-    return x
-
-
-@lru_cache(maxsize=256)
-def _runs(axes: tuple[int, ...]) -> list[tuple[int, int]]:
-    """The first and the last of neighbouring axes."""
-    begins = [a for a in axes if a - 1 not in axes]
-    ends = [a for a in axes if a + 1 not in axes]
-    return list(zip(begins, ends, strict=True))
-
-
 def _sum_value(A: Exact[Any], x: Any, axis: Axes) -> Any:
     if isinstance(axis, int):
         return A.sum(x, axis)
-    for first, last in reversed(_runs(axis)):
+    for first, last in reversed(runs(axis)):
         shape = A.shape(x)
         to = (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :])
         x = A.sum(A.restructure(lambda y, to=to: y.reshape(to), x), first)
@@ -281,7 +214,7 @@ def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: Axes) -> Bound:
     else:
         shape = x.v.shape
         count = shape[axis] if isinstance(axis, int) else math.prod(shape[a] for a in axis)
-        terms = terms.total(lambda y: _added_up(y, axis), count)
+        terms = terms.total(lambda y: added_up(y, axis), count)
     if x.bound.rough or _is_rounded(fp, x, axis, terms.size):
         return summed(fp, terms, late=x.bound.late, v=v)
     pure, bound = x.bound.pure.all(axis=axis), x.bound
@@ -295,7 +228,7 @@ sum_axis: Operation = define(
         value=_sum_value,
         derivative=lambda node, g: [_spread(g, node.inputs[0].shape, node.parameters["axis"])],
         rounding=_sum_rounding,
-        size=_added_up,
+        size=added_up,
         algorithms="any order: one after the other, pairwise, by blocks, Kahan's",
         source="Higham 2002, section 4.2",
     )

@@ -17,7 +17,8 @@ from gradaudit.operations.arrangements import mixed
 from gradaudit.operations.entrywise import divide
 from gradaudit.operations.largest import largest
 from gradaudit.operations.products import affine, matmul
-from gradaudit.operations.shapes import INFINITE, Indices, constant, gather, reshape, sum_axis, transpose
+from gradaudit.operations.shapes import INFINITE, constant, gather, reshape, sum_axis, transpose
+from gradaudit.operations.sums import Indices
 
 Steps = int | Sequence[int]
 #: Entries added in front and behind: one number for all, one an axis, or a pair an axis.
