@@ -17,7 +17,7 @@ from gradaudit.exact.arithmetic import OutOfRange
 from gradaudit.exact.balls import Balls
 from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
-from gradaudit.exact.entries import every, highest, lowest, some
+from gradaudit.exact.entries import every, highest, lowest, plus, some
 from gradaudit.exact.pairs import Pairs
 from gradaudit.exact.splitting import MORE_PARTS
 from gradaudit.graph import Node, depending, topological_order
@@ -222,7 +222,7 @@ class Certificates:
         """The certificates of the outputs, in their order."""
         apart = self._without_kinks() if self.kinks else self.bounds
         centre, around = self._centred() if self.kinks else (self.values, self.bounds)
-        natural = self._sizes(typical=True)
+        natural = self._typical()
         result = []
         for n in map(id, self.plan.outputs):
             exact, E = self.values[n], self.within(n)
@@ -232,13 +232,13 @@ class Certificates:
                     shift = (centre[n].hi - exact.hi) + (centre[n].lo - exact.lo)
                     reach = around[n].E + centre[n].radius + OF_SHIFT * np.abs(shift)
                     below, above = (np.maximum(np.fmin(E, reach + s), 0) for s in (-shift, shift))
-            own_side = np.asarray(apart[n].E + exact.radius)
+            own_side = E if apart is self.bounds else np.asarray(apart[n].E + exact.radius)
             result.append(Certificate(exact, below, above, own_side, _largest(apart[n].E), _largest(natural[n])))
         return tuple(result)
 
     def within(self, n: int) -> NDArray[np.float64]:
         """How far from ``hi + lo`` a correct program may be at a node, by its id: the bound, and the radius."""
-        return np.asarray(self.bounds[n].E + self.values[n].radius)
+        return np.asarray(plus(self.bounds[n].E, self.values[n].radius))
 
     @cached_property
     def kinks(self) -> tuple[Kink, ...]:
@@ -254,16 +254,18 @@ class Certificates:
     @cached_property
     def sizes(self) -> dict[int, NDArray[np.float64]]:
         """The natural size of each node, by its id."""
-        return self._sizes(typical=False)
-
-    def _sizes(self, typical: bool) -> dict[int, NDArray[np.float64]]:
-        """Those of nodes that depend on no input are found once."""
         (fixed, moving), cache = self.plan.parts, self.plan.cache
-        key = ("sizes", self.precision, self.fp, typical)
+        key = ("sizes", self.precision, self.fp)
         with np.errstate(all="ignore"):
             if key not in cache:
-                cache[key] = sizes(self.fp, fixed, self.values, self.bounds, typical)
-            return sizes(self.fp, moving, self.values, self.bounds, typical, cache[key])
+                cache[key] = sizes(self.fp, fixed, self.values, self.bounds)  # they depend on no input
+            return sizes(self.fp, moving, self.values, self.bounds, known=cache[key])
+
+    def _typical(self) -> dict[int, NDArray[np.float64]]:
+        """The typical sizes of the outputs, and of what they need."""
+        with np.errstate(all="ignore"):
+            order, ends = self.plan.order, self.plan.outputs
+            return sizes(self.fp, order, self.values, self.bounds, typical=True, ends=ends)
 
     def _centred(self) -> tuple[Values, Bounds]:
         with self.arithmetic.precision(), np.errstate(all="ignore"):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gradaudit.certify import Certificate, Kink
 from gradaudit.changes import change
 from gradaudit.errors import GradientError, UndecidedError
+from gradaudit.exact.entries import highest, lowest, some
 from gradaudit.readings import USEFUL
 from gradaudit.rounding.arithmetic import Arithmetic, is_float
 
@@ -20,6 +21,8 @@ __all__ = ["RANK", "USEFUL", "Finding", "Report", "Step", "Verdict", "judge", "w
 Verdict = Literal["pass", "wrong", "undecided"]
 #: Verdicts, the worst with the largest number.
 RANK = {"pass": 0, "undecided": 1, "wrong": 2}
+#: That no entry depends on a kink.
+NOWHERE = np.zeros((), dtype=bool)
 #: So many steps are shown at most.
 SHOWN = 5
 
@@ -233,21 +236,26 @@ def judge(array: str | int, got: NDArray[Any], certificate: Certificate, fp: Ari
     exact = certificate.exact
     with np.errstate(all="ignore"):
         values = np.asarray(got, dtype=np.float64)
-        signed = (values - exact.hi) - exact.lo
-        E = np.where(signed < 0, certificate.below, certificate.above)
+        below, above, apart = certificate.below, certificate.above, certificate.apart
+        signed = values - exact.hi
+        signed = signed - exact.lo if some(np.abs(exact.lo)) else signed
+        E = below if below is above else np.where(signed < 0, below, above)
         error = np.abs(signed)
-        open_ = (certificate.below > certificate.apart) | (certificate.above > certificate.apart)
-        ratio = np.where(E > 0, error / np.where(E > 0, E, 1), np.where(error == 0, 0, np.inf))
-        ratio = np.where(np.isfinite(E), np.where(np.isfinite(values), ratio, np.inf), 0)
-        wrong = (~(error <= E) | ~np.isfinite(values)) & np.isfinite(E)
+        open_ = NOWHERE if below is above is apart else (below > apart) | (above > apart)
+        if lowest(E) > 0 and highest(E) < np.inf and highest(error) < np.inf:
+            ratio, wrong = error / E, error > E
+        else:
+            ratio = np.where(E > 0, error / np.where(E > 0, E, 1), np.where(error == 0, 0, np.inf))
+            ratio = np.where(np.isfinite(E), np.where(np.isfinite(values), ratio, np.inf), 0)
+            wrong = (~(error <= E) | ~np.isfinite(values)) & np.isfinite(E)
     index = tuple(int(i) for i in np.unravel_index(int(ratio.argmax()), ratio.shape)) if ratio.size else ()
     resolution = certificate.resolution
     verdict: Verdict = "pass"
     if wrong.any():
         verdict = "wrong"
-    elif not np.isfinite(E).all() or resolution > USEFUL:
+    elif not highest(E) < np.inf or resolution > USEFUL:
         verdict = "undecided"
-    other = int(np.count_nonzero(open_ & (error > certificate.apart)))
+    other = int(np.count_nonzero(open_ & (error > apart))) if some(open_) else 0
     at = [float(a[index]) if ratio.size else 0.0 for a in (values, exact.hi, error, E, ratio)]
     finding = Finding(array, verdict, index, at[0], at[1], at[2], at[3], at[4], resolution)
     size = np.abs(exact.hi).max(initial=0)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from operator import is_
 from typing import Any, TypeVar
+from weakref import finalize
 
 import numpy as np
 
@@ -27,6 +28,23 @@ def remembered(function: F) -> F:
         result = function(*arguments)
         last = (arguments, result)
         return result
+
+    remembering.__doc__, remembering.__name__ = function.__doc__, function.__name__
+    return remembering  # type: ignore[return-value]
+
+
+def remembered_of_array(function: F) -> F:
+    """The function of an array that nobody changes, and of more; its result is forgotten with the array."""
+    results: dict[Any, Any] = {}
+
+    def remembering(array: Any, *more: Any) -> Any:
+        if not isinstance(array, np.ndarray):  # a single number, which nobody can refer to
+            return function(array, *more)
+        key = (id(array), *more)
+        if key not in results:
+            results[key] = function(array, *more)
+            finalize(array, results.pop, key, None)
+        return results[key]
 
     remembering.__doc__, remembering.__name__ = function.__doc__, function.__name__
     return remembering  # type: ignore[return-value]

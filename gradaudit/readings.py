@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
 from gradaudit.exact.enclosure import UNKNOWN, Enclosure
-from gradaudit.exact.entries import some
+from gradaudit.exact.entries import entrywise, every, plus, some
 from gradaudit.graph import Node
 from gradaudit.operations.operation import Operand
 from gradaudit.operations.products import affine, matmul
@@ -176,21 +176,29 @@ def sizes(
     of: Bounds,
     typical: bool = False,
     known: Mapping[int, NDArray[Any]] = MappingProxyType({}),
+    ends: Sequence[Node] | None = None,
 ) -> dict[int, NDArray[Any]]:
     """The natural size of every node: what it could have been, had nothing cancelled.
 
     Of a mask its signs, UNKNOWN where rounding decides: there either branch may be taken. The typical size is that of
     terms with random signs, the root of the sum of their squares; and that of the value where the bound is of use: what
     cancelled on the way to it is past, so that depth inflates nothing (ROUNDING.md, section 7). What is known of nodes
-    that are not in the order is taken as it is.
+    that are not in the order is taken as it is. Where there are ends, only what they need is looked at.
     """
     natural = dict(known)
+    needed, useful = _needed(order, ends, read, of) if ends is not None else (None, {})
     for node in order:
         n, value, operation = id(node), read[id(node)], node.operation
+        if needed is not None and n not in needed:
+            continue
         if operation.mask:
             natural[n] = np.where(of[n], UNKNOWN, value) if some(of[n]) else value
             continue
-        v, parts = np.abs(value.hi), [natural[id(m)] for m in node.inputs]
+        v = entrywise(np.abs, value.hi)
+        if n in useful and useful[n] is None:
+            natural[n] = v
+            continue
+        parts = [natural[id(m)] for m in node.inputs]
         if operation in (matmul, affine) and not typical and all(_is_exact(m, of) for m in node.inputs):
             natural[n] = np.maximum(of[n].terms.size, v)  # the same product
         elif operation.natural is not None:
@@ -203,8 +211,27 @@ def sizes(
         else:
             natural[n] = v
         if typical and parts:
-            natural[n] = np.where(of[n].E + value.spread <= USEFUL * v, v, natural[n])
+            natural[n] = np.where(useful[n] if n in useful else _is_of_use(of[n], value, v), v, natural[n])
     return natural
+
+
+def _is_of_use(bound: Any, value: Any, v: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a bound is of use."""
+    return np.asarray(plus(bound.E, value.spread) <= USEFUL * v)
+
+
+def _needed(order: Sequence[Node], ends: Sequence[Node], read: Values, of: Bounds) -> tuple[set[int], dict[int, Any]]:
+    """The nodes whose typical sizes those of the ends need; and where their bounds are of use, None for everywhere."""
+    needed = {id(node) for node in ends}
+    useful: dict[int, Any] = {}
+    for node in reversed(order):
+        n = id(node)
+        if n in needed and node.inputs and not node.operation.mask:
+            where = _is_of_use(of[n], read[n], entrywise(np.abs, read[n].hi))
+            useful[n] = None if every(where) else where
+            if useful[n] is not None:
+                needed.update(id(m) for m in node.inputs)
+    return needed, useful
 
 
 def _is_exact(node: Node, of: Bounds) -> bool:

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.certify import Certificate, Kink, certify
+from gradaudit.certify import Certificate, Kink, Plan, certify
 from gradaudit.derivative import pulled_back
-from gradaudit.graph import Node, topological_order
+from gradaudit.graph import Node
 from gradaudit.judge import Finding, judge
 from gradaudit.operations.entrywise import add
 from gradaudit.operations.shapes import concatenate, constant, gather, input_, reshape
+from gradaudit.parts import Part, form, planned
 from gradaudit.patterns import recognised
 from gradaudit.rounding.arithmetic import Arithmetic
 
@@ -120,8 +121,11 @@ def computed(
 ) -> tuple[Certificate, ...]:
     """The certificates of what was computed from floats that are known; a root may be known itself."""
     outputs, inputs, origins = cut(roots, known, [known(n) for n in roots])
-    given = {node: floats(origins[n]) for n, node in inputs.items()}
-    return certify(outputs, given, fp).outputs
+    of = form(outputs)
+    part = planned(of, "values", lambda: Part(Plan.of(outputs), of.leaves, (), tuple(outputs)))
+    origin = {id(node): origins[n] for n, node in inputs.items()}
+    given = {leaf: floats(origin[id(node)]) for leaf, node in zip(part.leaves, of.leaves, strict=True)}
+    return certify(part.plan, given, fp).outputs
 
 
 def contributed(
@@ -164,12 +168,21 @@ def contributed(
     outputs, inputs, origins = cut(roots, lambda n: id(n) in ids or known(n), itself)
     sources = {id(t): inputs.get(id(t)) or input_(size=t.shape) for t in targets}
     sources |= {n: new for n, new in inputs.items() if live(origins[n])}
-    weights = [input_(size=c.shape) for c in cotangents]
-    derivatives = pulled_back(recognised(outputs), list(sources.values()), weights)
-    given = {node: floats(origins[n]) for n, node in inputs.items()}
-    given |= dict(zip(weights, cotangents, strict=True))
-    needed = {id(n) for n in topological_order(derivatives)}
-    certificates = certify(derivatives, {n: x for n, x in given.items() if id(n) in needed}, fp)
+    of = form(outputs)
+    places = {id(node): n for n, node in enumerate(of.leaves)}
+    by = tuple(places.get(id(source), source.shape) for source in sources.values())
+
+    def made() -> Part:
+        weights = [input_(size=c.shape) for c in cotangents]
+        derivatives = pulled_back(recognised(outputs), list(sources.values()), weights)
+        return Part(Plan.of(derivatives), of.leaves, tuple(weights), tuple(outputs))
+
+    part = planned(of, by, made)
+    origin, needed = {id(node): origins[n] for n, node in inputs.items()}, {id(node) for node in part.plan.order}
+    leaves = [(leaf, origin[id(node)]) for leaf, node in zip(part.leaves, of.leaves, strict=True)]
+    given = {leaf: floats(node) for leaf, node in leaves if id(leaf) in needed}
+    given |= {w: c for w, c in zip(part.weights, cotangents, strict=True) if id(w) in needed}
+    certificates = certify(part.plan, given, fp)
     return dict(zip(sources, certificates.outputs, strict=True)), certificates.kinks
 
 

@@ -21,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--operation-problems", type=int, default=60, metavar="N", help="for library/test_operations.py")
     parser.addoption("--random-graphs", type=int, default=150, metavar="N", help="for library/test_graphs.py")
     parser.addoption("--deep-networks", type=int, default=15, metavar="N", help="for frameworks/test_gradcheck_deep.py")
+    parser.addoption("--resnet-steps", type=int, default=2, metavar="N", help="for frameworks/test_resnet.py")
     parser.addoption("--plantings", type=int, default=1, metavar="N", help="for the deep networks of frameworks/")
     parser.addoption("--climbs", type=int, default=1, metavar="N", help="for library/test_climbs.py")
     parser.addoption("--planted-graphs", type=int, default=60, metavar="N", help="for library/test_planted_graphs.py")

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic, Signs
-from gradaudit.exact.enclosure import NORMAL, TINY, UNKNOWN, UP, Array, Enclosure, U, zeros
-from gradaudit.exact.entries import every, highest, some
+from gradaudit.exact.enclosure import NORMAL, TINY, UNKNOWN, UP, Array, Enclosure, U, is_zero, two_sum, zeros
+from gradaudit.exact.entries import every, highest, plus, some
 from gradaudit.exact.functions import PLAIN_K, Function
 
 #: Errors of products of so many multiplications are bounded by largest entries and sums, where that is near enough.
@@ -59,9 +59,14 @@ class Doubles(Arithmetic[Approximate]):
 
     def add(self, a: Approximate, b: Approximate) -> Approximate:
         """A + b; a float's sum never underflows."""
+        if is_zero(a.radius) and is_zero(b.radius):
+            s, error = two_sum(a.x, b.x)
+            return _of(s, np.abs(error))
         s = a.x + b.x
-        rounded = (a.x != 0) & (b.x != 0)
-        return _of(s, a.radius + b.radius + U * np.abs(s) * rounded)
+        rounded = U * np.abs(s)
+        if not (a.x.all() and b.x.all()):
+            rounded = rounded * ((a.x != 0) & (b.x != 0))
+        return _of(s, plus(plus(rounded, a.radius), b.radius))
 
     def negative(self, a: Approximate) -> Approximate:
         """-a."""
@@ -71,7 +76,11 @@ class Doubles(Arithmetic[Approximate]):
         """A b."""
         p = a.x * b.x
         size = np.abs(p)
-        radius = np.abs(a.x) * b.radius + np.abs(b.x) * a.radius + a.radius * b.radius + U * size + TINY
+        radius = U * size + TINY
+        if not is_zero(a.radius):
+            radius = radius + (np.abs(b.x) + b.radius) * a.radius
+        if not is_zero(b.radius):
+            radius = radius + np.abs(a.x) * b.radius
         return _of(p, radius if every(size) else np.where(_zero(a) | _zero(b), 0.0, radius))
 
     def divide(self, a: Approximate, b: Approximate) -> Approximate:
@@ -111,7 +120,9 @@ class Doubles(Arithmetic[Approximate]):
     def sum(self, a: Approximate, axis: int) -> Approximate:
         """The sum over one axis."""
         roundings = max(0, a.x.shape[axis] - 1) * (U * UP)
-        return _of(a.x.sum(axis=axis), (a.radius + roundings * np.abs(a.x)).sum(axis=axis))
+        size: Array = np.abs(a.x)
+        radius = size.sum(axis=axis) * roundings
+        return _of(a.x.sum(axis=axis), radius if is_zero(a.radius) else radius + a.radius.sum(axis=axis))
 
     def hull(self, a: Approximate, b: Approximate) -> Approximate:
         """An enclosure of both."""

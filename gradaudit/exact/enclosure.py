@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradaudit.exact.entries import highest
+
 Array = NDArray[np.float64]
 
 #: Unit roundoff of float64.
@@ -67,7 +69,7 @@ class Enclosure:
     @cached_property
     def is_known(self) -> bool:
         """Whether every radius is finite."""
-        return bool(np.isfinite(self.radius).all())
+        return bool(highest(self.radius) < np.inf)
 
     def sign(self) -> NDArray[np.int8]:
         """1, 0 (exactly zero) or -1 where the enclosure decides it, else UNKNOWN."""

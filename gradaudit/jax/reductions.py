@@ -14,7 +14,8 @@ from gradaudit.jax.operands import Decided, Operand, mask_of, number
 from gradaudit.operations import entrywise, factors, orders, statistics
 from gradaudit.operations.arrangements import mixed
 from gradaudit.operations.largest import largest
-from gradaudit.operations.shapes import Indices, constant, cumulative_sum, flip, gather, sum_axis, total
+from gradaudit.operations.shapes import constant, cumulative_sum, flip, gather, sum_axis, total
+from gradaudit.operations.sums import Indices
 from gradaudit.operations.windows import LOWEST
 
 

@@ -19,7 +19,8 @@ from gradaudit.numpy.lines import line, refused
 from gradaudit.operations.arrangements import arranged, places, replaced, stack
 from gradaudit.operations.choices import where
 from gradaudit.operations.entrywise import add, negative
-from gradaudit.operations.shapes import Indices, as_shape, constant, reshape, scatter
+from gradaudit.operations.shapes import as_shape, constant, reshape, scatter
+from gradaudit.operations.sums import Indices
 from gradaudit.rounding.arithmetic import is_float
 
 #: What is followed, each with what records it: the methods of ufuncs, and functions; other modules fill them.

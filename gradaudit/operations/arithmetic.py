@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gradaudit.exact.enclosure import Enclosure
-from gradaudit.exact.entries import every, highest, lowest, pick
+from gradaudit.exact.enclosure import Enclosure, zeros
+from gradaudit.exact.entries import core, entrywise, every, highest, lowest, pick, repeated, some
 from gradaudit.graph import Node
 from gradaudit.memory import remembered
 from gradaudit.operations.operation import Operand, Operation, define, same
@@ -73,18 +73,49 @@ def _multiply_rounding(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> Bo
             if other.bound.terms is not None:
                 return _scaled(fp, value, factor, other, late)
     size = x.reach * y.reach
-    error = or_infinite(x.size * y.E + y.size * x.E + x.E * y.E)
-    free = x.power | y.power
+    error = _error_of_product(x, y)
     there = every(x.reach) and every(y.reach)
     count = 1.0 if there else ((x.reach != 0) & (y.reach != 0)).astype(np.float64)
     size = size if there else pick(count > 0, size, 0.0)
-    least, normal = np.maximum(x.size - x.E, 0) * np.maximum(y.size - y.E, 0), fp.normal * OF_OVERFLOW
-    faint = 0.0 if lowest(least) >= normal else pick(least >= normal, 0.0, count * fp.eta)
-    terms = Terms(count, size, pick(free, 0.0, size), error, faint, 1.0)
+    (low_x, low_y), normal = (_least(n) for n in (x, y)), fp.normal * OF_OVERFLOW
+    if lowest(low_x) * lowest(low_y) >= normal:
+        faint: Any = 0.0
+    else:
+        faint = pick(low_x * low_y >= normal, 0.0, count * fp.eta)
+    own = pick(x.power | y.power, 0.0, size) if some(x.power) or some(y.power) else size
+    terms = Terms(count, size, own, error, faint, 1.0)
     if x.bound.rough or y.bound.rough:
         return summed(fp, terms, late=late, closed=True)
-    pure = x.bound.pure & y.bound.pure
-    return summed(fp, terms, pure, lambda: x.bound.grid + y.bound.grid, late, closed=True)
+    grid = lambda: x.bound.grid + y.bound.grid  # noqa: E731
+    if _only_zeros_are_floats(fp, value, x, y):
+        bound = summed(fp, terms, late=late, closed=True)
+        return Bound(bound.E, value.hi == 0, grid, bound.terms, late, closed=True)
+    return summed(fp, terms, x.bound.pure & y.bound.pure, grid, late, closed=True)
+
+
+def _only_zeros_are_floats(fp: Arithmetic, value: Any, x: Operand, y: Operand) -> bool:
+    """Whether each product of two known floats of float32, which float64 has as it is, is no float32, or is 0."""
+    if fp.precision != 24 or some(x.E) or some(y.E) or some(x.value.radius) or some(y.value.radius):
+        return False
+    if not all(every(entrywise(lambda v: v.astype(np.float32) == v, n.v)) for n in (x, y)):
+        return False
+    return every((value.hi.astype(np.float32) != value.hi) | (value.hi == 0))
+
+
+def _error_of_product(x: Operand, y: Operand) -> Any:
+    """|x| Ey + |y| Ex + Ex Ey; infinite where it is undefined."""
+    if not some(x.E):
+        return or_infinite(x.size * y.E) if some(y.E) else zeros(x.E.shape)
+    return or_infinite(x.size * y.E + y.size * x.E + x.E * y.E if some(y.E) else y.size * x.E)
+
+
+def _least(x: Operand) -> Any:
+    """The smallest absolute value that a program may have there."""
+    if not some(x.E):
+        return x.size
+    size, E = core(x.size), core(x.E)
+    least = np.maximum(size - E, 0)
+    return least if least.shape == x.size.shape else repeated(least, x.size.shape)
 
 
 def _late(factor: Operand) -> float:
@@ -97,7 +128,10 @@ def _is_known(fp: Arithmetic, x: Operand) -> bool:
     """Whether an operand is known to a program but for the rounding to its dtype, flushing apart."""
     if x.bound.terms is not None:
         return False
-    return every(x.bound.pure | (fp.u * x.size >= x.E))
+    if x.bound.rough:
+        E, size = core(x.E), core(x.size)
+        return every(fp.u * size >= E)
+    return every(x.bound.pure) or every(x.bound.pure | (fp.u * x.size >= x.E))
 
 
 def _scaled(fp: Arithmetic, value: Any, factor: Operand, x: Operand, late: float) -> Bound:

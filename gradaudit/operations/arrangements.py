@@ -9,7 +9,8 @@ import numpy as np
 
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Operation
-from gradaudit.operations.shapes import Indices, as_shape, concatenate, constant, gather, reshape
+from gradaudit.operations.shapes import as_shape, concatenate, constant, gather, reshape
+from gradaudit.operations.sums import Indices
 
 
 def places(shape: Shape) -> Indices:

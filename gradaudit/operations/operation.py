@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.enclosure import Enclosure
+from gradaudit.exact.enclosure import NORMAL, Enclosure
+from gradaudit.exact.entries import core, entrywise, lowest, plus, some
 from gradaudit.graph import Node, Shape
 from gradaudit.rounding.arithmetic import Arithmetic
 from gradaudit.rounding.bound import Bound
@@ -35,7 +36,7 @@ class Operand:
     def __init__(self, value: Any, bound: Any, spread: Array | None = None) -> None:
         self.value, self.bound = value, bound
         #: The bound around ``hi + lo``.
-        self.E: Any = getattr(bound, "E", None) if spread is None else bound.E + spread
+        self.E: Any = getattr(bound, "E", None) if spread is None else plus(bound.E, spread)
         self._size: Array | None = None
         self._reach: Array | None = None
         self._power: Any = None
@@ -50,22 +51,33 @@ class Operand:
     def size(self) -> Array:
         """The absolute value."""
         if self._size is None:
-            self._size = np.abs(self.v)
+            self._size = entrywise(np.abs, self.v)
         return self._size
 
     @property
     def reach(self) -> Array:
         """The largest absolute value that a program may have there."""
         if self._reach is None:
-            self._reach = self.size + self.E
+            self._reach = plus(self.size, self.E)
         return self._reach
 
     @property
     def power(self) -> Any:
         """Where it is certainly a power of two: multiplying by it rounds nothing."""
         if self._power is None:
-            self._power = (np.abs(np.frexp(self.v)[0]) == 0.5) & (self.E == 0)
+            v, E = core(self.v), core(self.E)
+            exact = E == 0 if lowest(E) == 0 else np.zeros(E.shape, dtype=bool)
+            power = _is_power(v) & exact if some(exact) else exact
+            self._power = power if power.shape == self.v.shape else np.broadcast_to(power, self.v.shape)
         return self._power
+
+
+def _is_power(v: Array) -> Any:
+    """Where a number is a power of two."""
+    bits = np.ascontiguousarray(v).view(np.int64)
+    if (bits & (1 << 52) - 1).all():  # none but subnormal ones
+        return np.zeros(v.shape, dtype=bool) if lowest(np.abs(v)) >= NORMAL else np.abs(np.frexp(v)[0]) == 0.5
+    return np.abs(np.frexp(v)[0]) == 0.5
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradaudit.exact.entries import every, highest, some
+from gradaudit.exact.entries import every, highest, lowest, some
 from gradaudit.graph import Node
 from gradaudit.operations.arithmetic import multiply, times
 from gradaudit.operations.operation import Operand, Operation, define, same
@@ -23,13 +23,16 @@ def _power_rounding(fp: Arithmetic, value: Any, x: Operand, exponent: int) -> Bo
         bound: Bound = x.bound
         return bound
     v = np.abs(value.hi)
-    low, high = np.maximum(np.abs(x.v) - x.E, 0), np.abs(x.v) + x.E
-    steep = n * (high ** (n - 1) if exponent > 0 else low ** (exponent - 1.0))
-    moved = np.where((x.E == 0) | (exponent == 0), 0.0, steep * x.E)
+    steep = n * (x.reach ** (n - 1) if exponent > 0 else np.maximum(x.size - x.E, 0) ** (exponent - 1.0))
+    moved = steep * x.E
+    if exponent == 0 or lowest(x.E) == 0:
+        moved = np.where((x.E == 0) | (exponent == 0), 0.0, moved)
     E = moved + (fp.gamma(_steps(fp, exponent)) if n else 0.0) * (v + moved)
     E = E + n * (fp.inverse if exponent < 0 else fp.eta)
-    E = np.where((x.v == 0) & (x.E == 0) & (exponent > 0), 0.0, E)
-    E = np.where((exponent < 0) & ((v + E) * fp.normal * 1.001 > 1), np.inf, E)
+    if exponent > 0 and lowest(x.reach) == 0:
+        E = np.where((x.v == 0) & (x.E == 0), 0.0, E)
+    if exponent < 0:
+        E = np.where((v + E) * fp.normal * 1.001 > 1, np.inf, E)
     return rounded(fp.unless_overflow(E * (1 + 1e-6), v + E))
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradaudit.exact.enclosure import NORMAL
-from gradaudit.exact.entries import every, lowest, some
+from gradaudit.exact.entries import every, highest, lowest, some
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Array, Operand, Operation, define
 from gradaudit.operations.shapes import sum_to, transpose
 from gradaudit.rounding.arithmetic import OF_OVERFLOW, Arithmetic, count, lowest_bits, magnitude_product
 from gradaudit.rounding.bound import FINEST, Bound, Exponents, Terms, summed, terms_of, together
 
-#: So many products of a sum are looked at, to find one that is rounded.
-LOOKED_AT = 8
+#: So many products of a sum are looked at, to find one that is rounded; and how far from one to the next, a prime.
+LOOKED_AT, APART = 256, 7919
 
 
 def _shape(x: Shape, y: Shape) -> Shape:
@@ -95,21 +97,30 @@ def _are_all_rounded(fp: Arithmetic, x: Operand, y: Operand, terms: Terms) -> bo
 
     Where both factors of a product have one digit more than half of the dtype's, the product has more than the dtype.
     """
-    if some(x.E) or some(y.E) or not isinstance(terms.count, float):
+    if some(x.E) or some(y.E) or some(x.value.radius) or some(y.value.radius):
         return False
-    if fp.u * lowest(terms.size) < 2.0**40 * terms.count * fp.eta:
+    if fp.u * lowest(terms.size) < 2.0**40 * highest(np.asarray(terms.count)) * fp.eta:
         return False
-    return any(
-        _have_many_digits(fp, x, x.v[..., k : k + 1]) and _have_many_digits(fp, y, y.v[..., k : k + 1, :])
-        for k in range(min(LOOKED_AT, x.v.shape[-1]))
-    )
+    (K, columns), rows = y.v.shape[-2:], x.v.shape[-2]
+    left, right = x.v.reshape(-1, rows, K), y.v.reshape(-1, K, columns)
+    return all(_has_such_a_product(fp, A, B) for A, B in zip(left, right, strict=True))
 
 
-def _have_many_digits(fp: Arithmetic, x: Operand, v: Array) -> bool:
-    """Whether an operand is known, and each of some entries has one digit more than half of the dtype's, or more."""
-    if some(x.value.radius) or lowest(np.abs(v)) < NORMAL:
-        return False
-    return every(np.ascontiguousarray(v).view(np.int64) & (1 << 53 - (fp.precision + 1) // 2) - 1)
+def _has_such_a_product(fp: Arithmetic, A: Array, B: Array) -> bool:
+    """Whether each row of A has an entry of many digits where a whole row of B has many."""
+    rows = np.arange(len(A))
+    places = np.arange(min(len(B), LOOKED_AT)) * APART % len(B)
+    for k in places[_have_many_digits(fp, B[places]).all(axis=-1)]:
+        rows = rows[~_have_many_digits(fp, A[rows, k])]
+        if not len(rows):
+            return True
+    return False
+
+
+def _have_many_digits(fp: Arithmetic, v: Array) -> NDArray[np.bool_]:
+    """Which numbers have one digit more than half of the dtype's, or more."""
+    bits = np.ascontiguousarray(v).view(np.int64)
+    return np.asarray(((bits & (1 << 53 - (fp.precision + 1) // 2) - 1) != 0) & (np.abs(v) >= NORMAL))
 
 
 def _each(f: Any, A: Any, B: Any) -> Any:
@@ -117,6 +128,9 @@ def _each(f: Any, A: Any, B: Any) -> Any:
     if A.ndim == 2:
         return f(A, B)
     leading = A.shape[:-2]
+    if math.prod(leading) == 1:
+        single = f(A.reshape(A.shape[-2:]), B.reshape(B.shape[-2:]))
+        return single if isinstance(single, float) else single.reshape(*leading, *single.shape)
     result = np.empty((*leading, A.shape[-2], B.shape[-1]))
     for i in np.ndindex(*leading):
         result[i] = f(A[i], B[i])

@@ -12,7 +12,8 @@ from gradaudit.operations.activations import full, shifted
 from gradaudit.operations.arrangements import mixed, places
 from gradaudit.operations.entrywise import add, divide, multiply, subtract
 from gradaudit.operations.largest import largest
-from gradaudit.operations.shapes import Indices, as_shape, constant, gather, reshape, scatter, sum_axis
+from gradaudit.operations.shapes import as_shape, constant, gather, reshape, scatter, sum_axis
+from gradaudit.operations.sums import Indices
 from gradaudit.operations.windows import LOWEST, Padding, Steps, Window, convolution, windows
 
 # --- interpolation ----------------------------------------------------------------------------------------------------

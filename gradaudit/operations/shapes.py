@@ -5,20 +5,24 @@ Whatever picks, repeats, pads, flips or puts together entries is one `gather`; i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
+from gradaudit.exact.doubles import Doubles
 from gradaudit.exact.entries import every, highest, some
 from gradaudit.graph import Node, Shape
-from gradaudit.operations.operation import Array, Operand, Operation, define, no_derivative
-from gradaudit.rounding.arithmetic import Arithmetic
+from gradaudit.operations.operation import Operand, Operation, define, no_derivative
+from gradaudit.operations.sums import Axes, Indices, added, added_up, runs, sources, taken
+from gradaudit.rounding.arithmetic import Arithmetic, lowest_bits
 from gradaudit.rounding.bound import FINEST, Bound, exact, summed, terms_of
 
-Indices = NDArray[np.int64]
+#: So many slices of terms are looked at before all.
+SAMPLE = 4
 #: What stands for infinity in a graph: a number that loses, or wins, every comparison.
 INFINITE = 2.0**1022
 
@@ -86,57 +90,47 @@ stopped: Operation = Operation(
 # --- gather and scatter -----------------------------------------------------------------------------------------------
 
 
-def _taken(index: Indices) -> Any:
-    """What arranges the entries of an array by an index; -1 stands for 0."""
-
-    def change(x: NDArray[Any]) -> NDArray[Any]:
-        return np.append(x.reshape(-1), np.zeros(1, dtype=x.dtype))[index]
-
-    return change
-
-
 def _gather_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices) -> Bound:  # noqa: ARG001
     bound: Bound = x.bound
-    return bound.restructured(_taken(index))
+    return bound.restructured(taken(index))
 
 
 def _scatter_rounding(fp: Arithmetic, value: Any, x: Operand, index: Indices, into: Shape) -> Bound:  # noqa: ARG001
     """A sum of the entries that go to the same place."""
-    size, there = int(np.prod(into)), index >= 0
-    places = index[there]
+    size = int(np.prod(into))
 
-    def added(y: Any) -> Any:
-        return np.bincount(places, weights=y[there], minlength=size).reshape(into)
+    def sums(y: Any) -> Any:
+        return added(y, index, into)
 
-    terms = terms_of(x).reduced(added)
+    terms = terms_of(x).reduced(sums)
     if x.bound.rough:
         return summed(fp, terms, late=x.bound.late)
+    there = index >= 0
+    places = index[there]
     grid = np.full(size, FINEST, dtype=np.int64)
     np.minimum.at(grid, places, x.bound.grid[there])
-    return summed(fp, terms, added(~x.bound.pure) == 0, grid.reshape(into), x.bound.late)
+    return summed(fp, terms, sums(~x.bound.pure) == 0, grid.reshape(into), x.bound.late)
 
 
 def _scattered(A: Exact[Any], x: Any, index: Indices, into: Shape) -> Any:
+    table = sources(index, math.prod(into)) if isinstance(A, Doubles) else None
+    if table is not None:
+        sums = A.sum(A.restructure(taken(table), x), 0)
+        return A.restructure(lambda y: y.reshape(into), sums)
     there = index >= 0
     entries = A.restructure(lambda y: y[there], x)
     sums = A.scatter(entries, index[there].astype(np.int64), int(np.prod(into)))
     return A.restructure(lambda y: y.reshape(into), sums)
 
 
-def _added(x: Array, index: Indices, into: Shape) -> Array:
-    total = np.zeros(int(np.prod(into)) + 1)
-    np.add.at(total, np.where(index < 0, -1, index).reshape(-1), x.reshape(-1))
-    return total[:-1].reshape(into)
-
-
 gather: Operation = define(
     Operation(
         "gather",
         shape=lambda x, index: index.shape,  # noqa: ARG005
-        value=lambda A, x, index: A.restructure(_taken(index), x),
+        value=lambda A, x, index: A.restructure(taken(index), x),
         derivative=lambda node, g: [scatter(g, index=node.parameters["index"], into=node.inputs[0].shape)],
         rounding=_gather_rounding,
-        size=lambda x, index: _taken(index)(x),
+        size=lambda x, index: taken(index)(x),
         algorithms="indexing, slicing, padding with zeros, flipping, repeating: exact",
     )
 )
@@ -147,7 +141,7 @@ scatter: Operation = define(
         value=_scattered,
         derivative=lambda node, g: [gather(g, index=node.parameters["index"])],
         rounding=_scatter_rounding,
-        size=_added,
+        size=added,
         algorithms="adding to places in any order",
     )
 )
@@ -191,13 +185,37 @@ def _accumulated(fp: Arithmetic, value: Any, x: Operand) -> Any:
     return value.hi if fp.is_narrow and (x.bound.terms is None or x.bound.closed is True) else None
 
 
-def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:
-    terms, v = terms_of(x), _accumulated(fp, value, x)
+def _sum_value(A: Exact[Any], x: Any, axis: Axes) -> Any:
+    if isinstance(axis, int):
+        return A.sum(x, axis)
+    for first, last in reversed(runs(axis)):
+        shape = A.shape(x)
+        to = (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :])
+        x = A.sum(A.restructure(lambda y, to=to: y.reshape(to), x), first)
+    return x
+
+
+def _is_rounded(fp: Arithmetic, x: Operand, axis: Axes, size: Any) -> bool:
+    """Whether a few terms of each sum, known as they are, have already lower bits than a sum of its size can keep."""
+    first = _tuple(axis)[0]
+    if x.v.shape[first] <= SAMPLE or some(x.E) or some(x.value.radius):
+        return False
+    lowest = lowest_bits(np.take(x.v, range(SAMPLE), axis=first)).min(axis=axis)
+    return every(size > np.ldexp(1.0, np.minimum(lowest + fp.precision, fp.exponents[1])))
+
+
+def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: Axes) -> Bound:
+    """Over several axes it may be one sum, or one after the other: of a narrow dtype each is then rounded."""
+    terms, v = terms_of(x), _accumulated(fp, value, x) if isinstance(axis, int) else None
     if fp.is_narrow:
-        terms = terms.accumulated(fp, lambda y: y.sum(axis=axis), lambda y: y.max(axis=axis, initial=0))
+        for a in (axis,) if isinstance(axis, int) else reversed(axis):
+            add_up, largest = partial(np.sum, axis=a), partial(np.max, axis=a, initial=0)
+            terms = terms.accumulated(fp, add_up, largest)
     else:
-        terms = terms.total(axis, x.v.shape[axis])
-    if x.bound.rough:
+        shape = x.v.shape
+        count = shape[axis] if isinstance(axis, int) else math.prod(shape[a] for a in axis)
+        terms = terms.total(lambda y: added_up(y, axis), count)
+    if x.bound.rough or _is_rounded(fp, x, axis, terms.size):
         return summed(fp, terms, late=x.bound.late, v=v)
     pure, bound = x.bound.pure.all(axis=axis), x.bound
     return summed(fp, terms, pure, lambda: bound.grid.min(axis=axis, initial=FINEST), bound.late, v=v)
@@ -206,32 +224,36 @@ def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: int) -> Bound:
 sum_axis: Operation = define(
     Operation(
         "sum",
-        shape=lambda x, axis: x[:axis] + x[axis + 1 :],
-        value=lambda A, x, axis: A.sum(x, axis),
+        shape=lambda x, axis: tuple(n for a, n in enumerate(x) if a not in _tuple(axis)),
+        value=_sum_value,
         derivative=lambda node, g: [_spread(g, node.inputs[0].shape, node.parameters["axis"])],
         rounding=_sum_rounding,
-        size=lambda x, axis: x.sum(axis=axis),
+        size=added_up,
         algorithms="any order: one after the other, pairwise, by blocks, Kahan's",
         source="Higham 2002, section 4.2",
     )
 )
 
 
-def _spread(g: Node, shape: Shape, axis: int) -> Node:
-    """A cotangent repeated along the axis that was added up."""
+def _tuple(axis: Axes) -> tuple[int, ...]:
+    return (axis,) if isinstance(axis, int) else axis
+
+
+def _spread(g: Node, shape: Shape, axis: Axes) -> Node:
+    """A cotangent repeated along the axes that were added up."""
     if not g.shape:
         return broadcast(g, to=shape)
-    with_axis = (*shape[:axis], 1, *shape[axis + 1 :])
-    return broadcast(reshape(g, to=with_axis), to=shape)
+    axes = _tuple(axis)
+    return broadcast(reshape(g, to=tuple(1 if a in axes else n for a, n in enumerate(shape))), to=shape)
 
 
 def total(x: Node, axes: Sequence[int] | None = None, keepdims: bool = False) -> Node:
     """The sum over some axes, or all."""
-    chosen = sorted({a % x.ndim for a in axes} if axes is not None else range(x.ndim), reverse=True)
+    chosen = tuple(sorted({a % x.ndim for a in axes} if axes is not None else range(x.ndim)))
     whole = len(chosen) == x.ndim > 1
     result = reshape(x, to=(int(np.prod(x.shape)),)) if whole else x
-    for axis in [0] if whole else chosen:
-        result = sum_axis(result, axis=axis)
+    if chosen:
+        result = sum_axis(result, axis=0 if whole else chosen[0] if len(chosen) == 1 else chosen)
     if keepdims:
         result = reshape(result, to=tuple(1 if a in chosen else n for a, n in enumerate(x.shape)))
     return result

@@ -5,7 +5,9 @@ Arrays are (N, C, ...): samples, channels, and one or more axes along which a wi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +17,17 @@ from gradaudit.operations.arrangements import mixed
 from gradaudit.operations.entrywise import divide
 from gradaudit.operations.largest import largest
 from gradaudit.operations.products import affine, matmul
-from gradaudit.operations.shapes import INFINITE, Indices, constant, gather, reshape, sum_axis, transpose
+from gradaudit.operations.shapes import INFINITE, constant, gather, reshape, sum_axis, transpose
+from gradaudit.operations.sums import Indices
 
 Steps = int | Sequence[int]
 #: Entries added in front and behind: one number for all, one an axis, or a pair an axis.
 Padding = int | Sequence[int | Sequence[int]]
 #: Lower than every number that may win; not the lowest of all, so that a difference from it is a float with a radius.
 LOWEST = -INFINITE
+
+#: Places of at most so many entries are kept.
+KEPT = 1 << 21
 
 
 class Window(NamedTuple):
@@ -110,6 +116,26 @@ def windows(shape: Shape, window: Window) -> Indices:
     return np.where(inside, wide, -1)
 
 
+def patches(shape: Shape, window: Window, groups: int) -> tuple[Indices, Shape]:
+    """The places of every window's entries, a row a window, for each group of channels; and the shape of all windows.
+
+    Those of small arrays are kept for the next convolution of such an array.
+    """
+    small = math.prod(shape) * math.prod(window.size) <= KEPT
+    return (_patches if small else _patches.__wrapped__)(shape, window, groups)
+
+
+@lru_cache(maxsize=16)
+def _patches(shape: Shape, window: Window, groups: int) -> tuple[Indices, Shape]:
+    (N, C), axes = shape[:2], len(window.size)
+    index = windows(shape, window)
+    over = index.shape[2 : 2 + axes]
+    index = index.reshape(N, groups, C // groups, math.prod(over), math.prod(window.size))
+    index = index.transpose(1, 0, 3, 2, 4).reshape(groups, N * math.prod(over), -1)
+    index.flags.writeable = False
+    return index, over
+
+
 def convolution(
     x: Node,
     w: Node,
@@ -155,16 +181,14 @@ def convolution(
             f"a convolution of {C} channels with kernels of the shape {w.shape} in {groups} groups; "
             f"expected kernels for {C / groups:g} channels, and a multiple of {groups} of them"
         )
-    index = windows(x.shape, window)
-    over = index.shape[2 : 2 + len(window.size)]
+    index, over = patches(x.shape, window, groups)
     P, K = int(np.prod(over)), int(np.prod(window.size))
-    index = index.reshape(N, groups, own, P, K).transpose(1, 0, 3, 2, 4).reshape(groups, N * P, own * K)
     kernels = transpose(reshape(w, to=(groups, outputs // groups, own * K)), axes=(0, 2, 1))
-    patches = gather(x, index=index)
+    entries = gather(x, index=index)
     if bias is None:
-        sums = matmul(patches, kernels, line=line)
+        sums = matmul(entries, kernels, line=line)
     else:
-        sums = affine(patches, kernels, reshape(bias, to=(groups, 1, outputs // groups)), line=line)
+        sums = affine(entries, kernels, reshape(bias, to=(groups, 1, outputs // groups)), line=line)
     by_sample = transpose(reshape(sums, to=(groups, N, P, outputs // groups)), axes=(1, 0, 3, 2))
     return reshape(by_sample, to=(N, outputs, *over), line=line)
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gradaudit.exact.enclosure import zeros
 from gradaudit.exact.entries import every, highest, lowest, some
 
 Array = NDArray[np.float64]
@@ -129,7 +130,7 @@ class Arithmetic:
     def subnormal(self, A: Any) -> Any:
         """|A| where it is subnormal, so that a program may flush it to zero; else 0. Float16 is not flushed."""
         if lowest(A) >= self.eta:
-            return np.zeros(A.shape)
+            return zeros(A.shape)
         return np.where(self.eta > A, np.minimum(A, self.eta * (self.eta == self.normal)), 0.0)
 
     def unless_overflow(self, E: Array, size: Array) -> Array:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gradaudit.exact.entries import every, highest, lowest, some
+from gradaudit.exact.entries import entrywise, every, highest, lowest, repeated, some
 from gradaudit.rounding.arithmetic import (
     NO_BIT,
     OF_EVALUATION,
@@ -86,10 +86,10 @@ class Terms(NamedTuple):
         """The terms of a reduction, which `change` adds up array by array."""
         return self.changed(change)._replace(groups=1.0)
 
-    def total(self, axis: int, entries: int) -> Terms:
-        """The terms of the sum over an axis of so many entries; what is one number everywhere remains one."""
+    def total(self, change: Any, entries: int) -> Terms:
+        """The terms of sums of so many entries, as `change` adds them up; what is one number remains one."""
         full = self.size.shape
-        parts = [x * entries if isinstance(x, float) else _repeated(x, full).sum(axis=axis) for x in self[:5]]
+        parts = [x * entries if isinstance(x, float) else change(_repeated(x, full)) for x in self[:5]]
         count, size, rounds, error, faint = parts
         return Terms(count, size, rounds, error, faint, self.depth)
 
@@ -107,7 +107,9 @@ class Terms(NamedTuple):
 
 
 def _repeated(x: Any, shape: tuple[int, ...]) -> Any:
-    return np.broadcast_to(x, shape) if type(x) is float or x.shape != shape else x
+    if type(x) is float:
+        return np.ndarray(shape, np.float64, np.array(x), 0, (0,) * len(shape))
+    return x if x.shape == shape else np.broadcast_to(x, shape)
 
 
 class Bound:
@@ -152,7 +154,7 @@ class Bound:
 
     @property
     def pure(self) -> NDArray[np.bool_]:
-        return np.zeros(self.E.shape, dtype=bool) if self._pure is None else self._pure
+        return _nowhere(self.E.shape) if self._pure is None else self._pure
 
     @property
     def grid(self) -> Exponents:
@@ -173,7 +175,7 @@ class Bound:
         E = change(*(b.E for b in bounds))
         pure, grid, terms = None, None, None
         if not all(b.rough for b in bounds):
-            pure = ~change(*(~b.pure for b in bounds))
+            pure = entrywise(np.logical_not, change(*(entrywise(np.logical_not, b.pure) for b in bounds)))
 
             def grid() -> Exponents:
                 return np.asarray(change(*(b.grid - FINEST for b in bounds)) + FINEST)
@@ -190,7 +192,8 @@ class Bound:
         """The bound of what is no sum."""
         if self._pure is None:
             return Bound(change(self.E), late=self.late)
-        return Bound(change(self.E), ~change(~self._pure), lambda: change(self.grid - FINEST) + FINEST, None, self.late)
+        pure = entrywise(np.logical_not, change(entrywise(np.logical_not, self._pure)))
+        return Bound(change(self.E), pure, lambda: change(self.grid - FINEST) + FINEST, None, self.late)
 
     def where(self, known: NDArray[np.bool_]) -> Bound:
         """The bound where the exact value is known; infinite elsewhere. What is a sum remains one."""
@@ -215,7 +218,12 @@ def exact(fp: Arithmetic, v: Array) -> Bound:
 
 @lru_cache(maxsize=256)
 def _everywhere(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    return np.ones(shape, dtype=bool)
+    return repeated(np.array(True), shape)
+
+
+@lru_cache(maxsize=256)
+def _nowhere(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    return repeated(np.array(False), shape)
 
 
 def rounded(E: Array, late: float = 1.0) -> Bound:
@@ -274,7 +282,7 @@ def summed(
     """
     count, size, error, unrounded, fine = terms.count, terms.size, terms.error, None, None
     additions = max(count - 1, 0.0) if isinstance(count, float) else np.maximum(count - 1, 0.0)
-    amount = additions * size + terms.rounded
+    amount = terms.rounded if type(additions) is float and additions == 0 else additions * size + terms.rounded
     faint = terms.faint + (additions + terms.more) * fp.eta
     if pure is not None and some(pure):
         low, high = fp.exponents
@@ -287,10 +295,16 @@ def summed(
         if some(free):
             single = (error == 0) & (size >= fp.normal)
             unrounded = unrounded | free & (on_grid | (terms.faint == 0) | single)
-    E = fp.unit(additions + terms.depth) * amount + error + faint
+    E = fp.unit(additions + terms.depth) * amount
+    full = np.shape(E)
+    if full and full == np.shape(error) and np.shape(faint) in (full, ()):
+        E += error
+        E += faint
+    else:
+        E = E + error + faint
     if unrounded is not None and some(unrounded):
         E = np.where(unrounded, error, E)
-    E = E * OF_EVALUATION
+    E = np.multiply(E, OF_EVALUATION, out=E) if np.shape(E) else E * OF_EVALUATION
     largest = OF_OVERFLOW * late
     if not (highest(size) * largest <= fp.omega and lowest(E) >= 0):
         fits = size * largest <= fp.omega

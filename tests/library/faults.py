@@ -5,9 +5,10 @@ Nothing here knows an operation's rule: a fault is a change of what one input is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -167,11 +168,13 @@ def _of_transpose(node: Node) -> Iterator[Variant]:
 
 def _of_sum(node: Node) -> Iterator[Variant]:
     x, axis = node.inputs[0], node.parameters["axis"]
-    n = x.shape[axis]
+    axes = (axis,) if isinstance(axis, int) else axis
+    n = math.prod(x.shape[a] for a in axes)
     if n > 1:
         yield Variant("sum", "mean in place of the sum", lambda: times(node, 1 / n))
-        yield Variant("sum", "the first in place of the sum", lambda: _entry(x, axis, 0))
-        yield Variant("lost", "the last term", lambda: sum_axis(_without_last(x, axis), axis=axis))
+        yield Variant("sum", "the first in place of the sum", lambda: reduce(_first, reversed(axes), x))
+        last = max(axes, key=lambda a: x.shape[a])
+        yield Variant("lost", "the last term", lambda: sum_axis(_without_last(x, last), axis=axis))
 
 
 def _of_cumulative_sum(node: Node) -> Iterator[Variant]:
@@ -260,6 +263,10 @@ def _repeated_sum(node: Node, axis: int, divisor: float) -> Node:
 def _without_last(node: Node, axis: int) -> Node:
     places = np.arange(int(np.prod(node.shape))).reshape(node.shape)
     return gather(node, index=np.take(places, range(node.shape[axis] - 1), axis=axis))
+
+
+def _first(node: Node, axis: int) -> Node:
+    return _entry(node, axis, 0)
 
 
 def _entry(node: Node, axis: int, number: int) -> Node:

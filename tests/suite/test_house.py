@@ -14,7 +14,7 @@ PACKAGE = Path(gradaudit.__file__).parent
 #: The rooms in their order, single files among them: the library, the network, those who are judged, the suite.
 ROOMS = (
     *("errors", "memory", "graph", "exact", "rounding", "operations", "patterns", "derivative", "readings", "certify"),
-    *("changes", "judge", "steps", "recording", "numpy", "arguments", "checking", "jax", "torch"),
+    *("changes", "judge", "parts", "steps", "recording", "numpy", "arguments", "checking", "jax", "torch"),
     "reference",
     "adapters",
     *("verdicts", "functions", "cases", "mistakes", "engines", "candidate", "comparison", "records", "runs", "report"),

@@ -55,7 +55,12 @@ def reduced(m: Machine, x: Again, groups: list[list[Entry]], shape: Shape, in_on
     return Again(objects([m.reduced(group, whole, x.late, in_one) for group in groups], shape), x.late)
 
 
-def sum_(m: Machine, x: Again, axis: int) -> Again:
+def sum_(m: Machine, x: Again, axis: int | tuple[int, ...]) -> Again:
+    """Of several axes one after the other."""
+    if not isinstance(axis, int):
+        for a in reversed(axis):
+            x = sum_(m, x, a)
+        return x
     moved = np.moveaxis(x.entries, axis, -1)
     return reduced(m, x, [list(row) for row in rows_of(moved)], moved.shape[:-1])
 
