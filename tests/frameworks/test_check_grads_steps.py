@@ -198,7 +198,7 @@ TIES: dict[str, Any] = {
 def test_at_a_tie_whatever_lies_between_is_accepted_at_any_depth(name: str) -> None:
     """All ties at once, in the first layer; below it the bound from end to end says nothing."""
     tied = np.array([[0, 0, 1, -1, 1, 2], [-1, -1, -1, 0, 0, 0]], np.float32)
-    report = check_grads(lambda x, weights: deep(TIES[name](x), weights), (tied, DEEP[1]))
+    report = check_grads(lambda x, weights: deep(TIES[name](x), weights), (tied, DEEP[1]), steps=True)
     assert report.steps
 
 
@@ -206,7 +206,8 @@ def test_at_a_tie_whatever_lies_between_is_accepted_at_any_depth(name: str) -> N
 def test_beyond_the_one_sided_derivatives_a_rule_is_wrong_at_any_depth(slope: float, verdict: str) -> None:
     relu = vjp(lambda x: jnp.maximum(x, 0), lambda g, x: jnp.where(x > 0, g, jnp.where(x < 0, 0, g * slope)))
     tied = np.array([[0, 0, 1, -1, 1, 2]], np.float32)
-    assert judged(lambda x, weights: deep(relu(x), weights), (tied, DEEP[1])).verdict == verdict
+    report = judged(lambda x, weights: deep(relu(x), weights), (tied, DEEP[1]), steps=True)
+    assert report.verdict == verdict
 
 
 # --- kernels ----------------------------------------------------------------------------------------------------------
