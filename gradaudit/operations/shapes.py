@@ -14,7 +14,7 @@ import numpy as np
 
 from gradaudit.exact.arithmetic import Arithmetic as Exact
 from gradaudit.exact.doubles import Doubles
-from gradaudit.exact.entries import every, highest, some
+from gradaudit.exact.entries import every, highest, lowest, some
 from gradaudit.graph import Node, Shape
 from gradaudit.operations.operation import Operand, Operation, define, no_derivative
 from gradaudit.operations.sums import Axes, Indices, added, added_up, runs, sources, taken
@@ -186,7 +186,7 @@ def _accumulated(fp: Arithmetic, value: Any, x: Operand) -> Any:
 
 
 def _sum_value(A: Exact[Any], x: Any, axis: Axes) -> Any:
-    if isinstance(axis, int):
+    if not isinstance(axis, tuple):
         return A.sum(x, axis)
     for first, last in reversed(runs(axis)):
         shape = A.shape(x)
@@ -200,20 +200,22 @@ def _is_rounded(fp: Arithmetic, x: Operand, axis: Axes, size: Any) -> bool:
     first = _tuple(axis)[0]
     if x.v.shape[first] <= SAMPLE or some(x.E) or some(x.value.radius):
         return False
-    lowest = lowest_bits(np.take(x.v, range(SAMPLE), axis=first)).min(axis=axis)
-    return every(size > np.ldexp(1.0, np.minimum(lowest + fp.precision, fp.exponents[1])))
+    if fp.u * lowest(size) < 2.0**40 * x.v.size * fp.eta:  # where nothing is rounded nothing underflows
+        return False
+    last = lowest_bits(np.take(x.v, range(SAMPLE), axis=first)).min(axis=axis)
+    return every(size > np.ldexp(1.0, np.minimum(last + fp.precision, fp.exponents[1])))
 
 
 def _sum_rounding(fp: Arithmetic, value: Any, x: Operand, axis: Axes) -> Bound:
     """Over several axes it may be one sum, or one after the other: of a narrow dtype each is then rounded."""
-    terms, v = terms_of(x), _accumulated(fp, value, x) if isinstance(axis, int) else None
+    terms, v = terms_of(x), _accumulated(fp, value, x) if not isinstance(axis, tuple) else None
     if fp.is_narrow:
-        for a in (axis,) if isinstance(axis, int) else reversed(axis):
+        for a in (axis,) if not isinstance(axis, tuple) else reversed(axis):
             add_up, largest = partial(np.sum, axis=a), partial(np.max, axis=a, initial=0)
             terms = terms.accumulated(fp, add_up, largest)
     else:
         shape = x.v.shape
-        count = shape[axis] if isinstance(axis, int) else math.prod(shape[a] for a in axis)
+        count = shape[axis] if not isinstance(axis, tuple) else math.prod(shape[a] for a in axis)
         terms = terms.total(lambda y: added_up(y, axis), count)
     if x.bound.rough or _is_rounded(fp, x, axis, terms.size):
         return summed(fp, terms, late=x.bound.late, v=v)
@@ -236,7 +238,7 @@ sum_axis: Operation = define(
 
 
 def _tuple(axis: Axes) -> tuple[int, ...]:
-    return (axis,) if isinstance(axis, int) else axis
+    return (axis,) if not isinstance(axis, tuple) else axis
 
 
 def _spread(g: Node, shape: Shape, axis: Axes) -> Node:

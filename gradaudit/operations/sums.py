@@ -67,7 +67,7 @@ def added(x: Array, index: Indices, into: Shape) -> Array:
 
 def added_up(x: Any, axis: Axes) -> Any:
     """The sum over an axis, or some in their order; neighbours are one axis."""
-    if isinstance(axis, int):
+    if not isinstance(axis, tuple):
         return x.sum(axis=axis)
     for first, last in reversed(runs(axis)):
         x = x.reshape(*x.shape[:first], -1, *x.shape[last + 1 :]).sum(axis=first)
