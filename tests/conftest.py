@@ -16,8 +16,8 @@ from gradaudit.cases.shards import belongs, parse
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--shard I/N``, which divides the tests as the command line does the cases, and the size of the attack."""
     parser.addoption("--shard", type=parse, metavar="I/N", help="only the I-th of N parts of the tests")
-    parser.addoption("--random-problems", type=int, default=1500, metavar="N", help="for test_attack.py")
-    parser.addoption("--few-bit-networks", type=int, default=1500, metavar="N", help="for test_attack.py")
+    parser.addoption("--random-problems", type=int, default=2000, metavar="N", help="for test_attack.py")
+    parser.addoption("--few-bit-networks", type=int, default=2000, metavar="N", help="for test_attack.py")
     parser.addoption("--operation-problems", type=int, default=60, metavar="N", help="for library/test_operations.py")
     parser.addoption("--random-graphs", type=int, default=150, metavar="N", help="for library/test_graphs.py")
     parser.addoption("--deep-networks", type=int, default=15, metavar="N", help="for frameworks/test_gradcheck_deep.py")
