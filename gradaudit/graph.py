@@ -44,6 +44,12 @@ class Node:
         """The number of axes."""
         return len(self.shape)
 
+    def on(self, operands: tuple[Node, ...]) -> Node:
+        """The same operation on other operands; itself, if they are its own."""
+        if all(new is own for new, own in zip(operands, self.inputs, strict=True)):
+            return self
+        return Node(self.operation, operands, self.shape, self.parameters, self.line)
+
     def __repr__(self) -> str:
         return f"{self.operation.name}{list(self.shape)}"
 

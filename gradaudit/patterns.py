@@ -45,8 +45,7 @@ def recognised(outputs: Sequence[Node]) -> list[Node]:
     new: dict[int, Node] = {}
     for node in topological_order(outputs):
         inputs = tuple(new[id(n)] for n in node.inputs)
-        changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))
-        rebuilt = Node(node.operation, inputs, node.shape, node.parameters, node.line) if changed else node
+        rebuilt = node.on(inputs)
         form = FORMS.get(rebuilt.operation.name)
         new[id(node)] = (form(rebuilt) if form else None) or rebuilt
     return [new[id(node)] for node in outputs]
@@ -58,11 +57,9 @@ def merged(outputs: Sequence[Node]) -> list[Node]:
     known: dict[Any, Node] = {}
     for node in topological_order(outputs):
         inputs = tuple(new[id(n)] for n in node.inputs)
-        changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))
-        again = Node(node.operation, inputs, node.shape, node.parameters, node.line) if changed else node
         alone = node.operation is input_ or node.operation.mask or any(np.size(x) > LARGE for x in _arrays(node))
         key = id(node) if alone else (id(node.operation), node.shape, *map(id, inputs), *_details(node))
-        new[id(node)] = known.setdefault(key, again)
+        new[id(node)] = known.setdefault(key, node.on(inputs))
     return [new[id(node)] for node in outputs]
 
 

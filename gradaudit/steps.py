@@ -61,10 +61,7 @@ def cut(
         return inputs.setdefault(id(node), input_(size=node.shape))
 
     def rebuilt(node: Node) -> Node:
-        operands = tuple(again[id(n)] for n in node.inputs)
-        if all(new is old for new, old in zip(operands, node.inputs, strict=True)):
-            return node
-        return Node(node.operation, operands, node.shape, node.parameters, node.line)
+        return node.on(tuple(again[id(n)] for n in node.inputs))
 
     stack = [(n, False) for root in roots for n in root.inputs]
     while stack:

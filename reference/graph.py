@@ -93,7 +93,7 @@ def _labelled(outputs: Sequence[Node], labels: Node) -> list[Node]:
         inputs = [new[id(n)] for n in node.inputs]
         if node.operation is cross_entropy:
             inputs[1] = labels
-        new[id(node)] = Node(node.operation, tuple(inputs), node.shape, node.parameters, node.line) if inputs else node
+        new[id(node)] = node.on(tuple(inputs))
     return [new[id(node)] for node in outputs]
 
 

@@ -241,8 +241,7 @@ def unsure(outputs: Sequence[Node], dtype: np.dtype[Any]) -> list[Node]:
     fp, new = Arithmetic.of(dtype), dict[int, Node]()
     for node in topological_order(outputs):
         inputs = tuple(new[id(n)] for n in node.inputs)
-        changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))
-        new[id(node)] = Node(node.operation, inputs, node.shape, node.parameters, node.line) if changed else node
+        new[id(node)] = node.on(inputs)
         values = node.parameters["values"] if node.operation is constant_ else np.zeros(0)
         if values.size and (values == values.flat[0]).all() and not is_short(values, fp).all():
             new[id(node)] = uncertain(values=values, error=fp.u * np.abs(values))
