@@ -36,12 +36,17 @@ def function_rounding(f: Function) -> Callable[..., Bound]:
 
 def elementary(f: Function, derivative: Callable[[Node, Node], Node], algorithms: str = "") -> Operation:
     """The operation of a function; `derivative` gives f' from the node of x and that of f(x)."""
+    return of_function(f, lambda node, g: multiply(g, derivative(node.inputs[0], node)), algorithms)
+
+
+def of_function(f: Function, derivative: Callable[[Node, Node], Node], algorithms: str = "") -> Operation:
+    """The same, where `derivative` gives f' g as a whole, from the node of f(x) and g."""
     return define(
         Operation(
             f.name,
             shape=same,
             value=lambda A, x: A.function(f, x),
-            derivative=lambda node, g: [multiply(g, derivative(node.inputs[0], node))],
+            derivative=lambda node, g: [derivative(node, g)],
             rounding=function_rounding(f),
             algorithms=algorithms or f"a library function with a relative error of {f.K:g} u",
         )
@@ -54,34 +59,9 @@ def _ones(x: Node) -> Node:
 
 exp: Operation = elementary(functions.EXP, lambda x, y: y)  # noqa: ARG005
 expm1: Operation = elementary(functions.EXPM1, lambda x, y: add(y, _ones(x)))
-log: Operation = define(
-    Operation(
-        "log",
-        shape=same,
-        value=lambda A, x: A.function(functions.LOG, x),
-        derivative=lambda node, g: [divide(g, node.inputs[0])],
-        rounding=function_rounding(functions.LOG),
-        algorithms="a library function with a relative error of 4 u",
-    )
-)
-log1p: Operation = define(
-    Operation(
-        "log1p",
-        shape=same,
-        value=lambda A, x: A.function(functions.LOG1P, x),
-        derivative=lambda node, g: [divide(g, add(node.inputs[0], _ones(g)))],
-        rounding=function_rounding(functions.LOG1P),
-    )
-)
-sqrt: Operation = define(
-    Operation(
-        "sqrt",
-        shape=same,
-        value=lambda A, x: A.function(functions.SQRT, x),
-        derivative=lambda node, g: [divide(times(g, 0.5), node)],
-        rounding=function_rounding(functions.SQRT),
-    )
-)
+log: Operation = of_function(functions.LOG, lambda node, g: divide(g, node.inputs[0]))
+log1p: Operation = of_function(functions.LOG1P, lambda node, g: divide(g, add(node.inputs[0], _ones(g))))
+sqrt: Operation = of_function(functions.SQRT, lambda node, g: divide(times(g, 0.5), node))
 rsqrt: Operation = elementary(functions.RSQRT, lambda x, y: times(integer_power(y, exponent=3), -0.5))  # noqa: ARG005
 
 
@@ -114,15 +94,7 @@ tanh_gradient: Operation = define(
         algorithms="g (1 - y^2), or (g + g y) (1 - y), from y = tanh x",
     )
 )
-tanh: Operation = define(
-    Operation(
-        "tanh",
-        shape=same,
-        value=lambda A, x: A.function(functions.TANH, x),
-        derivative=lambda node, g: [tanh_gradient(node, g)],
-        rounding=function_rounding(functions.TANH),
-    )
-)
+tanh: Operation = of_function(functions.TANH, lambda node, g: tanh_gradient(node, g))
 sigmoid: Operation = elementary(functions.SIGMOID, lambda x, y: multiply(y, subtract(_ones(x), y)))
 softplus: Operation = elementary(functions.SOFTPLUS, lambda x, y: sigmoid(x))  # noqa: ARG005
 erf: Operation = elementary(functions.ERF, lambda x, y: bell(x))  # noqa: ARG005
