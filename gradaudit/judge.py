@@ -16,7 +16,7 @@ from gradaudit.exact.entries import highest, lowest, some
 from gradaudit.readings import USEFUL
 from gradaudit.rounding.arithmetic import Arithmetic, is_float
 
-__all__ = ["RANK", "USEFUL", "Finding", "Report", "Step", "Verdict", "judge", "worst_first"]
+__all__ = ["USEFUL", "Finding", "Report", "Step", "Verdict", "judge", "worst", "worst_first"]
 
 Verdict = Literal["pass", "wrong", "undecided"]
 #: Verdicts, the worst with the largest number.
@@ -69,6 +69,11 @@ class Finding:
     blind: bool = False
 
 
+def worst(findings: Iterable[Finding]) -> Finding:
+    """The worst of some findings: by the verdict, then by error / bound."""
+    return max(findings, key=lambda f: (RANK[f.verdict], f.ratio))
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a program, held against its own definition at the floats that the program had there.
@@ -101,7 +106,7 @@ class Step:
     @property
     def worst(self) -> Finding:
         """The worst of the findings."""
-        return max(self.findings, key=lambda f: (RANK[f.verdict], f.ratio))
+        return worst(self.findings)
 
     @property
     def verdict(self) -> Verdict:

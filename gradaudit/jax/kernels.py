@@ -17,13 +17,8 @@ from gradaudit.jax.following import DRAWS, Equation
 from gradaudit.jax.formula import made
 from gradaudit.jax.operands import is_float, is_random_key, known, number
 from gradaudit.jax.walking import Cell, Walk, computed
-from gradaudit.judge import RANK, Finding, judge
+from gradaudit.judge import Finding, judge, worst
 from gradaudit.operations.shapes import input_
-
-
-def rank(finding: Finding) -> tuple[int, float]:
-    """How bad a finding is."""
-    return RANK[finding.verdict], finding.ratio
 
 
 class Kernels(Walk):
@@ -46,7 +41,7 @@ class Kernels(Walk):
         for finding in self._findings(here, cells, values):
             self.count += 1
             key = here.name, here.line
-            self.worst[key] = max(self.worst.get(key, finding), finding, key=rank)
+            self.worst[key] = worst((self.worst.get(key, finding), finding))
         return [Cell(v) for v in values]
 
     def _findings(self, here: Equation, cells: Sequence[Cell], values: Sequence[Any]) -> list[Finding]:

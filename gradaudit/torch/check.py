@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from gradaudit.checking import cotangent
 from gradaudit.errors import InputError
-from gradaudit.judge import RANK, Report, worst_first
+from gradaudit.judge import Report, worst, worst_first
 from gradaudit.recording import Recording
 from gradaudit.torch.arguments import read_arguments, read_options, read_steps
 from gradaudit.torch.judgement import Run
@@ -148,9 +148,7 @@ def _remarks(reads: Sequence[str]) -> list[str]:
 
 def _together(reports: Sequence[Report], remarks: Sequence[str]) -> Report:
     """One report of those of several cotangents: of each array the worst finding."""
-    findings = [
-        max(of, key=lambda f: (RANK[f.verdict], f.ratio)) for of in zip(*(r.findings for r in reports), strict=True)
-    ]
+    findings = [worst(of) for of in zip(*(r.findings for r in reports), strict=True)]
     kinks = tuple(dict.fromkeys(kink for r in reports for kink in r.kinks))
     steps = worst_first(step for n, r in enumerate(reports) for step in r.steps if not n or step.kind != "forward")
     own = dict.fromkeys(remark for r in reports for remark in r.remarks)
