@@ -62,12 +62,14 @@ class Backward:
         self.returned: dict[Any, tuple[Any, ...]] = {}
         self.start: dict[Place, list[Any]] = {}
         self.leaves = {id(t): name for name, t in leaves.items()}
-        self.gradients: list[Any] = [None] * len(leaves)
+        self._called = outputs, weights, list(leaves.values())
         found = _reached([t.grad_fn for t, _ in chosen if t.grad_fn is not None])
         handles = [h for function in found for h in self._watched(function)]
         try:
-            if chosen:
-                self._run(chosen, list(leaves.values()))
+            for t, w in chosen:
+                place = (id(t), 0) if t.grad_fn is None else (t.grad_fn, int(t.output_nr))
+                self.start.setdefault(place, []).append(numbers(w))
+            self.gradients = self.again()
         finally:
             for handle in handles:
                 handle.remove()
@@ -80,18 +82,9 @@ class Backward:
         for edge in self.edges:
             self._to.setdefault(edge.place, []).append(edge)
 
-    def _run(self, chosen: Sequence[tuple[torch.Tensor, torch.Tensor]], leaves: Sequence[torch.Tensor]) -> None:
-        for t, w in chosen:
-            place = (id(t), 0) if t.grad_fn is None else (t.grad_fn, int(t.output_nr))
-            self.start.setdefault(place, []).append(numbers(w))
-        outputs, weights = [t for t, _ in chosen], [w for _, w in chosen]
-        self._called = outputs, leaves, weights
-        self.gradients = self.again()
-
     def again(self) -> list[Any]:
         """Run it, once more for whoever looks on."""
-        outputs, leaves, weights = self._called
-        return list(torch.autograd.grad(outputs, leaves, weights, retain_graph=True, allow_unused=True))
+        return pulled(*self._called)
 
     def _watched(self, function: Any) -> list[Any]:
         """Copies, since a function may write into what it was given."""
@@ -112,6 +105,17 @@ class Backward:
         edges = [edge for edge in self._to.get(place, ()) if edge.function not in but]
         returned = [self.returned[edge.function][edge.number] for edge in edges]
         return [*self.start.get(place, ()), *(numbers(part) for part in returned if part is not None)]
+
+
+def pulled(
+    outputs: Sequence[torch.Tensor], weights: Sequence[torch.Tensor], leaves: Sequence[torch.Tensor]
+) -> list[Any]:
+    """What autograd returns for the leaves: tensors, or None where it says that no output depends on one."""
+    chosen = [(t, w) for t, w in zip(outputs, weights, strict=True) if t.requires_grad]
+    if not chosen:
+        return [None] * len(leaves)
+    tensors, cotangents = zip(*chosen, strict=True)
+    return list(torch.autograd.grad(tensors, leaves, cotangents, retain_graph=True, allow_unused=True))
 
 
 def _copy(x: Any) -> Any:

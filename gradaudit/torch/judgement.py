@@ -16,7 +16,7 @@ from gradaudit.judge import Report, Step, worst_first
 from gradaudit.recording import Recording
 from gradaudit.rounding.arithmetic import Arithmetic, remarks
 from gradaudit.torch.arguments import Arguments
-from gradaudit.torch.backward import Backward
+from gradaudit.torch.backward import Backward, pulled
 from gradaudit.torch.following import Following
 from gradaudit.torch.memory import array
 from gradaudit.torch.progress import shown
@@ -118,10 +118,11 @@ class Run:
         return zip(self._tensors(), backward.gradients, self._tensors().values(), strict=True)
 
     def _backward(self, weights: Sequence[Any]) -> Backward:
-        cotangents = [
-            torch.tensor(w, dtype=t.dtype, device=t.device) for t, w in zip(self.outputs, weights, strict=True)
-        ]
-        return Backward(self.outputs, cotangents, self._tensors())
+        return Backward(self.outputs, self._cotangents(weights), self._tensors())
+
+    def _cotangents(self, weights: Sequence[Any]) -> list[torch.Tensor]:
+        """The weights as tensors of their own: a function may write into them."""
+        return [torch.tensor(w, dtype=t.dtype, device=t.device) for t, w in zip(self.outputs, weights, strict=True)]
 
     def _values(self) -> dict[str, Any]:
         several = len(self.outputs) > 1
@@ -129,18 +130,9 @@ class Run:
 
     def _gradients(self, weights: Sequence[Any]) -> dict[str, Any]:
         """What autograd returns; zeros where it says that an output does not depend on an input."""
-        chosen = [(t, w) for t, w in zip(self.outputs, weights, strict=True) if t.requires_grad]
         tensors = self._tensors()
-        gradients: Sequence[Any] = [None] * len(tensors)
-        if chosen:
-            gradients = torch.autograd.grad(
-                [t for t, _ in chosen],
-                list(tensors.values()),
-                [torch.tensor(w, dtype=t.dtype, device=t.device) for t, w in chosen],  # a function may write into them
-                retain_graph=True,
-                allow_unused=True,
-            )
-        return {name: _array(g, t) for (name, t), g in zip(tensors.items(), gradients, strict=True)}
+        returned = pulled(self.outputs, self._cotangents(weights), list(tensors.values()))
+        return {name: _array(g, t) for (name, t), g in zip(tensors.items(), returned, strict=True)}
 
 
 def _array(gradient: Any, tensor: torch.Tensor) -> Any:

@@ -37,7 +37,7 @@ class Output(NamedTuple):
         It.
     is_handed_on : bool
         Whether the function only hands it on.
-    cotangent : ndarray or None
+    cotangent : Tensor, ndarray or None
         What the function was given for it.
     """
 
@@ -196,7 +196,7 @@ class Program:
             for n, g in enumerate(of.received[f]):
                 if (f, n) in self.made:
                     node = self.made[f, n]
-                    outputs.append(Output(node, is_handed_on(f, node), None if g is None else numbers(g)))
+                    outputs.append(Output(node, is_handed_on(f, node), g))
                 elif (f, n) in self._passed:
                     node = self._passed[f, n]
                     outputs += [Output(node, is_handed_on(f, node), w) for w in of.start.get((f, n), ())]
@@ -247,7 +247,7 @@ class Program:
         if not targets or not (outputs or got):
             return None
         roots, itself = [o.node for o in outputs], [o.is_handed_on for o in outputs]
-        cotangents = [o.cotangent for o in outputs]
+        cotangents = [_floats(o.cotangent) for o in outputs]
         begins = self._begins(functions, set(places), age)
         certificates, kinks = contributed(
             roots, itself, cotangents, begins, list(targets.values()), self.is_live, self.floats, self.fp
@@ -255,7 +255,14 @@ class Program:
         findings = []
         for n, certificate in certificates.items():
             array = got[n] if n in got else np.zeros(certificate.exact.hi.shape)
-            findings.append(step_finding(f"gradient by {self._title(n, targets)}", array, certificate, self.fp))
+            findings.append(
+                step_finding(
+                    f"gradient by {self.title(targets[n] if n in targets else self._known(n))}",
+                    array,
+                    certificate,
+                    self.fp,
+                )
+            )
         name = ", ".join(f.name() for f in functions[:3]) + (" and others" if len(functions) > 3 else "")
         line = _line(functions) or next((node.line for node in roots), "")
         step = Step("backward", name, self._module(of, functions, age), line, tuple(findings))
@@ -279,10 +286,6 @@ class Program:
         """What a function has computed."""
         return self.made.get(place, self._passed.get(place))
 
-    def _title(self, n: int, targets: Mapping[int, Node]) -> str:
-        node = targets.get(n) or next((r.node for r in self.results if id(r.node) == n), None)
-        return self.title(node) if node is not None else self.names.get(n, "a constant")
-
     # --- sums -------------------------------------------------------------------------------------------------------
 
     def sums(self, of: Backward) -> Iterator[Step]:
@@ -293,7 +296,7 @@ class Program:
                 got = np.zeros(np.shape(contributions[0])) if given is None and contributions else given
                 if got is None:
                     continue
-                array = numbers(got) if isinstance(got, torch.Tensor) else got
+                array = _floats(got)
                 if len(contributions) == 1 and np.array_equal(contributions[0], array):
                     continue
                 node = self.made.get((function, n))
@@ -310,6 +313,10 @@ class Program:
             got = np.zeros(self.sources[name].shape) if gradient is None else numbers(gradient)
             finding = added_up(name, contributions, got, self.fp)
             yield Step("sum", _sum_of(contributions), "", "", (finding,))
+
+
+def _floats(cotangent: Any) -> Any:
+    return numbers(cotangent) if isinstance(cotangent, torch.Tensor) else cotangent
 
 
 def _sum_of(contributions: Sequence[Any]) -> str:
